@@ -1,0 +1,1 @@
+"""Remote functions for the stategate gateway."""

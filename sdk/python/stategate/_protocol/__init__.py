@@ -1,0 +1,1 @@
+"""The wire protocol: generated code, and not part of what the package promises. It never decides anything."""
