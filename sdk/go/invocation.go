@@ -1,0 +1,151 @@
+package stategate
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/stategate/stategate/sdk/go/internal/protocol"
+)
+
+// Invocation is one message on which a function is called, and takes the effects that the function asks for.
+//
+// Effects leave only when the whole call has succeeded; so they return no errors: one that cannot be carried (no function type, a
+// value that does not encode, a reply to nobody) makes the call fail once the function has returned.
+//
+// An Invocation ends when the function returns, and is used by one goroutine at a time.
+type Invocation struct {
+	batch    *batch
+	caller   *protocol.Address
+	argument *protocol.TypedValue
+}
+
+// Self is the address that is called.
+func (in *Invocation) Self() Address { return in.batch.self }
+
+// Caller is the address that sent the message; ok is false when it came from an ingress.
+func (in *Invocation) Caller() (caller Address, ok bool) {
+	if in.caller == nil {
+		return Address{}, false
+	}
+	return addressOf(in.caller), true
+}
+
+// Argument is what the message carries.
+func (in *Invocation) Argument() TypedValue { return typedValueOf(in.argument) }
+
+// Send sends a message.
+func (in *Invocation) Send(to Address, value TypedValue) {
+	if err := errors.Join(to.check(), value.err); err != nil {
+		in.fail(fmt.Errorf("send to %s: %w", to, err))
+		return
+	}
+	r := in.batch.result
+	r.OutgoingMessages = append(r.OutgoingMessages, &protocol.FromFunction_Invocation{Target: to.wire(), Argument: value.wire()})
+}
+
+// Reply sends a message to the caller.
+func (in *Invocation) Reply(value TypedValue) {
+	caller, ok := in.Caller()
+	if !ok {
+		in.fail(errors.New("reply: the message has no caller"))
+		return
+	}
+	in.Send(caller, value)
+}
+
+// SendAfter sends a message when the delay has passed; delays are whole milliseconds, rounded up.
+func (in *Invocation) SendAfter(delay time.Duration, to Address, value TypedValue) {
+	in.sendAfter(delay, "", to, value)
+}
+
+// SendAfterToken is SendAfter of a message that Cancel can take back by its token, which is not empty. A token belongs to the id of the
+// address that is called. A gateway that has a message pending under the same token sends the new one in its place.
+func (in *Invocation) SendAfterToken(delay time.Duration, token string, to Address, value TypedValue) {
+	if token == "" {
+		in.fail(fmt.Errorf("send after %v to %s: the cancellation token is empty", delay, to))
+		return
+	}
+	in.sendAfter(delay, token, to, value)
+}
+
+func (in *Invocation) sendAfter(delay time.Duration, token string, to Address, value TypedValue) {
+	err := errors.Join(to.check(), value.err)
+	if delay < 0 {
+		err = errors.Join(err, errors.New("the delay is negative"))
+	}
+	if err != nil {
+		in.fail(fmt.Errorf("send after %v to %s: %w", delay, to, err))
+		return
+	}
+	r := in.batch.result
+	r.DelayedInvocations = append(r.DelayedInvocations, &protocol.FromFunction_DelayedInvocation{
+		DelayInMs: milliseconds(delay), CancellationToken: token, Target: to.wire(), Argument: value.wire(),
+	})
+}
+
+// Cancel takes back a delayed message that was sent with this token and has not left yet; if there is none, nothing happens.
+func (in *Invocation) Cancel(token string) {
+	if token == "" {
+		in.fail(errors.New("cancel: the cancellation token is empty"))
+		return
+	}
+	r := in.batch.result
+	r.DelayedInvocations = append(r.DelayedInvocations, &protocol.FromFunction_DelayedInvocation{
+		IsCancellationRequest: true, CancellationToken: token,
+	})
+}
+
+// SendEgress gives a value to an egress, "namespace/name".
+func (in *Invocation) SendEgress(egress string, value TypedValue) {
+	namespace, name := splitTypeName(egress)
+	err := value.err
+	if namespace == "" || name == "" {
+		err = errors.Join(fmt.Errorf("egress %q: want namespace/name", egress), err)
+	}
+	if err != nil {
+		in.fail(fmt.Errorf("send to egress %s: %w", egress, err))
+		return
+	}
+	r := in.batch.result
+	r.OutgoingEgresses = append(r.OutgoingEgresses, &protocol.FromFunction_EgressMessage{
+		EgressNamespace: namespace, EgressType: name, Argument: value.wire(),
+	})
+}
+
+// KafkaRecord is a record for a Kafka egress.
+type KafkaRecord struct {
+	Topic string
+	Key   []byte // empty: no key
+	Value []byte
+}
+
+// SendKafka gives a record to a Kafka egress, "namespace/name".
+func (in *Invocation) SendKafka(egress string, record KafkaRecord) {
+	if record.Topic == "" {
+		in.fail(fmt.Errorf("send to egress %s: the record has no topic", egress))
+		return
+	}
+	in.SendEgress(egress, kafkaRecord.Of(&protocol.KafkaProducerRecord{Topic: record.Topic, Key: record.Key, ValueBytes: record.Value}))
+}
+
+var kafkaRecord = func() Type[*protocol.KafkaProducerRecord] {
+	t := Protobuf[*protocol.KafkaProducerRecord]()
+	t.Name = "type.googleapis.com/io.statefun.sdk.egress.KafkaProducerRecord" // the name on the wire, not that of our definition
+	return t
+}()
+
+// fail makes the call fail once the function has returned; the first reason counts.
+func (in *Invocation) fail(err error) {
+	if in.batch.err == nil {
+		in.batch.err = err
+	}
+}
+
+func (in *Invocation) cell(s State) (*cell, error) {
+	c, ok := in.batch.cells[s.name()]
+	if !ok {
+		return nil, fmt.Errorf("state %q is not in the States of function %s", s.name(), in.batch.self.Function())
+	}
+	return c, nil
+}
