@@ -1,0 +1,152 @@
+package module
+
+import (
+	"math"
+	"strings"
+
+	yaml "go.yaml.in/yaml/v3"
+
+	"github.com/stategate/stategate/api"
+)
+
+// batchRequestsDefault is StateFun's.
+const batchRequestsDefault = 1000
+
+// Endpoint says where functions are served and how they are called.
+type Endpoint struct {
+	Place       Place
+	Functions   Functions
+	URLTemplate string // of StateFun's urlPathTemplate; see ResolveURL
+	// MaxNumBatchRequests bounds the messages of one call; 0: no bound of its own (written as 0 or less).
+	MaxNumBatchRequests int
+	Transport           Transport
+
+	// Fault says why no call can be made, "" if nothing is known. StateFun starts with such an endpoint and fails at the
+	// first call; here each call fails, with this text, and everything else goes on.
+	Fault string
+}
+
+// Functions says which functions an endpoint serves: one, or all of a namespace.
+type Functions struct {
+	Namespace string
+	Name      string // "" if All
+	All       bool
+}
+
+func (f Functions) String() string {
+	if f.All {
+		return f.Namespace + "/*"
+	}
+	return f.Namespace + "/" + f.Name
+}
+
+// endpointV2 reads kind io.statefun.endpoints.v2/http.
+func (p *parser) endpointV2(spec *object) {
+	e, ok := p.endpoint(spec)
+	e.MaxNumBatchRequests = int(max(spec.number("maxNumBatchRequests", batchRequestsDefault, math.MinInt32, math.MaxInt32), 0))
+	var fault string
+	e.Transport, fault = p.transport(spec)
+	p.addEndpoint(e, spec, fault, ok)
+}
+
+// endpointV1 reads kind io.statefun.endpoints.v1/http: no choice of transport, time-outs directly in the spec, and a
+// batch size that must not be quoted.
+func (p *parser) endpointV1(spec *object) {
+	e, ok := p.endpoint(spec)
+	e.MaxNumBatchRequests = batchRequestsDefault
+	if n := spec.take("maxNumBatchRequests"); n != nil {
+		v, ok := p.wholeNumber(n, false)
+		if !ok || v > math.MaxInt32 || v < math.MinInt32 {
+			p.complain(n, Error, "maxNumBatchRequests: want an integer without quotes, got %s", p.describe(n))
+		}
+		e.MaxNumBatchRequests = int(max(v, 0))
+	}
+	e.Transport = okhttpDefaults()
+	p.okhttpTimeouts(spec, &e.Transport)
+	p.addEndpoint(e, spec, "", ok)
+}
+
+func (p *parser) endpoint(spec *object) (e Endpoint, ok bool) {
+	p.anyServed = true
+	functions := spec.need("functions")
+	e.Place = p.place(spec.node)
+	if functions != nil {
+		e.Place = p.place(functions)
+		e.Functions, ok = p.functions(functions)
+	}
+	e.URLTemplate = spec.needText("urlPathTemplate")
+	return e, ok
+}
+
+func (p *parser) functions(n *yaml.Node) (Functions, bool) {
+	ft := p.typeName(n, "functions")
+	switch {
+	case ft.IsZero():
+		return Functions{}, false
+	case ft.Name == "*" && !strings.Contains(ft.Namespace, "*"):
+		return Functions{Namespace: ft.Namespace, All: true}, true
+	case strings.Contains(ft.String(), "*"):
+		p.complain(n, Error, "functions: want namespace/name or namespace/*, got %s: a * stands for all functions of one namespace only", p.describe(n))
+		return Functions{}, false
+	}
+	return Functions{Namespace: ft.Namespace, Name: ft.Name}, true
+}
+
+// addEndpoint checks what only the whole can show.
+func (p *parser) addEndpoint(e Endpoint, spec *object, fault string, ok bool) {
+	e.Fault = fault
+	if e.URLTemplate != "" {
+		template := spec.take("urlPathTemplate")
+		if err := checkTemplate(e.URLTemplate, e.Transport.Kind); err != nil {
+			p.complain(template, Warning, "urlPathTemplate %s: %v; no call can be made", p.describe(template), err)
+			e.Fault = "urlPathTemplate: " + err.Error()
+		} else if e.Transport.hasTLS() && !strings.HasPrefix(strings.ToLower(e.URLTemplate), "https:") {
+			p.complain(template, Warning, "urlPathTemplate %s is not https: the certificates of the transport are not used", p.describe(template))
+		}
+	}
+	if ok && p.bind("endpoint", e.Functions.String(), e.Place) {
+		p.module.index[e.Functions] = len(p.module.Endpoints)
+		p.module.Endpoints = append(p.module.Endpoints, e)
+	}
+}
+
+// bind takes an id and complains if it is taken.
+func (p *parser) bind(what, id string, at Place) bool {
+	if before, taken := p.bound[what+" "+id]; taken {
+		p.complain(&yaml.Node{Line: at.Line, Column: at.Column}, Error, "%s %s is declared twice (first in line %d)", what, quote(id), before.Line)
+		return false
+	}
+	p.bound[what+" "+id] = at
+	return true
+}
+
+// checkTargets complains of targets that no endpoint serves. StateFun fails at their first message.
+func (p *parser) checkTargets() {
+	var patterns []string
+	for _, e := range p.module.Endpoints {
+		patterns = append(patterns, e.Functions.String())
+	}
+	unserved := 0
+	check := func(targets []api.FunctionType, places []Place) {
+		for i, t := range targets {
+			if _, served := p.module.Endpoint(t); served {
+				continue
+			}
+			if unserved++; unserved > complaintsMax {
+				return // guessing what was meant takes its time
+			}
+			at := &yaml.Node{Line: places[i].Line, Column: places[i].Column}
+			p.complain(at, Warning, "target %s is served by no endpoint, its messages cannot be delivered: %s", quote(t.String()), guess(t.String(), patterns))
+		}
+	}
+	for _, k := range p.module.KafkaIngresses {
+		for _, t := range k.Topics {
+			check(t.Targets, t.targetPlaces)
+		}
+	}
+	for _, k := range p.module.KinesisIngresses {
+		for _, s := range k.Streams {
+			check(s.Targets, s.targetPlaces)
+		}
+	}
+}

@@ -1,0 +1,107 @@
+// Package module reads module.yaml, the description of an application, into typed values: endpoints, ingresses and
+// egresses, every default filled in. It accepts what StateFun 3.3 accepts and says of everything that is wrong where it
+// stands and what is allowed. It opens no connection, reads no file but the module itself, and runs nothing.
+//
+// Where StateFun would refuse the file the complaint is an error. Where StateFun would start, and fail or do something
+// unexpected later, it is a warning.
+package module
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/stategate/stategate/api"
+)
+
+// Module is what one file declares, each kind in the order of the file. Only Parse and Load make one.
+type Module struct {
+	Endpoints         []Endpoint
+	KafkaIngresses    []KafkaIngress
+	KafkaEgresses     []KafkaEgress
+	KinesisIngresses  []KinesisIngress
+	KinesisEgresses   []KinesisEgress
+	PlaygroundIngress *PlaygroundIngress // nil: none
+	PlaygroundEgress  *PlaygroundEgress  // nil: none
+
+	index map[Functions]int // into Endpoints, made by Parse
+}
+
+// Endpoint is who serves a function type: the endpoint that names it, else that of its namespace.
+func (m *Module) Endpoint(ft api.FunctionType) (*Endpoint, bool) {
+	for _, f := range []Functions{{Namespace: ft.Namespace, Name: ft.Name}, {Namespace: ft.Namespace, All: true}} {
+		if i, ok := m.index[f]; ok {
+			return &m.Endpoints[i], true
+		}
+	}
+	return nil, false
+}
+
+// Unserved names what the module declares and the gateway cannot serve.
+func (m *Module) Unserved() []string {
+	var out []string
+	add := func(kind, id string, at Place) { out = append(out, fmt.Sprintf("%s %s (%s)", kind, id, at)) }
+	for _, k := range m.KinesisIngresses {
+		add(kindKinesisIngress, k.ID, k.Place)
+	}
+	for _, k := range m.KinesisEgresses {
+		add(kindKinesisEgress, k.ID, k.Place)
+	}
+	if p := m.PlaygroundIngress; p != nil {
+		add(kindPlaygroundIngress, p.ID, p.Place)
+	}
+	if p := m.PlaygroundEgress; p != nil {
+		add(kindPlaygroundEgress, p.ID, p.Place)
+	}
+	return out
+}
+
+// Summary is what the module declares, for people: a line each, no secrets.
+func (m *Module) Summary() string {
+	var b strings.Builder
+	for _, e := range m.Endpoints {
+		fmt.Fprintf(&b, "endpoint %s: %s (%s, call %s)\n", e.Functions, redactURL(e.URLTemplate), e.Transport.Kind, e.Transport.Call)
+	}
+	for _, k := range m.KafkaIngresses {
+		fmt.Fprintf(&b, "ingress %s: kafka %s, group %s, from %s\n", k.ID, k.Address, k.ConsumerGroupID, k.StartupPosition.Kind)
+		for _, t := range k.Topics {
+			fmt.Fprintf(&b, "  %s -> %s\n", t.Topic, joinTargets(t.Targets))
+		}
+	}
+	for _, k := range m.KinesisIngresses {
+		fmt.Fprintf(&b, "ingress %s: kinesis, from %s\n", k.ID, k.StartupPosition.Kind)
+		for _, s := range k.Streams {
+			fmt.Fprintf(&b, "  %s -> %s\n", s.Stream, joinTargets(s.Targets))
+		}
+	}
+	if p := m.PlaygroundIngress; p != nil {
+		fmt.Fprintf(&b, "ingress %s: playground, port %d\n", p.ID, p.Port)
+	}
+	for _, k := range m.KafkaEgresses {
+		fmt.Fprintf(&b, "egress %s: kafka %s, %s\n", k.ID, k.Address, k.Semantic)
+	}
+	for _, k := range m.KinesisEgresses {
+		fmt.Fprintf(&b, "egress %s: kinesis\n", k.ID)
+	}
+	if p := m.PlaygroundEgress; p != nil {
+		fmt.Fprintf(&b, "egress %s: playground, port %d\n", p.ID, p.Port)
+	}
+	return b.String()
+}
+
+func joinTargets(targets []api.FunctionType) string {
+	if len(targets) == 0 {
+		return "nobody"
+	}
+	var out []string
+	for _, t := range targets {
+		out = append(out, t.String())
+	}
+	return strings.Join(out, ", ")
+}
+
+// Secret is text that shows itself nowhere by accident.
+type Secret string
+
+func (Secret) String() string               { return "***" }
+func (Secret) GoString() string             { return `"***"` }
+func (Secret) MarshalText() ([]byte, error) { return []byte("***"), nil }
