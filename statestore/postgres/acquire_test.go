@@ -1,0 +1,216 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stategate/stategate/statestore"
+)
+
+// waiting acquires in the background.
+type waiting struct {
+	claim chan *statestore.Claim
+	err   chan error
+}
+
+func (w waiting) get(t *testing.T) *statestore.Claim {
+	t.Helper()
+	select {
+	case c := <-w.claim:
+		return c
+	case err := <-w.err:
+		t.Fatal(err)
+	case <-time.After(20 * time.Second):
+		t.Fatal("no takeover")
+	}
+	return nil
+}
+
+func (w waiting) none(t *testing.T, d time.Duration) {
+	t.Helper()
+	select {
+	case <-w.claim:
+		t.Fatal("took over from a living owner")
+	case err := <-w.err:
+		t.Fatal(err)
+	case <-time.After(d):
+	}
+}
+
+func standby(t *testing.T, s *Store) waiting {
+	w := waiting{make(chan *statestore.Claim, 1), make(chan error, 1)}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	t.Cleanup(func() { cancel(); <-done })
+	go func() {
+		defer close(done)
+		c, err := s.Acquire(ctx, newMember(), nil)
+		if err != nil {
+			w.err <- err
+			return
+		}
+		w.claim <- c
+	}()
+	return w
+}
+
+func TestTakeover(t *testing.T) {
+	for _, test := range []struct {
+		name, role string
+		noHint     bool
+		end        func(p *process)
+		min, max   time.Duration
+	}{
+		{"kill -9 of a busy owner", "busy", false, func(p *process) { _ = p.Process.Kill() }, 0, time.Second},
+		{"kill -9 of an idle owner", "idle", false, func(p *process) { _ = p.Process.Kill() }, 0, time.Second},
+		{"kill -9 without hint", "busy", true, func(p *process) { _ = p.Process.Kill() }, 2 * time.Second, 3500 * time.Millisecond},
+		{"asleep", "busy", false, func(p *process) { _ = p.Process.Signal(syscall.SIGSTOP) }, 2 * time.Second, 3500 * time.Millisecond},
+		{"released", "busy", false, func(p *process) { _ = p.stdin.Close() }, 0, 500 * time.Millisecond},
+		{"released without hint", "busy", true, func(p *process) { _ = p.stdin.Close() }, 0, 500 * time.Millisecond},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			url := common(t).url() + "&schema=" + fresh()
+			p := startChild(t, test.role, url)
+			p.wait(t, "owner")
+			w := standby(t, open(t, Config{URL: url, NoHint: test.noHint}))
+			w.none(t, 4*time.Second) // longer than the lease
+			start := time.Now()
+			test.end(p)
+			c := w.get(t)
+			took := time.Since(start)
+			t.Logf("took over after %v", took.Round(time.Millisecond))
+			if took < test.min || took > test.max {
+				t.Errorf("took over after %v, want %v to %v", took, test.min, test.max)
+			}
+			if c.Fence.Epoch < 2 || test.role == "busy" && c.NextNumber < 2 {
+				t.Errorf("claim %+v does not go on from the former owner", c)
+			}
+			if test.name == "asleep" {
+				_ = p.Process.Signal(syscall.SIGCONT)
+				p.wait(t, "fenced")
+			}
+		})
+	}
+}
+
+// The connection with the lock is lost again and again, and so is every other: the owner lives, and stays.
+func TestLivingOwnerKeepsWhatItOwns(t *testing.T) {
+	srv := common(t)
+	url := srv.url() + "&schema=" + fresh()
+	a, b := open(t, Config{URL: url}), open(t, Config{URL: url})
+	c := acquire(t, a, newMember())
+	w := standby(t, b)
+	w.none(t, 300*time.Millisecond)
+	admin := srv.connect(t)
+	for range 6 {
+		tag, err := admin.Exec(t.Context(), `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = $1`, sessionName(c.Fence.Member))
+		if err != nil || tag.RowsAffected() == 0 {
+			t.Fatalf("ended %d sessions of the owner, %v", tag.RowsAffected(), err)
+		}
+		w.none(t, 700*time.Millisecond)
+		if err := a.Renew(t.Context(), c.Fence); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := a.Release(t.Context(), c.Fence); err != nil {
+		t.Fatal(err)
+	}
+	w.get(t)
+}
+
+// A dead owner's transaction that hangs in the server holds the row that a claim must raise.
+func TestClaimEndsHangingCommit(t *testing.T) {
+	srv := common(t)
+	url := srv.url() + "&schema=" + fresh()
+	a, b := open(t, Config{URL: url}), open(t, Config{URL: url})
+	c := acquire(t, a, newMember())
+	conn, err := a.dial(t.Context(), sessionName(c.Fence.Member), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer a.hangUp(conn)
+	if _, err := conn.Exec(t.Context(), a.sql(`BEGIN; UPDATE {s}.member SET commit_number = commit_number + 1`)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := a.LastCommit(t.Context(), c.Fence); !errors.Is(err, statestore.ErrUnavailable) {
+		t.Errorf("last commit behind a hanging one: %v, want ErrUnavailable", err)
+	}
+	if err := a.Renew(t.Context(), c.Fence); err != nil {
+		t.Errorf("renewal behind a hanging commit: %v", err)
+	}
+	_ = a.Close()
+	start := time.Now()
+	got := standby(t, b).get(t)
+	t.Logf("took over after %v", time.Since(start).Round(time.Millisecond))
+	if got.Commit != 0 || time.Since(start) > 5*time.Second {
+		t.Errorf("claim after commit %d in %v", got.Commit, time.Since(start))
+	}
+	if _, err := conn.Exec(t.Context(), `COMMIT`); err == nil {
+		t.Error("the hanging commit went through")
+	}
+}
+
+func TestAcquireWaitsForServer(t *testing.T) {
+	srv := private(t)
+	a, b := open(t, Config{URL: srv.url()}), open(t, Config{URL: srv.url()})
+	c := acquire(t, a, newMember())
+	w := standby(t, b)
+	w.none(t, 200*time.Millisecond)
+	srv.kill(syscall.SIGKILL)
+	if err := a.Renew(t.Context(), c.Fence); !errors.Is(err, statestore.ErrUnavailable) {
+		t.Errorf("renewal without a server: %v, want ErrUnavailable", err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+	defer cancel()
+	if _, err := a.Acquire(ctx, newMember(), nil); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("acquire: %v, want the context's error", err)
+	}
+	if err := srv.start(); err != nil {
+		t.Fatal(err)
+	}
+	_ = a.Close()
+	if got := w.get(t); got.Fence.Epoch <= c.Fence.Epoch {
+		t.Errorf("epoch %d after %d", got.Fence.Epoch, c.Fence.Epoch)
+	}
+}
+
+// Members of the past are forgotten; their fences stay invalid.
+func TestOldMembersAreForgotten(t *testing.T) {
+	srv := common(t)
+	s := open(t, Config{URL: srv.url(), Schema: fresh()})
+	first := acquire(t, s, newMember())
+	if err := s.Release(t.Context(), first.Fence); err != nil {
+		t.Fatal(err)
+	}
+	second := acquire(t, s, newMember())
+	if err := s.Release(t.Context(), second.Fence); err != nil {
+		t.Fatal(err)
+	}
+	admin := srv.connect(t)
+	if _, err := admin.Exec(t.Context(), s.sql(`UPDATE {s}.member SET lease_until = now() - interval '2 hours' WHERE id = $1`), first.Fence.Member); err != nil {
+		t.Fatal(err)
+	}
+	third := acquire(t, s, newMember())
+	var ids []string
+	if err := admin.QueryRow(t.Context(), s.sql(`SELECT array_agg(id ORDER BY epoch) FROM {s}.member`)).Scan(&ids); err != nil {
+		t.Fatal(err)
+	}
+	if len(ids) != 2 || ids[0] != second.Fence.Member || ids[1] != third.Fence.Member {
+		t.Errorf("members %v, want the last two", ids)
+	}
+	if err := s.Release(t.Context(), third.Fence); err != nil {
+		t.Fatal(err)
+	}
+	again := acquire(t, s, newMemberAs(first.Fence.Member))
+	err := s.Commit(t.Context(), &statestore.Commit{Fence: first.Fence, Number: 1, NextNumber: 1})
+	if !errors.Is(err, statestore.ErrFenced) {
+		t.Errorf("commit with a forgotten fence: %v, want ErrFenced", err)
+	}
+	if owner, ok, err := s.Owner(t.Context()); err != nil || !ok || owner.ID != again.Fence.Member {
+		t.Errorf("owner %v %v %v, want %s", owner.ID, ok, err, again.Fence.Member)
+	}
+}

@@ -1,0 +1,176 @@
+package postgres
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/stategate/stategate/api"
+	"github.com/stategate/stategate/statestore"
+)
+
+// fenceSQL is the first statement of each commit: the compare-and-set of the member's row. When it misses it divides by zero,
+// which is the way to fail in plain SQL: an error ends the pipeline, and with it the transaction, in the same round trip.
+// It waits for a claim that is about to raise the epoch, and then sees what the claim wrote.
+const fenceSQL = `
+WITH moved AS (
+  UPDATE {s}.member SET commit_number = commit_number + 1, next_number = greatest(next_number, $4),
+    lease_until = clock_timestamp() + $5 * interval '1 millisecond'
+  WHERE id = $1 AND epoch = $2 AND commit_number = $3
+  RETURNING 1)
+SELECT 1 / count(*) FROM moved`
+
+// Commit makes c one transaction, in one round trip unless it is large.
+func (s *Store) Commit(ctx context.Context, c *statestore.Commit) error {
+	if c.Number == 0 {
+		return errors.New("commit 0: numbers begin at 1")
+	}
+	action := fmt.Sprintf("commit %d", c.Number)
+	missed, err := s.writer.write(ctx, c.Fence.Member, action, s.statements(c))
+	if missed {
+		return s.explain(ctx, c, action)
+	}
+	return err
+}
+
+// explain says why the fence missed. Nothing was written.
+func (s *Store) explain(ctx context.Context, c *statestore.Commit, action string) error {
+	number, err := s.lastCommit(ctx, c.Fence, "")
+	switch {
+	case errors.Is(err, statestore.ErrFenced):
+		s.unkeep(c.Fence)
+		return fmt.Errorf("%s: %w", action, statestore.ErrFenced)
+	case err != nil:
+		return fmt.Errorf("%s: %w", action, err)
+	case number < c.Number-1:
+		return fmt.Errorf("%s: the store's last commit is %d: it went back", action, number)
+	}
+	return fmt.Errorf("%s: the store's last commit is %d", action, number)
+}
+
+// part gathers the statements of a commit.
+type part struct {
+	store *Store
+	all   []statement
+}
+
+func (p *part) add(sql string, bytes int, args ...any) {
+	p.all = append(p.all, statement{sql: p.store.sql(sql), args: args, bytes: bytes})
+}
+
+// chunks cuts n things into runs that are at most pipelineBytesMax, or one thing.
+func chunks(n int, size func(i int) int, emit func(from, to, bytes int)) {
+	from, sum := 0, 0
+	for i := 0; i < n; i++ {
+		b := size(i)
+		if i > from && sum+b > pipelineBytesMax {
+			emit(from, i, sum)
+			from, sum = i, 0
+		}
+		sum += b
+	}
+	if from < n {
+		emit(from, n, sum)
+	}
+}
+
+// statements is the commit in SQL. Each table is written by arrays, its keys sorted.
+func (s *Store) statements(c *statestore.Commit) []statement {
+	p := &part{store: s}
+	p.add(fenceSQL, 0, c.Fence.Member, int64(c.Fence.Epoch), int64(c.Number-1), int64(c.NextNumber), s.cfg.Lease.Milliseconds())
+	p.progress(c.Progress)
+	p.functions(c.Functions)
+	p.states(c.States)
+	p.packMarks(c.PackMarks)
+	p.packs(c.Packs)
+	p.mailTrims(c.MailTrims)
+	p.mail(c.Mail)
+	p.timerEnds(c.TimerEnds)
+	p.cancels(c.Cancels)
+	p.timers(c.Timers)
+	p.outputs(c.Outputs)
+	p.laneStarts(c.LaneStarts)
+	p.trims(c.Trims)
+	p.refusals(c.Refusals)
+	p.deadLetters(c.DeadLetters)
+	return p.all
+}
+
+// keyed is a row on its way: a key, its packed data and a number.
+type keyed struct {
+	key, data []byte
+	number    int64
+}
+
+// settle sorts rows by key and keeps the last of each: a statement must not touch a row twice.
+func settle(rows []keyed) []keyed {
+	slices.SortStableFunc(rows, func(a, b keyed) int { return bytes.Compare(a.key, b.key) })
+	out := rows[:0]
+	for i, r := range rows {
+		if i+1 < len(rows) && bytes.Equal(r.key, rows[i+1].key) {
+			continue
+		}
+		out = append(out, r)
+	}
+	return out
+}
+
+// columns turns rows into one array per column.
+func columns(rows []keyed) (keys, data [][]byte, numbers []int64) {
+	keys, data, numbers = make([][]byte, len(rows)), make([][]byte, len(rows)), make([]int64, len(rows))
+	for i, r := range rows {
+		keys[i], data[i], numbers[i] = r.key, r.data, r.number
+	}
+	return keys, data, numbers
+}
+
+// each emits rows in statements of bounded size.
+func each(rows []keyed, emit func(keys, data [][]byte, numbers []int64, size int)) {
+	chunks(len(rows), func(i int) int { return len(rows[i].key) + len(rows[i].data) + 16 }, func(from, to, size int) {
+		keys, data, numbers := columns(rows[from:to])
+		emit(keys, data, numbers, size)
+	})
+}
+
+func (p *part) progress(all []statestore.Progress) {
+	if len(all) == 0 {
+		return
+	}
+	rows := make([]keyed, len(all))
+	for i := range all {
+		rows[i] = keyed{key: progressKey(all[i].Source), data: encodeProgress(&all[i])}
+	}
+	each(settle(rows), func(keys, data [][]byte, _ []int64, size int) {
+		p.add(`INSERT INTO {s}.progress (key, data) SELECT * FROM unnest($1::bytea[], $2::bytea[])
+ON CONFLICT (key) DO UPDATE SET data = excluded.data`, size, keys, data)
+	})
+}
+
+func (p *part) functions(all []statestore.FunctionSpec) {
+	if len(all) == 0 {
+		return
+	}
+	rows := make([]keyed, len(all))
+	for i := range all {
+		rows[i] = keyed{key: functionKey(all[i].Function), data: encodeFunction(&all[i])}
+	}
+	each(settle(rows), func(keys, data [][]byte, _ []int64, size int) {
+		p.add(`INSERT INTO {s}.function_spec (key, data) SELECT * FROM unnest($1::bytea[], $2::bytea[])
+ON CONFLICT (key) DO UPDATE SET data = excluded.data`, size, keys, data)
+	})
+}
+
+// deadLetters have numbers of their own.
+func (p *part) deadLetters(all []api.DeadLetter) {
+	rows := make([]keyed, len(all))
+	for i := range all {
+		rows[i] = keyed{data: encodeDeadLetter(&all[i]), number: int64(all[i].Number)}
+	}
+	slices.SortFunc(rows, func(a, b keyed) int { return cmp.Compare(a.number, b.number) })
+	each(rows, func(_, data [][]byte, numbers []int64, size int) {
+		p.add(`INSERT INTO {s}.dead_letter (number, data) SELECT * FROM unnest($1::bigint[], $2::bytea[])`, size, numbers, data)
+	})
+}

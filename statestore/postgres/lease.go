@@ -1,0 +1,106 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/stategate/stategate/statestore"
+)
+
+// answerMax bounds how long a short statement about ownership waits for the server before it counts as away.
+func (s *Store) answerMax() time.Duration { return s.statementMax() + time.Second }
+
+// Renew prolongs the lease. It does not touch the member's row, so a commit that takes long does not hold it up.
+func (s *Store) Renew(ctx context.Context, fence statestore.Fence) error {
+	err := s.renew(ctx, fence)
+	if errors.Is(err, statestore.ErrFenced) {
+		s.unkeep(fence)
+	}
+	return err
+}
+
+func (s *Store) renew(ctx context.Context, fence statestore.Fence) error {
+	ctx, cancel := context.WithTimeout(ctx, s.answerMax())
+	defer cancel()
+	const prolong = `UPDATE {s}.lease SET until = clock_timestamp() + $3 * interval '1 millisecond'
+WHERE member = $1 AND EXISTS (SELECT 1 FROM {s}.member WHERE id = $1 AND epoch = $2)`
+	tag, err := s.owners.Exec(ctx, s.sql(prolong), fence.Member, int64(fence.Epoch), s.cfg.Lease.Milliseconds())
+	if err != nil {
+		return refusal("renew lease", err)
+	}
+	if tag.RowsAffected() == 0 {
+		return fmt.Errorf("renew lease: %w", statestore.ErrFenced)
+	}
+	return nil
+}
+
+// Release gives everything up and fences the member itself: a commit of its own that comes later misses.
+func (s *Store) Release(ctx context.Context, fence statestore.Fence) error {
+	err := pgx.BeginFunc(ctx, s.owners, func(tx pgx.Tx) error {
+		var owner string
+		var epoch, next int64
+		err := tx.QueryRow(ctx, s.sql(`SELECT coalesce(member, ''), epoch, next_number FROM {s}.ownership WHERE lo = 0 FOR UPDATE`)).Scan(&owner, &epoch, &next)
+		if err != nil || owner != fence.Member || epoch != int64(fence.Epoch) {
+			return err
+		}
+		const fenceOff = `UPDATE {s}.member SET epoch = $2, lease_until = least(lease_until, clock_timestamp()) WHERE id = $1 RETURNING next_number`
+		var last int64
+		if err := tx.QueryRow(ctx, s.sql(fenceOff), fence.Member, epoch+1).Scan(&last); err != nil {
+			return err
+		}
+		if _, err := tx.Exec(ctx, s.sql(`DELETE FROM {s}.lease WHERE member = $1`), fence.Member); err != nil {
+			return err
+		}
+		_, err = tx.Exec(ctx, s.sql(`UPDATE {s}.ownership SET member = NULL, epoch = $1, next_number = $2 WHERE lo = 0`), epoch+1, max(next, last))
+		return err
+	})
+	if err != nil {
+		return refusal("release", err)
+	}
+	s.unkeep(fence)
+	return nil
+}
+
+// Owner is who owns now.
+func (s *Store) Owner(ctx context.Context) (statestore.Member, bool, error) {
+	const ask = `
+SELECT m.id, m.host, m.pid, m.address, m.started
+FROM {s}.ownership o JOIN {s}.member m ON m.id = o.member LEFT JOIN {s}.lease l ON l.member = o.member
+WHERE o.lo = 0 AND greatest(m.lease_until, l.until) > clock_timestamp()`
+	var m statestore.Member
+	err := s.owners.QueryRow(ctx, s.sql(ask)).Scan(&m.ID, &m.Host, &m.PID, &m.Address, &m.Started)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return statestore.Member{}, false, nil
+	}
+	if err != nil {
+		return statestore.Member{}, false, refusal("ask for the owner", err)
+	}
+	return m, true, nil
+}
+
+// LastCommit locks the member's row, so it waits for a commit that is still on its way.
+func (s *Store) LastCommit(ctx context.Context, fence statestore.Fence) (uint64, error) {
+	ctx, cancel := context.WithTimeout(ctx, s.answerMax())
+	defer cancel()
+	number, err := s.lastCommit(ctx, fence, ` FOR UPDATE`)
+	if errors.Is(err, statestore.ErrFenced) {
+		s.unkeep(fence)
+	}
+	return number, err
+}
+
+func (s *Store) lastCommit(ctx context.Context, fence statestore.Fence, lock string) (uint64, error) {
+	var epoch, number int64
+	err := s.owners.QueryRow(ctx, s.sql(`SELECT epoch, commit_number FROM {s}.member WHERE id = $1`+lock), fence.Member).Scan(&epoch, &number)
+	switch {
+	case errors.Is(err, pgx.ErrNoRows), err == nil && epoch != int64(fence.Epoch):
+		return 0, fmt.Errorf("read last commit: %w", statestore.ErrFenced)
+	case err != nil:
+		return 0, refusal("read last commit", err)
+	}
+	return uint64(number), nil
+}
