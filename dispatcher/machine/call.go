@@ -1,0 +1,254 @@
+package machine
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/stategate/stategate/api"
+	"github.com/stategate/stategate/statestore"
+)
+
+// flight is a call that is out.
+type flight struct {
+	cell  *cell
+	gate  *gate
+	retry bool     // it holds one of the slots for failed addresses
+	names []string // of the states that it carries
+	built int64    // when: what AFTER_INVOKE counts from
+}
+
+// startCall builds the request of a cell's next batch. States are judged for expiration now.
+func (m *Machine) startCall(c *cell, g *gate, retry bool) {
+	c.phase = calling
+	c.batch = m.batchOf(c)
+	m.expire(c)
+	call := Call{
+		ID: m.id(), Function: c.fn.name, Target: c.address,
+		Attempt: c.attempts + 1, Timeout: c.fn.cfg.Timeout,
+		States: make([]CallState, len(c.fn.specs)), Messages: make([]api.Message, c.batch),
+	}
+	names := make([]string, len(c.fn.specs))
+	for i, spec := range c.fn.specs {
+		names[i] = spec.Name
+		call.States[i].Name = spec.Name
+		if v, ok := findValue(c.values, spec.Name); ok {
+			call.States[i].Set = true
+			call.States[i].Value = api.TypedValue{TypeName: c.values[v].TypeName, HasValue: true, Value: c.values[v].Value}
+		}
+	}
+	for i := range call.Messages {
+		call.Messages[i] = c.mail.at(i).Message
+	}
+	c.attempts++
+	c.call, c.callSince = call.ID.N, m.now
+	g.inUse++
+	if retry {
+		g.inRetry++
+	}
+	m.flights[call.ID.N] = flight{cell: c, gate: g, retry: retry, names: names, built: m.now}
+	m.work.Calls = append(m.work.Calls, call)
+}
+
+// batchOf is how many messages go into the next call: bounded in number and bytes, and as many as before when the last
+// attempt failed, so that a function sees the same batch again.
+func (m *Machine) batchOf(c *cell) int {
+	limit := c.fn.cfg.BatchMessages
+	if c.batchLimit > 0 {
+		limit = min(limit, c.batchLimit)
+	}
+	n, bytes := 0, 0
+	for n < c.mail.len() && n < limit {
+		bytes += len(c.mail.at(n).Argument.Value)
+		if n > 0 && bytes > c.fn.cfg.BatchBytes {
+			break
+		}
+		n++
+	}
+	return n
+}
+
+// land takes a call that has ended off its slot. ok is false when nobody waits for it any more.
+func (m *Machine) land(id ID) (flight, bool) {
+	f, ok := m.flights[id.N]
+	if !ok || id.Incarnation != m.cfg.Incarnation {
+		m.stats.StaleAnswers++
+		return f, false
+	}
+	delete(m.flights, id.N)
+	f.gate.inUse--
+	if f.retry {
+		f.gate.inRetry--
+	}
+	m.pumpLater(f.gate)
+	f.cell.call = 0
+	return f, true
+}
+
+// Failed tells that an attempt failed.
+func (m *Machine) Failed(id ID, failure Failure) {
+	f, ok := m.land(id)
+	if !ok {
+		return
+	}
+	m.failed(f, failure)
+}
+
+func (m *Machine) failed(f flight, failure Failure) {
+	c := f.cell
+	m.stats.CallsFailed++
+	m.blame(f.gate, failure)
+	if failure.Kind == FailTooLarge {
+		if c.batch > 1 {
+			c.batchLimit = c.batch / 2
+			c.attempts--
+			m.makeReady(c)
+			return
+		}
+		failure.Kind = FailAnswer
+	}
+	c.batchLimit = c.batch // the next attempt carries the same messages
+	m.retryLater(c, failure)
+}
+
+// Replied tells what a function answered. A reply that cannot be used fails as a whole.
+func (m *Machine) Replied(id ID, reply *Reply) {
+	f, ok := m.land(id)
+	if !ok {
+		return
+	}
+	c := f.cell
+	if reply.Incomplete {
+		m.incomplete(f, reply)
+		return
+	}
+	if err := m.check(c, reply); err != nil {
+		m.failed(f, Failure{Kind: FailAnswer, Text: err.Error()})
+		return
+	}
+	m.succeeded(f.gate)
+	m.stats.Calls++
+	m.stats.Invocations += int64(c.batch)
+	m.apply(f, reply)
+	c.attempts, c.failedSince, c.lastError = 0, 0, ""
+	if c.batchLimit != 0 { // a limit that a 413 taught is loosened slowly
+		c.batchLimit = min(2*c.batchLimit, c.fn.cfg.BatchMessages)
+	}
+	for range c.batch {
+		msg := c.mail.pop()
+		m.mailBytes -= msg.size
+		m.finish(msg)
+	}
+	c.batch = 0
+	m.proceed(c)
+}
+
+// proceed is what a cell does when its call is over.
+func (m *Machine) proceed(c *cell) {
+	c.phase = idle
+	m.refill(c)
+	if c.mail.len() > 0 {
+		m.makeReady(c)
+		return
+	}
+	m.rest(c)
+}
+
+// incomplete registers the states that the function misses and calls again with the same messages. A function that asks for
+// what it was just sent would ask for ever: that is a failure.
+func (m *Machine) incomplete(f flight, reply *Reply) {
+	c := f.cell
+	if err := m.learn(c.fn, reply.Missing); err != nil {
+		m.failed(f, Failure{Kind: FailAnswer, Text: "function " + err.Error()})
+		return
+	}
+	news := slices.ContainsFunc(reply.Missing, func(s statestore.StateSpec) bool { return !slices.Contains(f.names, s.Name) })
+	if !news {
+		m.failed(f, Failure{Kind: FailAnswer, Text: "function asks for states that the call has carried"})
+		return
+	}
+	m.succeeded(f.gate)
+	c.attempts--
+	c.batchLimit = c.batch
+	m.makeReady(c)
+}
+
+// check finds what makes a reply unusable, before any of it is applied.
+func (m *Machine) check(c *cell, reply *Reply) error {
+	weight := c.weight
+	for i := range reply.Mutations {
+		mut := &reply.Mutations[i]
+		spec := c.fn.spec(mut.Name)
+		if spec == nil {
+			return fmt.Errorf("reply changes state %q, which the function has not declared", mut.Name)
+		}
+		if mut.Delete {
+			continue
+		}
+		if spec.TypeName != "" && mut.Value.TypeName != spec.TypeName {
+			return fmt.Errorf("reply sets state %q of type %q to a value of type %q", mut.Name, spec.TypeName, mut.Value.TypeName)
+		}
+		if err := api.CheckValue(mut.Value); err != nil {
+			return fmt.Errorf("reply sets state %q: %w", mut.Name, err)
+		}
+		weight += len(mut.Value.Value)
+	}
+	if weight > api.StateBytesMax {
+		return fmt.Errorf("states of one address hold %d bytes: at most %d are allowed", weight, api.StateBytesMax)
+	}
+	for i := range reply.Sends {
+		if err := api.CheckValue(reply.Sends[i].Argument); err != nil {
+			return fmt.Errorf("reply sends a message: %w", err)
+		}
+	}
+	for i := range reply.Delayed {
+		d := &reply.Delayed[i]
+		switch {
+		case d.Delay < 0:
+			return fmt.Errorf("reply sends a message with a delay of %d ms", d.Delay)
+		case d.Cancel && d.Token == "":
+			return fmt.Errorf("reply cancels a delayed message without a token")
+		case len(d.Token) > api.TokenBytesMax:
+			return fmt.Errorf("cancellation token of %d bytes: at most %d are allowed", len(d.Token), api.TokenBytesMax)
+		}
+		if err := api.CheckValue(d.Argument); err != nil {
+			return fmt.Errorf("reply sends a delayed message: %w", err)
+		}
+	}
+	for i := range reply.Outputs {
+		if err := api.CheckValue(reply.Outputs[i].Value); err != nil {
+			return fmt.Errorf("reply writes to egress %q: %w", reply.Outputs[i].Egress, err)
+		}
+	}
+	return nil
+}
+
+// apply takes a reply's effects into memory, in StateFun's order: messages, delayed ones and cancellations, egress, state.
+func (m *Machine) apply(f flight, reply *Reply) {
+	c := f.cell
+	m.effect(false)
+	for i := range reply.Sends {
+		m.send(c.address, reply.Sends[i])
+	}
+	for i := range reply.Delayed {
+		m.delay(c.address, &reply.Delayed[i])
+	}
+	for i := range reply.Outputs {
+		m.output(c.address, &reply.Outputs[i])
+	}
+	m.mutate(c, reply.Mutations, f.built)
+}
+
+// send delivers a message at once; the next cut keeps it if it is still waiting.
+func (m *Machine) send(from api.Address, s Send) {
+	msg := &message{Message: api.Message{Target: s.Target, Caller: from, Argument: s.Argument}}
+	if !m.deliverable(&msg.Message, nil, 0) {
+		return
+	}
+	msg.number, msg.gen, msg.arrived = m.draw(), m.gen, m.now
+	msg.size = msg.Size()
+	m.young++
+	m.effects++
+	m.effectBytes += msg.size
+	m.unkept = append(m.unkept, msg)
+	m.deliver(msg)
+}

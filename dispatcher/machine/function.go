@@ -1,0 +1,151 @@
+package machine
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/stategate/stategate/api"
+	"github.com/stategate/stategate/statestore"
+)
+
+// function is what the machine knows of one function type.
+type function struct {
+	name     api.FunctionType
+	cfg      Function
+	declared bool
+	gate     *gate
+	specs    []statestore.StateSpec // in the order in which they became known
+	dirty    bool
+
+	kept      int64 // messages that no source replays, in memory
+	keptBytes int64
+	stored    int64 // messages that are only in the store
+	storedBy  int64 // the same in bytes
+
+	cursor    []byte // where the walk over its spilled addresses stands
+	walking   bool   // a page is asked for
+	forgot    bool   // cells were forgotten during the walk, maybe behind its cursor
+	unwatched bool   // addresses may have spilled mail that no cell in memory knows of
+}
+
+func (m *Machine) function(t api.FunctionType) *function {
+	f := m.functions[t]
+	if f != nil {
+		return f
+	}
+	f = &function{name: t}
+	f.cfg, f.declared = m.cfg.Function(t)
+	f.cfg.defaults()
+	f.gate = m.gate(f.cfg.Endpoint)
+	m.functions[t] = f
+	m.functionList = append(m.functionList, f)
+	return f
+}
+
+// keptCount counts a message that no source replays, in or out.
+func (f *function) keptCount(msg *message, n int64) {
+	if msg.source == nil {
+		f.kept += n
+		f.keptBytes += n * int64(msg.size)
+	}
+}
+
+// overKept reports whether no more records may be kept for the function.
+func (m *Machine) overKept(t api.FunctionType) bool {
+	f := m.function(t)
+	return f.keptBytes+f.storedBy >= m.cfg.KeptBytesMax
+}
+
+// choked reports whether the sources must wait because a bound of the store is reached.
+func (m *Machine) choked() bool {
+	for _, l := range m.laneList {
+		if l.bytes >= m.cfg.OutboxBytesMax {
+			return true
+		}
+	}
+	for _, f := range m.functionList {
+		if f.keptBytes+f.storedBy >= m.cfg.KeptBytesMax {
+			return true
+		}
+	}
+	return false
+}
+
+// deliverable sets a message aside that can never be a call, and reports whether it is one.
+func (m *Machine) deliverable(msg *api.Message, s *source, offset int64) bool {
+	reason, detail := "", ""
+	if err := api.CheckAddress(msg.Target); err != nil {
+		reason, detail = "bad address", err.Error()
+	} else if f := m.function(msg.Target.Type); !f.declared {
+		reason, detail = "unknown function", fmt.Sprintf("no endpoint of the module serves %s", msg.Target.Type)
+	} else if f.cfg.Refusal != "" {
+		reason, detail = "unreachable function", f.cfg.Refusal
+	}
+	if reason == "" {
+		return true
+	}
+	d := api.DeadLetter{
+		Kind: api.DeadMessage, From: msg.Target.Type.String(), Reason: reason, Detail: detail,
+		Address: msg.Target, Caller: msg.Caller, TypeName: msg.Argument.TypeName, Value: msg.Argument.Value,
+	}
+	if s != nil {
+		d.Source, d.Offset = s.id, offset
+	}
+	m.setAside(d)
+	return false
+}
+
+// setAside makes a dead letter an effect of the next cut.
+func (m *Machine) setAside(d api.DeadLetter) {
+	d.Number = m.draw()
+	d.AtMS = m.now
+	m.deadLetters = append(m.deadLetters, d)
+	m.stats.DeadLetters++
+	m.effect(true)
+	m.effectBytes += len(d.Value) + len(d.Key) + 200
+	if m.cfg.OnDeadLetter != nil {
+		m.cfg.OnDeadLetter(&d)
+	}
+}
+
+func (f *function) spec(name string) *statestore.StateSpec {
+	i := slices.IndexFunc(f.specs, func(s statestore.StateSpec) bool { return s.Name == name })
+	if i < 0 {
+		return nil
+	}
+	return &f.specs[i]
+}
+
+// learn registers the states that a function asked for. It fails when a name is known with another type; what one reply
+// asks for is learned as a whole or not at all.
+func (m *Machine) learn(f *function, missing []statestore.StateSpec) error {
+	specs := slices.Clone(f.specs)
+	for _, want := range missing {
+		i := slices.IndexFunc(specs, func(s statestore.StateSpec) bool { return s.Name == want.Name })
+		switch {
+		case i < 0 && len(specs) >= api.StatesPerFunction:
+			return fmt.Errorf("declares more than %d states", api.StatesPerFunction)
+		case i < 0:
+			specs = append(specs, want)
+		case specs[i].TypeName != want.TypeName:
+			return fmt.Errorf("declares state %q with type %q, but it is known with type %q: rename the state or restore its type", want.Name, want.TypeName, specs[i].TypeName)
+		default:
+			specs[i] = want
+		}
+	}
+	if !slices.Equal(specs, f.specs) {
+		f.specs = specs
+		m.noteExpiring(specs)
+		m.effect(false)
+		if !f.dirty {
+			f.dirty = true
+			m.dirtyFunctions = append(m.dirtyFunctions, f)
+		}
+	}
+	return nil
+}
+
+func findValue(values []statestore.StateValue, name string) (int, bool) {
+	return slices.BinarySearchFunc(values, name, func(v statestore.StateValue, n string) int { return strings.Compare(v.Name, n) })
+}

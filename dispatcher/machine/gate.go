@@ -1,0 +1,244 @@
+package machine
+
+import "container/heap"
+
+// gate is the way to one endpoint (one resolved URL): its slots, its breaker, and the cells that wait for them.
+type gate struct {
+	key      string
+	inUse    int
+	inRetry  int // slots held by cells whose last attempt failed
+	fresh    fifo[*cell]
+	retry    fifo[*cell]
+	listed   bool // it stands in the machine's list of gates to pump
+	failures int  // endpoint failures since the last success
+
+	open        bool
+	nextProbe   int64
+	probeGap    int64
+	lastSuccess int64
+	lastError   string
+	parked      []*cell // in back-off because of the endpoint: they are released when it answers again
+}
+
+func (m *Machine) gate(key string) *gate {
+	g := m.gates[key]
+	if g == nil {
+		g = &gate{key: key, lastSuccess: m.now}
+		m.gates[key] = g
+		m.gateList = append(m.gateList, g)
+	}
+	return g
+}
+
+// makeReady puts a cell with mail into its gate's queue.
+func (m *Machine) makeReady(c *cell) {
+	c.phase = ready
+	g := c.fn.gate
+	if c.queued {
+		return
+	}
+	c.queued = true
+	if c.failedSince != 0 {
+		g.retry.push(c)
+	} else {
+		g.fresh.push(c)
+	}
+	m.pumpLater(g)
+}
+
+func (m *Machine) pumpLater(g *gate) {
+	if !g.listed {
+		g.listed = true
+		m.pump = append(m.pump, g)
+	}
+}
+
+// pumpGates starts what may start. New calls wait while too much is uncommitted.
+func (m *Machine) pumpGates() {
+	if m.saturated() {
+		return
+	}
+	gates := m.pump
+	m.pump = m.pump[:0:0]
+	for _, g := range gates {
+		g.listed = false
+		m.pumpGate(g)
+	}
+}
+
+func (m *Machine) pumpGate(g *gate) {
+	for !m.saturated() {
+		if g.open && m.now < g.nextProbe {
+			return
+		}
+		c, failed := m.next(g)
+		if c == nil {
+			if c = m.probe(g); c == nil {
+				return
+			}
+			failed = true
+		}
+		if g.open {
+			g.probeGap = min(2*g.probeGap, m.cfg.ProbeInterval)
+			g.nextProbe = m.now + g.probeGap
+		}
+		m.startCall(c, g, failed)
+	}
+	m.pumpLater(g)
+}
+
+// next picks the cell whose turn it is. Cells whose last attempt failed hold at most a quarter of the slots, so that however
+// many they are, the others find one.
+func (m *Machine) next(g *gate) (c *cell, failed bool) {
+	if g.inUse >= m.cfg.Slots {
+		return nil, false
+	}
+	for g.retry.len() > 0 && (g.inRetry < max(1, m.cfg.Slots/4)) {
+		if g.open && g.fresh.len() > 0 && m.rng.IntN(2) == 0 {
+			break // a probe tries the untried as often as those that failed
+		}
+		c := g.retry.pop()
+		c.queued = false
+		if c.phase == ready && c.mail.len() > 0 {
+			return c, true
+		}
+	}
+	for g.fresh.len() > 0 {
+		c := g.fresh.pop()
+		c.queued = false
+		if c.phase == ready && c.mail.len() > 0 {
+			return c, false
+		}
+	}
+	return nil, false
+}
+
+// probe picks a cell in back-off, each time another one, when an open breaker is due to be tried and nobody else waits.
+func (m *Machine) probe(g *gate) *cell {
+	if !g.open || g.inUse >= m.cfg.Slots {
+		return nil
+	}
+	for len(g.parked) > 0 {
+		c := g.parked[0]
+		g.parked[0] = nil
+		g.parked = g.parked[1:]
+		if c.phase == backoff && c.mail.len() > 0 {
+			heap.Remove(&m.backoffs, c.timerIndex)
+			return c
+		}
+	}
+	return nil
+}
+
+// succeeded closes the breaker and lets go who waited for the endpoint.
+func (m *Machine) succeeded(g *gate) {
+	g.lastSuccess = m.now
+	g.failures = 0
+	if !g.open { // a success of others is no reason to try again at once what crashes the function
+		return
+	}
+	g.open = false
+	parked := g.parked
+	g.parked = nil
+	for _, c := range parked {
+		if c.phase == backoff && c.fn.gate == g {
+			m.endBackoff(c)
+		}
+	}
+	m.pumpLater(g)
+}
+
+// blame counts a failure against the endpoint if it is the endpoint's. A status, a bad reply, or the time-out of one
+// address while others are answered never opens the breaker.
+func (m *Machine) blame(g *gate, f Failure) {
+	switch f.Kind {
+	case FailEndpoint:
+	case FailTimeout:
+		if m.now-g.lastSuccess < m.cfg.BreakerWindow {
+			return
+		}
+	default:
+		return
+	}
+	g.failures++
+	g.lastError = f.Text
+	if g.open || g.failures < m.cfg.BreakerFailures {
+		return
+	}
+	g.open = true
+	g.probeGap = min(m.cfg.ProbeInterval, 50)
+	g.nextProbe = m.now + g.probeGap
+}
+
+// retryLater sends a cell into back-off.
+func (m *Machine) retryLater(c *cell, f Failure) {
+	if c.failedSince == 0 {
+		c.failedSince = max(m.now, 1)
+	}
+	c.failKind, c.lastError = f.Kind, f.Text
+	delay := m.cfg.BackoffMax
+	if n := c.attempts - 1; n < 24 && m.now-c.failedSince <= c.fn.cfg.Budget {
+		delay = min(m.cfg.BackoffMin<<n, m.cfg.BackoffMax)
+	}
+	delay -= int64(m.rng.Float64() * 0.5 * float64(delay)) // half of it is jitter
+	delay = max(delay, min(f.RetryAfter, m.cfg.BackoffMax), 1)
+	c.phase = backoff
+	c.due = m.now + delay
+	heap.Push(&m.backoffs, c)
+	if (f.Kind == FailEndpoint || f.Kind == FailTimeout) && f.RetryAfter == 0 {
+		g := c.fn.gate
+		g.parked = append(g.parked, c)
+		if len(g.parked) > 2*len(m.backoffs)+64 { // some have been woken by their own time
+			g.parked = still(g.parked)
+		}
+	}
+}
+
+func still(parked []*cell) []*cell {
+	kept := parked[:0]
+	seen := map[*cell]bool{}
+	for _, c := range parked {
+		if c.phase == backoff && !seen[c] {
+			seen[c] = true
+			kept = append(kept, c)
+		}
+	}
+	clear(parked[len(kept):])
+	return kept
+}
+
+// endBackoff makes a cell ready again.
+func (m *Machine) endBackoff(c *cell) {
+	if c.timerIndex >= 0 {
+		heap.Remove(&m.backoffs, c.timerIndex)
+	}
+	if c.mail.len() > 0 {
+		m.makeReady(c)
+		return
+	}
+	c.phase = idle
+	m.refill(c)
+}
+
+// backoffHeap is cells in back-off by the time of their next attempt.
+type backoffHeap []*cell
+
+func (h backoffHeap) Len() int           { return len(h) }
+func (h backoffHeap) Less(i, j int) bool { return h[i].due < h[j].due }
+func (h backoffHeap) Swap(i, j int) {
+	h[i], h[j] = h[j], h[i]
+	h[i].timerIndex, h[j].timerIndex = i, j
+}
+func (h *backoffHeap) Push(x any) {
+	c := x.(*cell)
+	c.timerIndex = len(*h)
+	*h = append(*h, c)
+}
+func (h *backoffHeap) Pop() any {
+	old := *h
+	c := old[len(old)-1]
+	old[len(old)-1] = nil
+	*h = old[:len(old)-1]
+	c.timerIndex = -1
+	return c
+}

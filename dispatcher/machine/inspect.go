@@ -1,0 +1,134 @@
+package machine
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/stategate/stategate/api"
+)
+
+// View is what an operator is shown of one address, as it is in memory. A zero View: it is not in memory.
+type View struct {
+	InMemory     bool
+	Phase        string
+	Mailbox      int64 // messages that wait or are in the call
+	Spilled      int64 // of them, only in the store
+	Attempts     int
+	CallSince    int64 // Unix milliseconds; 0: no call is out
+	NextAttempt  int64 // Unix milliseconds; 0: none is planned
+	FailingSince int64 // Unix milliseconds; 0: the last attempt did not fail
+	Stuck        bool  // the budget of the call is used up
+	LastError    string
+}
+
+// View looks at one address.
+func (m *Machine) View(a api.Address) View {
+	c := m.cells[a]
+	if c == nil {
+		return View{}
+	}
+	v := View{
+		InMemory: true, Phase: c.phase.String(), Mailbox: c.mailLen(), Spilled: c.spill.count, Attempts: c.attempts,
+		FailingSince: c.failedSince, Stuck: m.stuck(c), LastError: c.lastError,
+	}
+	if c.phase == calling {
+		v.CallSince = c.callSince
+	}
+	if c.phase == backoff {
+		v.NextAttempt = c.due
+	}
+	return v
+}
+
+func (m *Machine) stuck(c *cell) bool {
+	return c.failedSince != 0 && m.now-c.failedSince > c.fn.cfg.Budget
+}
+
+// Gauges are what is at hand right now.
+type Gauges struct {
+	Stats
+	MailMessages   int64 // in memory and spilled
+	MailBytes      int64 // in memory
+	Calling        int
+	Backoff        int
+	CachedBytes    int
+	Uncommitted    int
+	Timers         int // due soon
+	OutboxBytes    map[string]int64
+	OutboxRecords  map[string]int64
+	OutboxOldestMS map[string]int64     // age of the oldest undelivered cut, milliseconds
+	OldestMS       map[api.Source]int64 // age of the oldest unfinished record, milliseconds
+}
+
+// Gauges looks at everything. It costs time in proportion to what is in memory: ask seldom.
+func (m *Machine) Gauges() Gauges {
+	g := Gauges{
+		Stats: m.stats, MailBytes: int64(m.mailBytes), Calling: len(m.flights), Backoff: len(m.backoffs), CachedBytes: m.restBytes,
+		Uncommitted: m.effects, Timers: len(m.timers.heap),
+		OutboxBytes: map[string]int64{}, OutboxRecords: map[string]int64{}, OutboxOldestMS: map[string]int64{}, OldestMS: map[api.Source]int64{},
+	}
+	for _, f := range m.functionList {
+		g.MailMessages += f.stored + f.kept
+	}
+	for _, s := range m.sourceList {
+		g.MailMessages += int64(s.pending)
+		for t := range s.waiting {
+			for _, msg := range s.waiting[t].all() {
+				if msg.source == s {
+					g.OldestMS[s.id] = max(g.OldestMS[s.id], m.now-msg.arrived)
+					break
+				}
+			}
+		}
+	}
+	for _, l := range m.laneList {
+		g.OutboxBytes[l.id.Egress] = l.bytes
+		if l.delivered < l.next {
+			g.OutboxRecords[l.id.Egress] = int64(l.next - max(l.delivered, 1))
+		}
+		if l.chunks.len() > 0 {
+			g.OutboxOldestMS[l.id.Egress] = m.now - l.chunks.front().atMS
+		}
+	}
+	return g
+}
+
+// Reason is a condition that operators must know of: a stable kind for counting and a text for people.
+type Reason struct{ Kind, Text string }
+
+// Reasons lists what is not as it should be.
+func (m *Machine) Reasons() []Reason {
+	var out []Reason
+	for _, g := range m.gateList {
+		if g.open {
+			out = append(out, Reason{"endpoint", fmt.Sprintf("endpoint %s does not answer: %s", g.key, g.lastError)})
+		}
+	}
+	stuck := 0
+	for _, c := range m.backoffs {
+		if m.stuck(c) {
+			stuck++
+		}
+	}
+	if stuck > 0 {
+		out = append(out, Reason{"stuck", fmt.Sprintf("%d addresses have failed for longer than the budget of their call", stuck)})
+	}
+	for _, f := range m.functionList {
+		if f.keptBytes+f.storedBy >= m.cfg.KeptBytesMax {
+			out = append(out, Reason{"mailbox", fmt.Sprintf("messages kept for %s have reached their bound: sources wait", f.name)})
+		}
+	}
+	for _, l := range m.laneList {
+		if l.bytes >= m.cfg.OutboxBytesMax {
+			out = append(out, Reason{"outbox", fmt.Sprintf("undelivered outputs of %s have reached their bound: sources wait", l.id.Egress)})
+		}
+	}
+	return out
+}
+
+func sortedKeys[V any](in map[string]V) []string { return slices.Sorted(maps.Keys(in)) }
+
+func sortByNumber(all []*message) {
+	slices.SortFunc(all, func(a, b *message) int { return compare(a.number, b.number) })
+}

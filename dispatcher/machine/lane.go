@@ -1,0 +1,108 @@
+package machine
+
+import (
+	"fmt"
+
+	"github.com/stategate/stategate/api"
+	"github.com/stategate/stategate/statestore"
+)
+
+// lane is one egress's stream of outputs. Its numbers come from its row in the store and from nowhere else.
+type lane struct {
+	id     statestore.LaneID
+	outbox bool
+	next   uint64
+
+	gathered      []api.Output // since the last cut, from number next on
+	gatheredBytes int
+
+	bytes     int64 // committed or about to be, and not delivered
+	chunks    fifo[laneChunk]
+	delivered uint64 // outputs below are delivered
+	trimmed   uint64 // outputs below are forgotten by the store
+}
+
+// laneChunk is what one cut added to a lane.
+type laneChunk struct {
+	end   uint64
+	bytes int64
+	atMS  int64
+}
+
+// packBytes splits a cut's outputs into packs of about this size, so that no row grows without bound.
+const packBytes = 4 << 20
+
+func (m *Machine) addLane(l *lane) {
+	m.lanes[l.id.Egress] = l
+	m.laneList = append(m.laneList, l)
+}
+
+// output gathers a record for its egress. One for an egress that the module does not declare is set aside, alone.
+func (m *Machine) output(from api.Address, o *Output) {
+	l := m.lanes[o.Egress]
+	if l == nil {
+		m.setAside(api.DeadLetter{
+			Kind: api.DeadOutput, From: o.Egress, Reason: "unknown egress",
+			Detail: fmt.Sprintf("the module declares no egress %q", o.Egress), Address: from, TypeName: o.Value.TypeName, Value: o.Value.Value,
+		})
+		return
+	}
+	out := api.Output{Sender: from, Value: o.Value}
+	size := out.Size()
+	l.gathered = append(l.gathered, out)
+	l.gatheredBytes += size
+	l.bytes += int64(size)
+	m.effects++
+	m.effectBytes += size
+	m.effect(true)
+}
+
+// cutLane turns what was gathered into packs.
+func (m *Machine) cutLane(l *lane) []statestore.OutputPack {
+	var packs []statestore.OutputPack
+	for start := 0; start < len(l.gathered); {
+		end, bytes := start, 0
+		for end < len(l.gathered) && (end == start || bytes < packBytes) {
+			bytes += l.gathered[end].Size()
+			end++
+		}
+		packs = append(packs, statestore.OutputPack{Lane: l.id, First: l.next, Outputs: l.gathered[start:end:end]})
+		l.next += uint64(end - start)
+		l.chunks.push(laneChunk{end: l.next, bytes: int64(bytes), atMS: m.now})
+		start = end
+	}
+	l.gathered, l.gatheredBytes = nil, 0
+	return packs
+}
+
+// Delivered tells that a lane's outputs below a number are delivered or set aside. The store forgets them with some later cut.
+func (m *Machine) Delivered(id statestore.LaneID, below uint64) {
+	l := m.lanes[id.Egress]
+	if l == nil || below <= l.delivered {
+		return
+	}
+	l.delivered = below
+	for l.chunks.len() > 0 && l.chunks.front().end <= below {
+		l.bytes -= l.chunks.pop().bytes
+	}
+	if l.outbox {
+		m.lazy()
+	}
+}
+
+// LaneStarted tells that a lane has written its first cursor.
+func (m *Machine) LaneStarted(id statestore.LaneID, token uint64) {
+	m.laneStarts = append(m.laneStarts, id)
+	m.waitFor(token)
+}
+
+// Refused sets outputs aside that a sink will never take.
+func (m *Machine) Refused(id statestore.LaneID, dead []api.DeadLetter, token uint64) {
+	for _, d := range dead {
+		if l := m.lanes[id.Egress]; l != nil && l.outbox {
+			m.refusals = append(m.refusals, statestore.Refusal{Lane: id, Number: uint64(d.Offset)})
+		}
+		m.setAside(d)
+	}
+	m.waitFor(token)
+}

@@ -1,0 +1,193 @@
+// Package machine decides: it is told facts and answers with work. It holds the mailboxes, calls one batch per address at a
+// time, applies effects in memory at once and cuts commits that hold all of a moment or nothing of it.
+//
+// It never does I/O, starts a goroutine, takes a lock or asks what time it is: the same facts always give the same work, so
+// that whole lives can be played from a seed. One goroutine owns a Machine.
+package machine
+
+import (
+	"math"
+	"math/rand/v2"
+
+	"github.com/stategate/stategate/api"
+	"github.com/stategate/stategate/statestore"
+)
+
+// Machine is the deterministic core of one incarnation of a member.
+type Machine struct {
+	cfg   Config
+	rng   *rand.Rand
+	now   int64
+	work  Work
+	stats Stats
+	ids   uint64
+
+	fence        statestore.Fence
+	commitNumber uint64
+	nextNumber   uint64
+
+	cells        map[api.Address]*cell
+	oldest       *cell // at rest
+	newest       *cell
+	restBytes    int
+	functions    map[api.FunctionType]*function
+	functionList []*function
+	gates        map[string]*gate
+	gateList     []*gate
+	pump         []*gate
+	backoffs     backoffHeap
+	flights      map[uint64]flight
+	mailBytes    int
+
+	sources    map[api.Source]*source
+	sourceList []*source
+	choke      bool // a bound of the store is reached: all sources wait
+	lanes      map[string]*lane
+	laneList   []*lane
+	timers     timers
+
+	toLoad    []*cell
+	loads     map[uint64][]*cell
+	mailLoads map[uint64]*cell
+	walks     map[uint64]*function
+	expiring  bool // some known state expires
+	sweeping  bool
+	nextSweep int64
+	nextHold  int64
+
+	// What the next cut will hold, beside what the lists below lead to.
+	gen            uint64 // of the effects that gather now
+	confirmedGen   uint64
+	inflight       *cut
+	dirtySince     int64 // 0: nothing is uncommitted that somebody may come to wait for
+	lazySince      int64
+	awaited        bool
+	young          int // unfinished messages that descend from effects of this generation
+	effects        int
+	effectBytes    int
+	dirtyCells     []*cell
+	dirtyTails     []*cell
+	dirtyTrims     []*cell
+	dirtySources   []*source
+	dirtyFunctions []*function
+	dirtyPacks     []*pack
+	unkept         []*message // sent or to be kept, and nowhere in the store yet
+	cutMail        []statestore.MailChunk
+	spilledNow     []spilledRun
+	pinned         []*cell
+	laneStarts     []statestore.LaneID
+	refusals       []statestore.Refusal
+	deadLetters    []api.DeadLetter
+	tokens         []uint64
+}
+
+// Stats counts what happened in this incarnation.
+type Stats struct {
+	Records, RecordsSkipped, Calls, Invocations, CallsFailed, Commits, DeadLetters, TimersFired, Spilled, StaleAnswers int64
+}
+
+// New builds a machine on what the store keeps.
+func New(cfg Config, claim *statestore.Claim, now int64) *Machine {
+	cfg.defaults()
+	m := &Machine{
+		cfg: cfg, rng: rand.New(rand.NewPCG(cfg.Seed, cfg.Incarnation)), now: now,
+		fence: claim.Fence, commitNumber: claim.Commit, nextNumber: max(claim.NextNumber, 1), gen: 1,
+		cells: map[api.Address]*cell{}, functions: map[api.FunctionType]*function{}, gates: map[string]*gate{},
+		flights: map[uint64]flight{}, sources: map[api.Source]*source{}, lanes: map[string]*lane{},
+		loads: map[uint64][]*cell{}, mailLoads: map[uint64]*cell{}, walks: map[uint64]*function{},
+		timers: timers{
+			known: map[uint64]*timer{}, tokens: map[token]*timer{}, ended: map[uint64]uint64{}, cancelled: map[token]ending{},
+			until: now + cfg.TimerAhead, after: statestore.TimerKey{Due: math.MinInt64}, more: true,
+		},
+	}
+	m.claimFunctions(claim)
+	m.claimSources(claim)
+	m.claimLanes(claim)
+	m.claimPacks(claim)
+	return m
+}
+
+func (m *Machine) claimFunctions(claim *statestore.Claim) {
+	for _, f := range claim.Functions {
+		m.function(f.Function).specs = f.States
+		m.noteExpiring(f.States)
+	}
+	for _, s := range claim.Spilled {
+		f := m.function(s.Function)
+		f.stored, f.storedBy = s.Messages, s.Bytes
+		f.unwatched = s.Messages > 0
+	}
+}
+
+func (m *Machine) claimSources(claim *statestore.Claim) {
+	for i := range claim.Progress {
+		s := m.source(claim.Progress[i].Source)
+		s.progress = claim.Progress[i].Clone()
+		s.seen = s.progress.Position()
+	}
+}
+
+// claimLanes takes lanes with their numbers. Lanes of egresses that the module does not declare any more are left alone.
+func (m *Machine) claimLanes(claim *statestore.Claim) {
+	for _, kept := range claim.Lanes {
+		e, ok := m.cfg.Egresses[kept.Egress]
+		if !ok || !e.Outbox {
+			continue
+		}
+		l := &lane{id: kept.LaneID, outbox: true, next: max(kept.Next, 1), bytes: kept.Bytes, delivered: kept.Low, trimmed: kept.Low}
+		if kept.Bytes > 0 {
+			l.chunks.push(laneChunk{end: l.next, bytes: kept.Bytes, atMS: m.now})
+		}
+		m.addLane(l)
+	}
+	for _, id := range sortedKeys(m.cfg.Egresses) {
+		if m.lanes[id] == nil {
+			slot := 0
+			if !m.cfg.Egresses[id].Outbox {
+				slot = noOutbox
+			}
+			m.addLane(&lane{id: statestore.LaneID{Egress: id, Slot: slot}, outbox: m.cfg.Egresses[id].Outbox, next: 1})
+		}
+	}
+}
+
+// noOutbox is the slot of lanes without stored outputs (egress.NoOutbox).
+const noOutbox = -1
+
+// claimPacks puts kept messages back into their mailboxes, in the order of their numbers. Messages for functions that the
+// module does not declare any more stay where they are.
+func (m *Machine) claimPacks(claim *statestore.Claim) {
+	var all []*message
+	for _, kept := range claim.Packs {
+		finished := claim.Finished[kept.Number]
+		p := &pack{number: kept.Number, total: len(kept.Messages) + len(finished), finished: finished}
+		for i := range kept.Messages {
+			msg := &message{Message: kept.Messages[i].Message, number: kept.Messages[i].Number, pack: p, arrived: m.now}
+			msg.size = msg.Size()
+			p.messages = append(p.messages, msg)
+			if m.function(msg.Target.Type).declared {
+				all = append(all, msg)
+			}
+		}
+	}
+	sortByNumber(all)
+	for _, msg := range all {
+		m.deliver(msg)
+	}
+}
+
+func (m *Machine) nextID() uint64 {
+	m.ids++
+	return m.ids
+}
+
+func (m *Machine) id() ID { return ID{Incarnation: m.cfg.Incarnation, N: m.nextID()} }
+
+// mine reports whether an answer belongs to this incarnation.
+func (m *Machine) mine(id ID) bool {
+	if id.Incarnation == m.cfg.Incarnation {
+		return true
+	}
+	m.stats.StaleAnswers++
+	return false
+}

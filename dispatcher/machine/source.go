@@ -1,0 +1,235 @@
+package machine
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/stategate/stategate/api"
+	"github.com/stategate/stategate/statestore"
+)
+
+// source is one source's progress in memory, ahead of what is committed, and what it has brought in and not finished.
+type source struct {
+	id       api.Source
+	progress statestore.Progress
+	seen     int64 // offset after the last record that arrived
+	routed   bool  // progress.Targets has been matched with the module's routes
+	dirty    bool
+
+	pending      int // messages that only the source can replay
+	pendingBytes int
+	full         bool
+	blocked      bool // a record holds the watermark up and must not be kept: the function's budget is used up
+
+	waiting []fifo[*message] // per target: unfinished messages in order of offset; finished ones linger
+	linger  int              // length of a waiting queue at which it is swept
+}
+
+func (m *Machine) source(id api.Source) *source {
+	s := m.sources[id]
+	if s == nil {
+		s = &source{id: id, progress: statestore.Progress{Source: id}}
+		m.sources[id] = s
+		m.sourceList = append(m.sourceList, s)
+	}
+	return s
+}
+
+// match brings stored targets in line with the module's: a new target begins where the source is read from, a target that
+// the module no longer names holds nothing back any more.
+func (s *source) match(routes []api.Route) {
+	position := s.progress.Position()
+	targets := make([]statestore.TargetProgress, 0, len(routes))
+	for _, r := range routes {
+		i := slices.IndexFunc(s.progress.Targets, func(t statestore.TargetProgress) bool { return t.Key == r.Key })
+		if i >= 0 {
+			targets = append(targets, s.progress.Targets[i])
+		} else {
+			targets = append(targets, statestore.TargetProgress{Key: r.Key, Done: statestore.Ranges{Watermark: position}})
+		}
+	}
+	slices.SortFunc(targets, func(a, b statestore.TargetProgress) int { return strings.Compare(a.Key, b.Key) })
+	s.progress.Targets = targets
+	s.progress.Start = max(s.progress.Start, position)
+	s.waiting = make([]fifo[*message], len(targets))
+	s.routed = true
+}
+
+func (s *source) target(key string) int {
+	i, ok := slices.BinarySearchFunc(s.progress.Targets, key, func(t statestore.TargetProgress, k string) int { return strings.Compare(t.Key, k) })
+	if !ok {
+		return -1
+	}
+	return i
+}
+
+// finishAll marks offsets finished for every target.
+func (s *source) finishAll(from, to int64) {
+	for i := range s.progress.Targets {
+		s.progress.Targets[i].Done.Add(from, to)
+	}
+	if len(s.progress.Targets) == 0 {
+		s.progress.Start = max(s.progress.Start, to)
+	}
+}
+
+// finishedAll reports whether no target needs the offset any more.
+func (s *source) finishedAll(offset int64) bool {
+	if len(s.progress.Targets) == 0 {
+		return offset < s.progress.Start
+	}
+	for i := range s.progress.Targets {
+		if !s.progress.Targets[i].Done.Contains(offset) {
+			return false
+		}
+	}
+	return true
+}
+
+// Started tells the start position of a source, before its first record. The token is Done when it is durable.
+func (m *Machine) Started(p statestore.Progress, token uint64) {
+	s := m.source(p.Source)
+	s.progress = p.Clone()
+	s.seen = s.progress.Position()
+	s.routed = false
+	m.touchSource(s)
+	m.waitFor(token)
+}
+
+func (m *Machine) touchSource(s *source) {
+	m.effect(false)
+	if !s.dirty {
+		s.dirty = true
+		m.dirtySources = append(m.dirtySources, s)
+	}
+}
+
+// Arrive brings records of one source, in rising order of offset.
+func (m *Machine) Arrive(id api.Source, records []api.Record) {
+	s := m.source(id)
+	for i := range records {
+		m.arrive(s, &records[i])
+	}
+	m.judgeSource(s)
+}
+
+func (m *Machine) arrive(s *source, r *api.Record) {
+	if !s.routed && (len(r.Routes) > 0 || r.Dead == nil) {
+		s.match(r.Routes)
+		s.seen = max(s.seen, s.progress.Position())
+	}
+	if r.Offset > s.seen { // markers, aborted and compacted records are never handed out
+		s.finishAll(s.seen, r.Offset)
+		m.touchSource(s)
+	}
+	s.seen = max(s.seen, r.Offset+1)
+	m.stats.Records++
+	if s.finishedAll(r.Offset) {
+		m.stats.RecordsSkipped++
+		return
+	}
+	if r.Dead != nil || len(r.Routes) == 0 {
+		if r.Dead != nil {
+			m.setAside(*r.Dead)
+		}
+		s.finishAll(r.Offset, r.Offset+1)
+		m.touchSource(s)
+		return
+	}
+	for i := range r.Routes {
+		m.arriveAt(s, r, &r.Routes[i])
+	}
+}
+
+func (m *Machine) arriveAt(s *source, r *api.Record, route *api.Route) {
+	t := s.target(route.Key)
+	if t < 0 || s.progress.Targets[t].Done.Contains(r.Offset) {
+		return
+	}
+	msg := &message{
+		Message: api.Message{Target: api.Address{Type: route.Target, ID: r.ID}, Argument: r.Value},
+		number:  m.draw(), source: s, offset: r.Offset, target: t, arrived: m.now,
+	}
+	msg.size = msg.Size()
+	s.pending++
+	s.pendingBytes += msg.size
+	if !m.deliverable(&msg.Message, s, r.Offset) {
+		m.finish(msg)
+		return
+	}
+	s.await(t, msg)
+	m.deliver(msg)
+}
+
+// await remembers a message until it is finished. Those that finished behind one that does not are swept out now and then.
+func (s *source) await(target int, msg *message) {
+	q := &s.waiting[target]
+	q.push(msg)
+	if q.len() < max(s.linger, 1024) {
+		return
+	}
+	live := make([]*message, 0, q.len()/2)
+	for _, w := range q.all() {
+		if w.source == s {
+			live = append(live, w)
+		}
+	}
+	q.set(live)
+	s.linger = 2 * len(live)
+}
+
+// judgeSource says Full or Room when a bound was crossed. Room waits for half of it, so that it does not flutter.
+func (m *Machine) judgeSource(s *source) {
+	c := &m.cfg
+	full := s.pending >= c.SourceMessagesMax || s.pendingBytes >= c.SourceBytesMax || s.blocked || m.choke
+	room := s.pending <= c.SourceMessagesMax/2 && s.pendingBytes <= c.SourceBytesMax/2 && !s.blocked && !m.choke
+	switch {
+	case full && !s.full:
+		s.full = true
+		m.work.Full = append(m.work.Full, s.id)
+	case room && s.full:
+		s.full = false
+		m.work.Room = append(m.work.Room, s.id)
+	}
+}
+
+func (m *Machine) judgeSources() {
+	m.choke = m.choked()
+	for _, s := range m.sourceList {
+		m.judgeSource(s)
+	}
+}
+
+// holdBack keeps the records that hold a watermark up for too long, so that their source can go on. What is kept leaves the
+// source with the next commit.
+func (m *Machine) holdBack() {
+	m.choke = m.choked()
+	for _, s := range m.sourceList {
+		s.blocked = false
+		for t := range s.waiting {
+			m.holdBackTarget(s, t)
+		}
+		m.judgeSource(s)
+	}
+}
+
+func (m *Machine) holdBackTarget(s *source, t int) {
+	q := &s.waiting[t]
+	for q.len() > 0 {
+		msg := q.front()
+		if msg.source != s { // finished, or kept already
+			q.pop()
+			continue
+		}
+		old := m.now-msg.arrived >= m.cfg.HoldMax
+		wide := len(s.progress.Targets[t].Done.Above) >= m.cfg.RangesMax
+		if !old && !wide {
+			return
+		}
+		if m.overKept(msg.Target.Type) {
+			s.blocked = true
+			return
+		}
+		m.keepThrough(m.cells[msg.Target], msg.number)
+	}
+}

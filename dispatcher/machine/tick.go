@@ -1,0 +1,144 @@
+package machine
+
+import (
+	"slices"
+
+	"github.com/stategate/stategate/api"
+	"github.com/stategate/stategate/statestore"
+)
+
+// Tick tells the time. It never runs back; what is due happens now.
+func (m *Machine) Tick(now int64) {
+	if now > m.now {
+		m.now = now
+	}
+	m.fire()
+	for len(m.backoffs) > 0 && m.backoffs[0].due <= m.now {
+		m.endBackoff(m.backoffs[0])
+	}
+	for _, g := range m.gateList {
+		if g.open && m.now >= g.nextProbe {
+			m.pumpLater(g)
+		}
+	}
+	if m.now >= m.nextHold {
+		m.nextHold = m.now + min(100, m.cfg.HoldMax)
+		m.holdBack()
+	}
+}
+
+// Work answers what is to be done since it was last asked.
+func (m *Machine) Work() Work {
+	m.askLoads()
+	m.walkSpills()
+	m.windowTimers()
+	m.sweep()
+	if m.commitDue() {
+		m.cutNow()
+	}
+	m.pumpGates()
+	m.work.Tick = m.nextTick()
+	w := m.work
+	m.work = Work{}
+	return w
+}
+
+// nextTick is when something is due without any fact.
+func (m *Machine) nextTick() int64 {
+	at := m.now + m.cfg.SweepInterval
+	if m.expiring && !m.sweeping {
+		at = m.nextSweep
+	}
+	soon := func(t int64) { at = min(at, t) }
+	if len(m.backoffs) > 0 {
+		soon(m.backoffs[0].due)
+	}
+	if len(m.timers.heap) > 0 {
+		soon(m.timers.heap[0].Due)
+	}
+	if !m.timers.loading && !m.timers.more {
+		soon(m.timers.until - m.cfg.TimerAhead/2)
+	}
+	if m.inflight == nil && m.dirtySince != 0 {
+		soon(m.dirtySince + m.cfg.CommitAgeMax)
+	}
+	if m.inflight == nil && m.lazySince != 0 {
+		soon(m.lazySince + m.cfg.LazyAgeMax)
+	}
+	for _, g := range m.gateList {
+		if g.open && (len(g.parked) > 0 || g.fresh.len() > 0 || g.retry.len() > 0) {
+			soon(g.nextProbe)
+		}
+	}
+	for _, s := range m.sourceList {
+		if s.pending > 0 || s.full {
+			soon(m.nextHold)
+			break
+		}
+	}
+	return max(at, m.now+1)
+}
+
+// askLoads asks for the states of addresses that messages wait for, many at a time.
+func (m *Machine) askLoads() {
+	for len(m.toLoad) > 0 && len(m.loads) < m.cfg.LoadsMax {
+		n := min(len(m.toLoad), m.cfg.LoadBatch)
+		cells := slices.Clone(m.toLoad[:n])
+		m.toLoad = m.toLoad[n:]
+		if len(m.toLoad) == 0 {
+			m.toLoad = nil
+		}
+		load := Load{ID: m.id(), Addresses: make([]api.Address, n)}
+		for i, c := range cells {
+			load.Addresses[i] = c.address
+		}
+		m.loads[load.ID.N] = cells
+		m.work.Loads = append(m.work.Loads, load)
+	}
+}
+
+// Loaded answers a Load: the states of its addresses, in order.
+func (m *Machine) Loaded(id ID, found []statestore.Loaded) {
+	cells := m.loads[id.N]
+	if !m.mine(id) || cells == nil {
+		return
+	}
+	delete(m.loads, id.N)
+	for i, c := range cells {
+		m.loaded(c, &found[i])
+	}
+}
+
+// loaded makes a cell whole. What arrived meanwhile goes behind what the store has of its mailbox.
+func (m *Machine) loaded(c *cell, l *statestore.Loaded) {
+	c.pins--
+	c.values = l.Values
+	for i := range c.values {
+		c.weight += len(c.values[i].Value) + len(c.values[i].Name) + len(c.values[i].TypeName) + 64
+	}
+	c.phase = idle
+	if l.Spilled > 0 {
+		c.spill = spill{count: l.Spilled, bytes: l.SpilledBytes, first: l.First, last: l.Last, confirmed: l.Last}
+		gathered := c.mail.all()
+		c.mail = fifo[*message]{}
+		for _, msg := range gathered {
+			if msg.number < l.First {
+				c.mail.push(msg)
+			} else {
+				m.pushTail(c, msg)
+			}
+		}
+	}
+	if c.inspected {
+		m.inspectExpired(c)
+	}
+	if c.mail.len() > 0 {
+		m.makeReady(c)
+		return
+	}
+	m.refill(c)
+	if c.mail.len() > 0 {
+		m.makeReady(c)
+	}
+	m.rest(c)
+}

@@ -1,0 +1,225 @@
+package machine
+
+import (
+	"container/heap"
+	"math"
+
+	"github.com/stategate/stategate/api"
+	"github.com/stategate/stategate/statestore"
+)
+
+// timers is the delayed messages that are due soon, and what the machine must remember of the others.
+//
+// The window is everything due before `until`: it is in memory, or a load of it is on its way. The window is moved when a
+// load is asked, so what is created inside it meanwhile stays in memory. A load may answer what has ended since it was asked,
+// or what an end that is not committed yet will remove: `ended` and `cancelled` take that out.
+type timers struct {
+	heap    timerHeap
+	known   map[uint64]*timer // in memory, by number
+	tokens  map[token]*timer  // in memory, by token
+	created []*timer          // since the last cut
+	ends    []statestore.TimerKey
+	cancels []statestore.Cancel
+
+	until   int64
+	after   statestore.TimerKey // up to here the window has been read
+	more    bool                // the window holds more in the store behind `after`
+	loading bool
+
+	ended     map[uint64]uint64 // number -> generation of the cut that removes it
+	cancelled map[token]ending
+}
+
+type token struct{ senderID, token string }
+
+type ending struct {
+	below uint64
+	gen   uint64
+}
+
+type timer struct {
+	statestore.Timer
+	gen   uint64 // of the cut that writes it; 0: it came from the store
+	index int    // in the heap, -1: not there
+	ended bool
+}
+
+// delay sends a message later, or cancels one.
+func (m *Machine) delay(from api.Address, d *Delayed) {
+	if d.Cancel {
+		m.cancel(token{from.ID, d.Token})
+		return
+	}
+	msg := api.Message{Target: d.Target, Caller: from, Argument: d.Argument}
+	if d.Token != "" { // a pending token that is used again replaces the older message
+		m.cancel(token{from.ID, d.Token})
+	}
+	if err := api.CheckAddress(d.Target); err != nil {
+		m.deliverable(&msg, nil, 0)
+		return
+	}
+	due := m.now + d.Delay
+	if due < m.now {
+		due = math.MaxInt64
+	}
+	t := &timer{gen: m.gen, index: -1, Timer: statestore.Timer{
+		TimerKey: statestore.TimerKey{Due: due, Number: m.draw()}, Token: d.Token, Message: msg,
+	}}
+	m.timers.created = append(m.timers.created, t)
+	m.effects++
+	m.effectBytes += msg.Size()
+	m.effect(false)
+	m.holdTimer(t)
+}
+
+// holdTimer puts a timer into memory.
+func (m *Machine) holdTimer(t *timer) {
+	m.timers.known[t.Number] = t
+	if t.Token != "" {
+		m.timers.tokens[token{t.Message.Caller.ID, t.Token}] = t
+	}
+	if t.Due < m.timers.until {
+		heap.Push(&m.timers.heap, t)
+	}
+}
+
+// dropTimer takes a timer out of memory.
+func (m *Machine) dropTimer(t *timer) {
+	delete(m.timers.known, t.Number)
+	k := token{t.Message.Caller.ID, t.Token}
+	if t.Token != "" && m.timers.tokens[k] == t {
+		delete(m.timers.tokens, k)
+	}
+	if t.index >= 0 {
+		heap.Remove(&m.timers.heap, t.index)
+	}
+}
+
+// cancel removes what the token names and has not fired, in memory and in the store.
+func (m *Machine) cancel(k token) {
+	below := m.nextNumber
+	if t := m.timers.tokens[k]; t != nil {
+		t.ended = true
+		m.dropTimer(t)
+	}
+	m.timers.cancels = append(m.timers.cancels, statestore.Cancel{SenderID: k.senderID, Token: k.token, Below: below})
+	m.timers.cancelled[k] = ending{below: below, gen: m.gen}
+	m.effects++
+	m.effect(false)
+}
+
+// fire sends what is due. From here on it is an ordinary message of its sender.
+func (m *Machine) fire() {
+	for len(m.timers.heap) > 0 && m.timers.heap[0].Due <= m.now {
+		t := m.timers.heap[0]
+		t.ended = true
+		m.dropTimer(t)
+		if t.gen != m.gen { // the store has it, or will before this end is committed
+			m.timers.ends = append(m.timers.ends, t.TimerKey)
+			m.timers.ended[t.Number] = m.gen
+		}
+		m.stats.TimersFired++
+		m.effect(false)
+		m.send(t.Message.Caller, Send{Target: t.Message.Target, Argument: t.Message.Argument})
+	}
+}
+
+// windowTimers moves the window when its end comes near.
+func (m *Machine) windowTimers() {
+	w := &m.timers
+	if w.loading || len(w.heap) >= 10*m.cfg.TimerBatch {
+		return
+	}
+	if !w.more {
+		if w.until-m.now > m.cfg.TimerAhead/2 {
+			return
+		}
+		w.after = statestore.TimerKey{Due: w.until - 1, Number: math.MaxUint64}
+		w.until = m.now + m.cfg.TimerAhead
+		for _, t := range w.created { // created beyond the old end, inside the new one
+			m.admit(t)
+		}
+		if m.inflight != nil {
+			for _, t := range m.inflight.timers {
+				m.admit(t)
+			}
+		}
+	}
+	m.forgetEnded()
+	w.loading = true
+	m.work.TimerLoad = &TimerLoad{ID: m.id(), After: w.after, Due: w.until, Limit: m.cfg.TimerBatch}
+}
+
+func (m *Machine) admit(t *timer) {
+	if !t.ended && t.index < 0 && t.Due < m.timers.until {
+		heap.Push(&m.timers.heap, t)
+	}
+}
+
+// forgetEnded drops what no load can answer any more: its removal is committed, and no load is on its way.
+func (m *Machine) forgetEnded() {
+	for n, gen := range m.timers.ended {
+		if gen <= m.confirmedGen {
+			delete(m.timers.ended, n)
+		}
+	}
+	for k, e := range m.timers.cancelled {
+		if e.gen <= m.confirmedGen {
+			delete(m.timers.cancelled, k)
+		}
+	}
+}
+
+// TimersLoaded answers a TimerLoad.
+func (m *Machine) TimersLoaded(id ID, found []statestore.Timer) {
+	if !m.mine(id) {
+		return
+	}
+	w := &m.timers
+	w.loading = false
+	w.more = len(found) >= m.cfg.TimerBatch
+	for i := range found {
+		f := found[i]
+		w.after = f.TimerKey
+		if w.known[f.Number] != nil {
+			continue
+		}
+		if _, ended := w.ended[f.Number]; ended {
+			continue
+		}
+		if f.Token != "" {
+			if e, ok := w.cancelled[token{f.Message.Caller.ID, f.Token}]; ok && f.Number < e.below {
+				continue
+			}
+		}
+		m.holdTimer(&timer{Timer: f, index: -1})
+	}
+}
+
+// timerHeap is timers in the order of firing.
+type timerHeap []*timer
+
+func (h timerHeap) Len() int { return len(h) }
+func (h timerHeap) Less(i, j int) bool {
+	if h[i].Due != h[j].Due {
+		return h[i].Due < h[j].Due
+	}
+	return h[i].Number < h[j].Number
+}
+func (h timerHeap) Swap(i, j int) {
+	h[i], h[j] = h[j], h[i]
+	h[i].index, h[j].index = i, j
+}
+func (h *timerHeap) Push(x any) {
+	t := x.(*timer)
+	t.index = len(*h)
+	*h = append(*h, t)
+}
+func (h *timerHeap) Pop() any {
+	old := *h
+	t := old[len(old)-1]
+	old[len(old)-1] = nil
+	*h = old[:len(old)-1]
+	t.index = -1
+	return t
+}
