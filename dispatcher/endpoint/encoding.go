@@ -1,0 +1,75 @@
+package endpoint
+
+import (
+	"bufio"
+	"compress/flate"
+	"compress/gzip"
+	"compress/zlib"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+)
+
+// decoder reads a body whose Content-Encoding is taken away. close gives back what can be used again.
+type decoder struct {
+	io.Reader
+	close func()
+}
+
+// decode supports what requests offer: gzip and deflate. An empty body is empty in any encoding.
+func (p *Pool) decode(source io.Reader, header http.Header) (decoder, error) {
+	plain := decoder{source, func() {}}
+	switch encoding := strings.ToLower(strings.TrimSpace(strings.Join(header["Content-Encoding"], ","))); encoding {
+	case "", "identity":
+		return plain, nil
+	case "gzip", "x-gzip":
+		return p.gunzip(source)
+	case "deflate":
+		return inflate(source)
+	default:
+		return decoder{}, fmt.Errorf("content encoding %q is neither gzip nor deflate", encoding)
+	}
+}
+
+func (p *Pool) gunzip(source io.Reader) (decoder, error) {
+	buffered := bufio.NewReader(source)
+	if _, err := buffered.Peek(1); err != nil {
+		return endOr(err)
+	}
+	var err error
+	z, _ := p.gunzips.Get().(*gzip.Reader)
+	if z == nil {
+		z, err = gzip.NewReader(buffered)
+	} else {
+		err = z.Reset(buffered)
+	}
+	if err != nil {
+		return decoder{}, err
+	}
+	return decoder{z, func() { p.gunzips.Put(z) }}, nil
+}
+
+// inflate takes deflate for zlib, which it is, and for the bare stream, which some servers send.
+func inflate(source io.Reader) (decoder, error) {
+	buffered := bufio.NewReader(source)
+	start, err := buffered.Peek(2)
+	if len(start) == 0 {
+		return endOr(err)
+	}
+	if len(start) == 2 && start[0]&0x0f == 8 && (uint(start[0])<<8|uint(start[1]))%31 == 0 {
+		z, err := zlib.NewReader(buffered)
+		if err != nil {
+			return decoder{}, err
+		}
+		return decoder{z, func() {}}, nil
+	}
+	return decoder{flate.NewReader(buffered), func() {}}, nil
+}
+
+func endOr(err error) (decoder, error) {
+	if err == io.EOF {
+		return decoder{http.NoBody, func() {}}, nil
+	}
+	return decoder{}, err
+}

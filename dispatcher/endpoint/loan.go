@@ -1,0 +1,46 @@
+package endpoint
+
+import (
+	"errors"
+	"io"
+	"sync"
+)
+
+var errLoanEnded = errors.New("the call has ended")
+
+// loan lends the caller's request bytes to net/http, whose write loop may go on reading a body after the round trip
+// has returned (an early reply, a cancelled call). Ending the loan makes each later read fail, and waits for one
+// that is just copying; from then on the bytes are the caller's alone.
+type loan struct {
+	mu    sync.Mutex
+	data  []byte // guarded by mu
+	ended bool   // guarded by mu
+}
+
+func (l *loan) end() {
+	l.mu.Lock()
+	l.data, l.ended = nil, true
+	l.mu.Unlock()
+}
+
+// loanReader is one reading of a loan from its beginning. Its offset belongs to the goroutine that reads.
+type loanReader struct {
+	loan   *loan
+	offset int
+}
+
+func (r *loanReader) Read(p []byte) (int, error) {
+	r.loan.mu.Lock()
+	defer r.loan.mu.Unlock()
+	if r.loan.ended {
+		return 0, errLoanEnded
+	}
+	if r.offset == len(r.loan.data) {
+		return 0, io.EOF
+	}
+	n := copy(p, r.loan.data[r.offset:])
+	r.offset += n
+	return n, nil
+}
+
+func (r *loanReader) Close() error { return nil }

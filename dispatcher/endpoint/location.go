@@ -1,0 +1,76 @@
+package endpoint
+
+import (
+	"errors"
+	"fmt"
+	"net/url"
+	"strings"
+)
+
+// location is where an endpoint's URL leads: what to dial and what to ask for.
+type location struct {
+	network string   // "tcp" or "unix"
+	socket  string   // file of the unix socket
+	url     *url.URL // http or https; never changed after parsing, shared by all calls
+	user    *url.Userinfo
+}
+
+// parseLocation never quotes the URL in its errors, for it may hold a password.
+func parseLocation(raw string) (location, error) {
+	u, err := url.Parse(raw)
+	if err != nil {
+		var ue *url.Error
+		if errors.As(err, &ue) {
+			err = ue.Err
+		}
+		return location{}, fmt.Errorf("parse URL: %w", err)
+	}
+	if u.Opaque != "" {
+		return location{}, fmt.Errorf("parse URL: %s: must be followed by //", u.Scheme)
+	}
+	switch u.Scheme {
+	case "http", "https":
+		return webLocation(u)
+	case "http+unix", "https+unix":
+		return socketLocation(u)
+	}
+	return location{}, fmt.Errorf("parse URL: scheme %q is not http, https, http+unix or https+unix", u.Scheme)
+}
+
+func webLocation(u *url.URL) (location, error) {
+	if u.Hostname() == "" {
+		return location{}, errors.New("parse URL: the host is missing")
+	}
+	user := u.User
+	u.User, u.Fragment, u.RawFragment = nil, "", ""
+	// The Host header carries a port only where it is not the scheme's own.
+	switch {
+	case u.Scheme == "http":
+		u.Host = strings.TrimSuffix(u.Host, ":80")
+	case u.Scheme == "https":
+		u.Host = strings.TrimSuffix(u.Host, ":443")
+	}
+	u.Host = strings.TrimSuffix(u.Host, ":")
+	return location{network: "tcp", url: u, user: user}, nil
+}
+
+// socketLocation splits at the first segment that ends in ".sock". What follows is the path, sent as one encoded
+// segment with its leading slash ("/fn" is asked for as "/%2Ffn"): so StateFun does it, and functions know it.
+func socketLocation(u *url.URL) (location, error) {
+	if u.Host != "" {
+		return location{}, fmt.Errorf("parse URL: %s: takes three slashes before the socket's path", u.Scheme)
+	}
+	segments := strings.Split(strings.TrimPrefix(u.Path, "/"), "/")
+	for i, segment := range segments {
+		if !strings.HasSuffix(segment, ".sock") {
+			continue
+		}
+		target := &url.URL{Scheme: "http", Host: "localhost", Path: "/", RawQuery: u.RawQuery}
+		if rest := strings.Join(segments[i+1:], "/"); rest != "" {
+			target.Path = "//" + rest
+			target.RawPath = "/" + url.PathEscape("/"+rest)
+		}
+		return location{network: "unix", socket: "/" + strings.Join(segments[:i+1], "/"), url: target}, nil
+	}
+	return location{}, errors.New("parse URL: no segment of the path ends in .sock")
+}

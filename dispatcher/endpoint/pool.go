@@ -1,0 +1,267 @@
+package endpoint
+
+import (
+	"container/list"
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+)
+
+const (
+	// clientsMax bounds the clients that a pool remembers; the longest unused one is forgotten first.
+	clientsMax = 4096
+	// dialMax ends a dial that nobody waits for any more where the spec gives no Connect.
+	dialMax = 2 * time.Minute
+	// idleMax ends connections that carried nothing for so long, where PoolTTL does not do it sooner.
+	idleMax = time.Minute
+	// headerBytesMax bounds the headers of a reply.
+	headerBytesMax = 64 << 10
+	// copyBufferBytes is the piece in which a large request is written.
+	copyBufferBytes = 32 << 10
+)
+
+var errPoolClosed = errors.New("endpoint pool closed")
+
+// Pool shares connections among the clients of one host and the same settings. Its methods may be called at any time
+// by any goroutine.
+type Pool struct {
+	ctx     context.Context // ends dials when the pool closes
+	cancel  context.CancelCauseFunc
+	dials   sync.WaitGroup
+	buffers sync.Pool // *[]byte, see conn.ReadFrom
+	gunzips sync.Pool // *gzip.Reader
+
+	mu       sync.Mutex // guards all below
+	closed   bool
+	clients  map[clientKey]*list.Element // of recent
+	recent   *list.List                  // of *Client, the latest used first
+	carriers map[carrierKey]*carrier
+	conns    map[*conn]struct{}
+}
+
+// clientKey is a whole spec, compared by value.
+type clientKey struct {
+	spec Spec // its TLS is nil
+	tls  TLS
+}
+
+// carrierKey is what connections have in common.
+type carrierKey struct {
+	scheme, host, socket            string
+	connect, read, write, retireAge time.Duration
+	poolSize                        int
+	tls                             TLS
+}
+
+// carrier is one net/http transport and how many remembered clients use it.
+type carrier struct {
+	key       carrierKey
+	transport *http.Transport
+	clients   int // guarded by Pool.mu
+}
+
+// NewPool makes an empty pool. Close it.
+func NewPool() *Pool {
+	p := &Pool{
+		clients:  make(map[clientKey]*list.Element),
+		recent:   list.New(),
+		carriers: make(map[carrierKey]*carrier),
+		conns:    make(map[*conn]struct{}),
+	}
+	p.ctx, p.cancel = context.WithCancelCause(context.Background())
+	p.buffers.New = func() any { b := make([]byte, copyBufferBytes); return &b }
+	return p
+}
+
+// Client answers the client for a spec, the same one for the same spec while it is remembered. It costs a look-up
+// after the first time. The client lives until the pool closes; its own Close does nothing.
+func (p *Pool) Client(spec Spec) (*Client, error) {
+	key := clientKey{spec: spec}
+	if spec.TLS != nil {
+		key.tls = *spec.TLS
+	}
+	key.spec.TLS = nil
+	c, idle, err := p.clientOf(spec, key)
+	if err != nil {
+		return nil, fmt.Errorf("make endpoint client: %w", err)
+	}
+	if idle != nil {
+		idle.CloseIdleConnections() // not under the mutex: closing a connection takes it out of the books
+	}
+	return c, nil
+}
+
+// clientOf also answers a transport that no remembered client uses any more, if there is one.
+func (p *Pool) clientOf(spec Spec, key clientKey) (c *Client, idle *http.Transport, err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed {
+		return nil, nil, errPoolClosed
+	}
+	if e := p.clients[key]; e != nil {
+		p.recent.MoveToFront(e)
+		return e.Value.(*Client), nil, nil
+	}
+	if c, err = p.makeLocked(spec, key); err != nil {
+		return nil, nil, err
+	}
+	p.clients[key] = p.recent.PushFront(c)
+	if p.recent.Len() > clientsMax {
+		idle = p.forgetLocked(p.recent.Back())
+	}
+	return c, idle, nil
+}
+
+func (p *Pool) makeLocked(spec Spec, key clientKey) (*Client, error) {
+	if err := spec.validate(); err != nil {
+		return nil, err
+	}
+	spec.fillDefaults()
+	where, err := parseLocation(spec.URL)
+	if err != nil {
+		return nil, err
+	}
+	ck := carrierKey{
+		scheme: where.url.Scheme, host: where.url.Host, socket: where.socket,
+		connect: spec.Connect, read: spec.Read, write: spec.Write, retireAge: spec.PoolTTL,
+		poolSize: spec.PoolSize,
+	}
+	if ck.scheme == "https" {
+		ck.tls = key.tls
+	}
+	k := p.carriers[ck]
+	if k == nil {
+		if k, err = p.newCarrier(ck); err != nil {
+			return nil, err
+		}
+		p.carriers[ck] = k
+	}
+	k.clients++
+	return newClient(p, k, spec, where, key), nil
+}
+
+// forgetLocked answers the client's transport if it was the last one to use it. Who still holds the client can go on.
+func (p *Pool) forgetLocked(e *list.Element) *http.Transport {
+	c := p.recent.Remove(e).(*Client)
+	delete(p.clients, c.key)
+	c.carrier.clients--
+	if c.carrier.clients > 0 {
+		return nil
+	}
+	delete(p.carriers, c.carrier.key)
+	return c.carrier.transport
+}
+
+func (p *Pool) newCarrier(key carrierKey) (*carrier, error) {
+	config, err := key.tls.config()
+	if err != nil {
+		return nil, err
+	}
+	t := &http.Transport{
+		Proxy:                  nil, // never from the environment: a function's URL says where it is
+		DialContext:            p.dialer(key),
+		TLSClientConfig:        config,
+		TLSHandshakeTimeout:    key.connect,
+		DisableCompression:     true, // decoded here, within the reply's bound
+		MaxIdleConnsPerHost:    key.poolSize,
+		IdleConnTimeout:        idleMax,
+		ResponseHeaderTimeout:  key.read,
+		MaxResponseHeaderBytes: headerBytesMax,
+		Protocols:              new(http.Protocols),
+	}
+	t.Protocols.SetHTTP1(true)
+	if key.retireAge > 0 {
+		t.IdleConnTimeout = min(idleMax, key.retireAge)
+	}
+	return &carrier{key: key, transport: t}, nil
+}
+
+// dialer connects within its bounds and writes each connection into the pool's books.
+func (p *Pool) dialer(key carrierKey) func(context.Context, string, string) (net.Conn, error) {
+	timeout := dialMax
+	if key.connect > 0 {
+		timeout = key.connect
+	}
+	dialer := net.Dialer{Timeout: timeout}
+	return func(ctx context.Context, network, address string) (net.Conn, error) {
+		if !p.beginDial() {
+			return nil, errPoolClosed
+		}
+		defer p.dials.Done()
+		if key.socket != "" {
+			network, address = "unix", key.socket
+		}
+		ctx, cancel := context.WithCancelCause(ctx)
+		defer cancel(nil)
+		defer context.AfterFunc(p.ctx, func() { cancel(errPoolClosed) })()
+		raw, err := dialer.DialContext(ctx, network, address)
+		if err != nil {
+			return nil, err
+		}
+		c := &conn{Conn: raw, write: key.write, buffers: &p.buffers}
+		if key.retireAge > 0 {
+			c.retireAt = time.Now().Add(key.retireAge + rand.N(key.retireAge/5+1))
+		}
+		c.gone = func() { p.forget(c) }
+		if !p.remember(c) {
+			c.Close()
+			return nil, errPoolClosed
+		}
+		return c, nil
+	}
+}
+
+// beginDial is under the mutex so that no dial begins while Close waits for them.
+func (p *Pool) beginDial() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed {
+		return false
+	}
+	p.dials.Add(1)
+	return true
+}
+
+func (p *Pool) remember(c *conn) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed {
+		return false
+	}
+	p.conns[c] = struct{}{}
+	return true
+}
+
+func (p *Pool) forget(c *conn) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(p.conns, c)
+}
+
+// Close ends every connection, also those in use: their calls fail as Canceled. It waits for dials to end.
+func (p *Pool) Close() {
+	p.cancel(errPoolClosed) // first, so that whatever fails from here on is known to be our doing
+	p.mu.Lock()
+	p.closed = true
+	var conns []*conn
+	for c := range p.conns {
+		conns = append(conns, c)
+	}
+	var carriers []*carrier
+	for _, k := range p.carriers {
+		carriers = append(carriers, k)
+	}
+	p.mu.Unlock()
+	for _, c := range conns {
+		c.Close()
+	}
+	p.dials.Wait()
+	for _, k := range carriers {
+		k.transport.CloseIdleConnections()
+	}
+}
