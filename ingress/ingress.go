@@ -1,0 +1,39 @@
+// Package ingress says what an ingress needs of the engine and what it owes it: records of each source in order, from the
+// position that the engine keeps. It holds no positions of its own and never drops a record; its subfolders adapt it to
+// what events come from.
+package ingress
+
+import (
+	"context"
+
+	"github.com/stategate/stategate/api"
+	"github.com/stategate/stategate/statestore"
+)
+
+// Engine is where records go. It belongs to one incarnation: after an error of its context everything begins anew from the
+// stored positions.
+type Engine interface {
+	// Progress is what is committed for a source; ok is false when the store has never heard of it. A source is read from
+	// Progress.Position on. The answer is a copy.
+	Progress(source api.Source) (p statestore.Progress, ok bool)
+	// Start makes the start position of a new source durable. It returns when that is committed; only then may the first
+	// record be fetched. It is also how an operator's or the module's decision for another position is written down.
+	Start(ctx context.Context, p statestore.Progress) error
+	// Arrive hands over records of one source in rising order of offset and takes ownership of the slice. It waits while the
+	// source has brought in as much as it may hold unfinished; other sources go on. One goroutine per source calls it.
+	Arrive(ctx context.Context, source api.Source, records []api.Record) error
+}
+
+// Hooks observe an ingress. Nil funcs are not called; they must be quick and safe for concurrent use.
+type Hooks struct {
+	// Records counts records that were read, before anything is decided about them.
+	Records func(source api.Source, records, bytes int)
+	// Skipped counts records that the module says to skip (reason: "null key", "null value").
+	Skipped func(source api.Source, reason string)
+	// Lag is the number of records between what is committed as finished and the end of the source.
+	Lag func(source api.Source, records int64)
+	// Degraded names a condition that operators must know of, under a stable key ("ingress shop/in orders/3: topic was made
+	// anew"); Recovered ends it.
+	Degraded  func(key, text string)
+	Recovered func(key string)
+}

@@ -1,0 +1,126 @@
+package kafka
+
+import (
+	"context"
+	"net"
+	"sync"
+	"time"
+
+	"github.com/IBM/sarama"
+)
+
+// newClientConfig is what clients use where no property says otherwise.
+func newClientConfig() *sarama.Config {
+	c := sarama.NewConfig()
+	c.ClientID = "stategate"
+	c.Metadata.Full = false
+	c.Metadata.AllowAutoTopicCreation = false
+	c.Metadata.Retry.Max = 1
+	c.Metadata.Retry.Backoff = 100 * time.Millisecond
+	c.Net.DialTimeout = 10 * time.Second
+	c.Consumer.IsolationLevel = sarama.ReadCommitted
+	c.Consumer.Fetch.Min = 1
+	c.Consumer.Fetch.Max = 0 // a record that is larger than a fetch makes the fetch larger
+	// A broker answers a waiting fetch as soon as there is a record, so waiting costs no latency; it bounds how long a
+	// partition that was paused waits for the fetch of the others.
+	c.Consumer.MaxWaitTime = 100 * time.Millisecond
+	c.Consumer.Return.Errors = true
+	c.Consumer.Offsets.AutoCommit.Enable = false
+	c.ChannelBufferSize = 256
+	return c
+}
+
+// dialer opens the connections of one client and closes them all when asked, so that nothing waits for a broker that does
+// not answer once the ingress stops.
+type dialer struct {
+	ctx     context.Context
+	cancel  context.CancelFunc
+	timeout time.Duration
+
+	mu   sync.Mutex
+	open map[*connection]struct{}
+}
+
+type connection struct {
+	net.Conn
+	dialer *dialer
+}
+
+func newDialer(timeout time.Duration) *dialer {
+	ctx, cancel := context.WithCancel(context.Background())
+	return &dialer{ctx: ctx, cancel: cancel, timeout: timeout, open: map[*connection]struct{}{}}
+}
+
+// Dial is sarama's way to a broker.
+func (d *dialer) Dial(network, address string) (net.Conn, error) {
+	inner, err := (&net.Dialer{Timeout: d.timeout}).DialContext(d.ctx, network, address)
+	if err != nil {
+		return nil, err
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if err := d.ctx.Err(); err != nil {
+		_ = inner.Close()
+		return nil, err
+	}
+	c := &connection{Conn: inner, dialer: d}
+	d.open[c] = struct{}{}
+	return c, nil
+}
+
+func (c *connection) Close() error {
+	d := c.dialer
+	d.mu.Lock()
+	delete(d.open, c)
+	d.mu.Unlock()
+	return c.Conn.Close()
+}
+
+// close ends all connections and refuses new ones. It may be called several times.
+func (d *dialer) close() {
+	d.cancel()
+	d.mu.Lock()
+	var open []*connection
+	for c := range d.open {
+		open = append(open, c)
+	}
+	d.mu.Unlock()
+	for _, c := range open {
+		_ = c.Close()
+	}
+}
+
+// newClient makes a client whose connections the dialer owns. It does not connect yet.
+func newClient(brokers []string, config sarama.Config, redispatched func()) (sarama.Client, *dialer, error) {
+	d := newDialer(config.Net.DialTimeout)
+	config.Net.Proxy.Enable = true
+	config.Net.Proxy.Dialer = d
+	// sarama asks for the pause each time a partition's fetch failed and is sent anew, to whoever leads it now.
+	config.Consumer.Retry.BackoffFunc = func(retries int) time.Duration {
+		redispatched()
+		return backoff(retries, 2*time.Second)
+	}
+	client, err := sarama.NewClient(brokers, &config)
+	if err != nil {
+		d.close()
+		return nil, nil, err
+	}
+	return client, d, nil
+}
+
+// backoff doubles from 50 ms up to longest.
+func backoff(attempt int, longest time.Duration) time.Duration {
+	return min(longest, 50*time.Millisecond<<min(max(attempt-1, 0), 16))
+}
+
+// sleep waits, and reports false when the context ended first.
+func sleep(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}

@@ -1,0 +1,250 @@
+package kafka
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/IBM/sarama"
+
+	"github.com/stategate/stategate/api"
+	"github.com/stategate/stategate/ingress"
+)
+
+// Ingress reads the topics of one ingress of the module.
+type Ingress struct {
+	config   Config
+	settings *settings
+}
+
+// New checks the configuration and logs which of its properties have no effect. It connects to nothing.
+func New(config Config) (*Ingress, error) {
+	if err := config.validate(); err != nil {
+		return nil, err
+	}
+	s, warnings, err := newSettings(config.Properties)
+	if err != nil {
+		return nil, fmt.Errorf("kafka ingress %s: %w", config.ID, err)
+	}
+	config = config.withDefaults(s.discovery)
+	for _, w := range warnings {
+		config.Log.Warn("kafka ingress: "+w, "ingress", config.ID)
+	}
+	return &Ingress{config: config, settings: s}, nil
+}
+
+// Run reads all partitions of all topics until the context ends (then it returns nil) or the engine fails (then that error),
+// and returns when all that it started has ended. A broker or topic that is away is waited for. It may be run again.
+func (i *Ingress) Run(ctx context.Context, engine ingress.Engine) error {
+	s, err := i.open(engine)
+	if err != nil {
+		return fmt.Errorf("kafka ingress %s: %w", i.config.ID, err)
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	s.fail = func(err error) { cancel(&engineError{err}) }
+
+	hurried, ended := make(chan struct{}), make(chan struct{})
+	go func() { defer close(hurried); s.hurry(ctx, ended) }()
+	s.wait.Add(2)
+	go func() { defer s.wait.Done(); s.monitor(ctx) }()
+	go func() { defer s.wait.Done(); s.keepGroup(ctx) }()
+	s.look(ctx)
+	s.wait.Wait()
+	_ = s.commitGroup() // for lag tools only; the next start says it again
+	close(ended)
+	<-hurried
+	s.closeClients()
+	s.conditions.endAll()
+
+	var failed *engineError
+	if errors.As(context.Cause(ctx), &failed) {
+		return fmt.Errorf("kafka ingress %s: %w", i.config.ID, failed.cause)
+	}
+	return nil
+}
+
+// engineError is what the engine said; there is nothing to retry here.
+type engineError struct{ cause error }
+
+func (e *engineError) Error() string { return e.cause.Error() }
+func (e *engineError) Unwrap() error { return e.cause }
+
+// session is one Run.
+type session struct {
+	*Config
+	engine ingress.Engine
+	fail   func(error)
+
+	// Two clients: a fetch that waits for records would hold up other requests on its connection.
+	fetch, control             sarama.Client
+	fetchDialer, controlDialer *dialer
+	consumer                   sarama.Consumer
+
+	watch      *watch
+	conditions *conditions
+	wait       sync.WaitGroup // readers, monitor, group
+
+	mu      sync.Mutex
+	readers map[TopicPartition]*reader // guarded by mu
+
+	missing map[string]time.Time // look's own: since when a topic has not been there
+	started map[string]bool      // look's own: topics whose partitions were seen
+	group   groupState           // keepGroup's own, and Run's after that has ended
+}
+
+func (i *Ingress) open(engine ingress.Engine) (*session, error) {
+	s := &session{
+		Config: &i.config, engine: engine,
+		watch:      newWatch(3 * max(i.config.DiscoveryInterval, time.Second)),
+		conditions: &conditions{log: i.config.Log, hooks: i.config.Hooks, active: map[string]string{}},
+		readers:    map[TopicPartition]*reader{}, missing: map[string]time.Time{}, started: map[string]bool{},
+		group: groupState{committed: map[TopicPartition]int64{}},
+	}
+	redispatched := func() { s.watch.suspect(4 * time.Second) }
+	var err error
+	if s.control, s.controlDialer, err = newClient(i.config.Brokers, *i.settings.client, redispatched); err != nil {
+		return nil, err
+	}
+	if s.fetch, s.fetchDialer, err = newClient(i.config.Brokers, *i.settings.client, redispatched); err == nil {
+		s.consumer, err = sarama.NewConsumerFromClient(s.fetch)
+	}
+	if err != nil {
+		s.closeClients()
+		return nil, err
+	}
+	return s, nil
+}
+
+// hurry lets a broker that does not answer hold up the end of Run for a grace only: then it closes the connections.
+func (s *session) hurry(ctx context.Context, ended <-chan struct{}) {
+	<-ctx.Done()
+	for _, d := range []*dialer{s.fetchDialer, s.controlDialer} {
+		grace := time.NewTimer(s.pace.stop)
+		select {
+		case <-ended:
+			grace.Stop()
+			return
+		case <-grace.C:
+			d.close()
+		}
+	}
+}
+
+func (s *session) closeClients() {
+	if s.consumer != nil {
+		_ = s.consumer.Close()
+	}
+	for _, c := range []sarama.Client{s.fetch, s.control} {
+		if c != nil {
+			_ = c.Close()
+		}
+	}
+	for _, d := range []*dialer{s.fetchDialer, s.controlDialer} {
+		if d != nil {
+			d.close()
+		}
+	}
+}
+
+func (s *session) awayKey() string { return fmt.Sprintf("ingress %s: no broker answers", s.ID) }
+
+// look looks at the topics again and again: it starts a reader for each partition that it finds, and wakes those whose topic
+// has become another one.
+func (s *session) look(ctx context.Context) {
+	names := make([]string, len(s.Topics))
+	for i := range s.Topics {
+		names[i] = s.Topics[i].Name
+	}
+	failures := 0
+	for ctx.Err() == nil {
+		number, began := s.watch.begin(), time.Now()
+		topics, err := lookAt(s.control, names)
+		if err != nil {
+			failures++
+			if failures > 1 {
+				s.conditions.begin(s.awayKey(), fmt.Sprintf("%v: %v; trying again", s.Brokers, err))
+			}
+			if !sleep(ctx, backoff(failures, min(time.Second, s.pace.retryMax))) {
+				return
+			}
+			continue
+		}
+		failures = 0
+		s.conditions.end(s.awayKey())
+		s.watch.end(number, began, topics)
+		for i := range s.Topics {
+			s.act(ctx, &s.Topics[i], s.watch.topic(names[i]))
+		}
+		again := time.NewTimer(s.DiscoveryInterval)
+		select {
+		case <-again.C:
+		case <-s.watch.kick:
+		case <-ctx.Done():
+		}
+		again.Stop()
+	}
+}
+
+// act does what a look at a topic calls for.
+func (s *session) act(ctx context.Context, topic *Topic, info topicInfo) {
+	absent := fmt.Sprintf("ingress %s %s: topic does not exist", s.ID, topic.Name)
+	refused := fmt.Sprintf("ingress %s %s: topic cannot be looked up", s.ID, topic.Name)
+	switch {
+	case errors.Is(info.err, sarama.ErrUnknownTopicOrPartition):
+		if s.missing[topic.Name].IsZero() {
+			s.missing[topic.Name] = time.Now()
+		}
+		s.conditions.begin(absent, "it is waited for; create it, or take it out of the module")
+		return
+	case info.err != nil:
+		s.conditions.begin(refused, info.err.Error())
+		return
+	}
+	s.conditions.end(absent)
+	s.conditions.end(refused)
+	since := s.missing[topic.Name]
+	delete(s.missing, topic.Name)
+
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var fresh []int32
+	for _, p := range info.partitions {
+		r, ok := s.readers[TopicPartition{topic.Name, p}]
+		switch {
+		case !ok:
+			fresh = append(fresh, p)
+		case r.differs(info):
+			r.poke()
+		}
+	}
+	if len(fresh) == 0 {
+		return
+	}
+	begin := beginEarliest
+	if !s.started[topic.Name] && !s.known(topic, info) {
+		begin = beginStartup
+		if !since.IsZero() && time.Since(since) > s.pace.appeared {
+			begin = beginAppeared
+		}
+	}
+	s.started[topic.Name] = true
+	first := newBarrier(len(fresh))
+	for _, p := range fresh {
+		r := newReader(s, topic, p, begin, first)
+		s.readers[TopicPartition{topic.Name, p}] = r
+		s.wait.Add(1)
+		go func() { defer s.wait.Done(); r.run(ctx) }()
+	}
+}
+
+// known reports whether the store has heard of any partition of the topic: then one that it does not know is a new one.
+func (s *session) known(topic *Topic, info topicInfo) bool {
+	return slices.ContainsFunc(info.partitions, func(p int32) bool {
+		_, ok := s.engine.Progress(api.Source{Ingress: s.ID, Topic: topic.Name, Partition: p})
+		return ok
+	})
+}
