@@ -1,0 +1,165 @@
+// Package dispatcher runs one incarnation of a member: it carries facts to the machine and does the work that the machine
+// asks for. It calls functions, loads, commits, and hands over what a commit has released. It decides nothing that the
+// machine can decide, keeps nothing beyond its incarnation, and knows no ingress and no egress: both are handed the
+// methods that they need.
+package dispatcher
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/stategate/stategate/api"
+	"github.com/stategate/stategate/dispatcher/endpoint"
+	"github.com/stategate/stategate/dispatcher/machine"
+	"github.com/stategate/stategate/statestore"
+)
+
+// Store is what a dispatcher needs of its store.
+type Store interface {
+	statestore.Committer
+	statestore.Reader
+	Renew(ctx context.Context, fence statestore.Fence) error
+}
+
+// Function says how a function type is called.
+type Function struct {
+	machine.Function
+	Spec endpoint.Spec // where; not used when Refusal says that there is no call
+}
+
+// Config is one incarnation.
+type Config struct {
+	Store Store
+	Claim *statestore.Claim
+	// Machine holds the bounds, and the incarnation's number. Its Function, Egresses and OnDeadLetter are set from the
+	// fields below.
+	Machine machine.Config
+	// Function tells how to call a function type; ok is false when the module does not declare it.
+	Function func(api.FunctionType) (f Function, ok bool)
+	// Egresses are the ids that the module declares.
+	Egresses map[string]machine.Egress
+	// Deliver hands committed outputs to their egress, in order. It must not block.
+	Deliver func(statestore.OutputPack)
+	// Pool holds the connections to functions. It outlives the incarnation.
+	Pool *endpoint.Pool
+	// RenewEvery is how often the lease is renewed. Default 1 s; a third of the lease is right.
+	RenewEvery time.Duration
+
+	Log   *slog.Logger
+	Hooks Hooks
+}
+
+// Dispatcher is one incarnation. Its methods may be called from any goroutine while Run runs.
+type Dispatcher struct {
+	cfg   Config
+	log   *slog.Logger
+	inbox inbox
+
+	ctx  context.Context // ends with the incarnation; its cause says why
+	end  context.CancelCauseFunc
+	wait sync.WaitGroup // of everything that Run has started
+
+	callCtx  context.Context // of calls to functions: a drain that runs out of time ends them first
+	endCalls context.CancelFunc
+
+	commits chan *statestore.Commit // room for the one commit that there can be
+	running atomic.Int64            // calls under way
+	drain   atomic.Bool             // no new call starts
+	away    conditions
+
+	mu       sync.Mutex
+	progress map[api.Source]statestore.Progress // committed; guarded by mu
+	gates    map[api.Source]*gate               // guarded by mu
+	waiters  map[uint64]chan struct{}           // by token; guarded by mu
+	tokens   uint64                             // guarded by mu
+
+	clean chan struct{} // closed when a drain has nothing left to wait for; the loop's own
+}
+
+// New makes an incarnation on what the store keeps. Run starts it.
+func New(cfg Config) *Dispatcher {
+	if cfg.Log == nil {
+		cfg.Log = slog.Default()
+	}
+	if cfg.RenewEvery <= 0 {
+		cfg.RenewEvery = time.Second
+	}
+	d := &Dispatcher{
+		cfg: cfg, log: cfg.Log, inbox: newInbox(), commits: make(chan *statestore.Commit, 1),
+		progress: map[api.Source]statestore.Progress{}, gates: map[api.Source]*gate{}, waiters: map[uint64]chan struct{}{},
+		clean: make(chan struct{}), away: conditions{hooks: cfg.Hooks, log: cfg.Log},
+	}
+	for i := range cfg.Claim.Progress {
+		p := cfg.Claim.Progress[i].Clone()
+		d.progress[p.Source] = p
+	}
+	d.ctx, d.end = context.WithCancelCause(context.Background())
+	d.callCtx, d.endCalls = context.WithCancel(d.ctx)
+	return d
+}
+
+// errStopped is why an incarnation ends that was asked to.
+var errStopped = errors.New("the gateway stops")
+
+// Run works until ctx ends (then it returns nil) or the incarnation cannot go on: statestore.ErrFenced, or a final error of the
+// store. It returns when all that it started has ended.
+func (d *Dispatcher) Run(ctx context.Context) error {
+	stop := context.AfterFunc(ctx, func() { d.end(errStopped) })
+	defer stop()
+	m := d.newMachine()
+	d.wait.Add(2)
+	go func() { defer d.wait.Done(); d.keepLease() }()
+	go func() { defer d.wait.Done(); d.keepCommitting() }()
+	d.loop(m)
+	d.wait.Wait()
+	d.away.endAll()
+	if cause := context.Cause(d.ctx); !errors.Is(cause, errStopped) {
+		return cause
+	}
+	return nil
+}
+
+func (d *Dispatcher) newMachine() *machine.Machine {
+	cfg := d.cfg.Machine
+	cfg.Egresses = d.cfg.Egresses
+	cfg.OnDeadLetter = d.cfg.Hooks.DeadLetter
+	cfg.Function = func(t api.FunctionType) (machine.Function, bool) {
+		f, ok := d.cfg.Function(t)
+		return f.Function, ok
+	}
+	return machine.New(cfg, d.cfg.Claim, time.Now().UnixMilli())
+}
+
+// fail ends the incarnation.
+func (d *Dispatcher) fail(err error) { d.end(err) }
+
+// keepLease renews the lease. It is a courtesy to those who wait; the fence is what counts, so a store that is away is no
+// reason to end.
+func (d *Dispatcher) keepLease() {
+	tick := time.NewTicker(d.cfg.RenewEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-d.ctx.Done():
+			return
+		case <-tick.C:
+		}
+		err := d.cfg.Store.Renew(d.ctx, d.cfg.Claim.Fence)
+		switch {
+		case d.ctx.Err() != nil:
+			return
+		case err == nil:
+			d.away.end("lease")
+		case errors.Is(err, statestore.ErrFenced):
+			d.fail(fmt.Errorf("renew lease: %w", statestore.ErrFenced))
+			return
+		default:
+			d.away.begin("lease", err.Error())
+		}
+	}
+}

@@ -1,0 +1,24 @@
+package dispatcher
+
+import (
+	"time"
+
+	"github.com/stategate/stategate/api"
+)
+
+// Hooks observe a dispatcher. Nil funcs are not called; they must be quick and safe for concurrent use.
+type Hooks struct {
+	// Call counts attempts that have ended. result is "ok", "incomplete" (the function asked for states that it was not
+	// sent), or the kind of the failure: "unreachable", "overloaded", "timeout", "too_large", "status", "bad_reply".
+	Call func(function api.FunctionType, result string, took time.Duration)
+	// Commit counts tries of a commit. result is "ok", "fenced", "doubt", "unavailable" or "refused"; effects is how many
+	// changes it holds.
+	Commit func(result string, took time.Duration, effects int)
+	// DeadLetter sees each dead letter when it becomes part of the next commit.
+	DeadLetter func(d *api.DeadLetter)
+	// Restarted says that what was in memory is dropped, and why.
+	Restarted func(reason string)
+	// Degraded names a condition that operators must know of, under a stable key; Recovered ends it.
+	Degraded  func(key, text string)
+	Recovered func(key string)
+}

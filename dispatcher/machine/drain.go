@@ -1,0 +1,7 @@
+package machine
+
+// Clean reports whether everything that has happened is durable, but for what may wait for any later commit.
+func (m *Machine) Clean() bool { return m.inflight == nil && m.dirtySince == 0 }
+
+// Sync answers a token when everything up to now is durable, what may wait for another commit included.
+func (m *Machine) Sync(token uint64) { m.waitFor(token) }

@@ -1,0 +1,121 @@
+package dispatcher
+
+import (
+	"context"
+	"sync"
+
+	"github.com/stategate/stategate/api"
+	"github.com/stategate/stategate/dispatcher/machine"
+	"github.com/stategate/stategate/statestore"
+)
+
+// gate lets a source bring records while there is room.
+type gate struct {
+	mu     sync.Mutex
+	closed chan struct{} // nil while open; closed when it opens again. Guarded by mu.
+}
+
+func (g *gate) shut() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.closed == nil {
+		g.closed = make(chan struct{})
+	}
+}
+
+func (g *gate) open() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.closed != nil {
+		close(g.closed)
+		g.closed = nil
+	}
+}
+
+// room is nil when records may come now, else a channel that closes when they may.
+func (g *gate) room() chan struct{} {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.closed
+}
+
+func (d *Dispatcher) gate(s api.Source) *gate {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	g := d.gates[s]
+	if g == nil {
+		g = &gate{}
+		d.gates[s] = g
+	}
+	return g
+}
+
+// Progress is what is committed for a source (ingress.Engine).
+func (d *Dispatcher) Progress(source api.Source) (statestore.Progress, bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	p, ok := d.progress[source]
+	return p.Clone(), ok
+}
+
+func (d *Dispatcher) setProgress(p statestore.Progress) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.progress[p.Source] = p
+}
+
+// Start makes a start position durable (ingress.Engine).
+func (d *Dispatcher) Start(ctx context.Context, p statestore.Progress) error {
+	return d.durable(ctx, func(m *machine.Machine, token uint64) { m.Started(p, token) })
+}
+
+// Arrive hands over records (ingress.Engine). It returns when the machine has them, so that one source has one batch on its way.
+func (d *Dispatcher) Arrive(ctx context.Context, source api.Source, records []api.Record) error {
+	g := d.gate(source)
+	for room := g.room(); room != nil; room = g.room() {
+		if err := d.await(ctx, room); err != nil {
+			return err
+		}
+	}
+	taken := make(chan struct{})
+	d.inbox.post(func(m *machine.Machine) {
+		m.Arrive(source, records)
+		close(taken)
+	})
+	return d.await(ctx, taken)
+}
+
+// durable tells the machine something and returns when that is committed.
+func (d *Dispatcher) durable(ctx context.Context, tell func(m *machine.Machine, token uint64)) error {
+	done := make(chan struct{})
+	d.mu.Lock()
+	d.tokens++
+	token := d.tokens
+	d.waiters[token] = done
+	d.mu.Unlock()
+	d.inbox.post(func(m *machine.Machine) { tell(m, token) })
+	return d.await(ctx, done)
+}
+
+// done wakes whoever waits for a token.
+func (d *Dispatcher) done(token uint64) {
+	d.mu.Lock()
+	done := d.waiters[token]
+	delete(d.waiters, token)
+	d.mu.Unlock()
+	if done != nil {
+		close(done)
+	}
+}
+
+// await waits for a channel to close; it fails when the caller or the incarnation ends first.
+func (d *Dispatcher) await(ctx context.Context, done <-chan struct{}) error {
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-d.ctx.Done():
+		return context.Cause(d.ctx)
+	}
+}
