@@ -1,0 +1,61 @@
+// Package nearest finds the word that somebody who mistyped probably meant. It knows no words of its own.
+package nearest
+
+import (
+	"math"
+	"strings"
+)
+
+const (
+	wordBytesMax = 256  // nobody mistypes that much, and the comparison is slow
+	knownMax     = 1000 // words to compare with
+	shownMax     = 20   // words that Guess lists when none is near
+)
+
+// Word is the one among known that was probably meant by given, or "" when none is close: at most one edit in a short word,
+// four in a long one, not counting case.
+func Word(given string, known []string) string {
+	if len(given) > wordBytesMax || len(known) > knownMax {
+		return ""
+	}
+	best, bestDistance := "", math.MaxInt
+	for _, k := range known {
+		edits := min(max(1, len(given)/2), max(2, max(len(given), len(k))/3), 4)
+		if d := distance(strings.ToLower(given), strings.ToLower(k)); d <= edits && d < bestDistance {
+			best, bestDistance = k, d
+		}
+	}
+	return best
+}
+
+// Guess ends a complaint about an unknown word: the near one, or those that are known.
+func Guess(given string, known []string) string {
+	if near := Word(given, known); near != "" {
+		return "did you mean " + near + "?"
+	}
+	if len(known) > shownMax {
+		return "known are " + strings.Join(known[:shownMax], ", ") + " and others"
+	}
+	return "known are " + strings.Join(known, ", ")
+}
+
+// distance is the Levenshtein distance of two words, in bytes.
+func distance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			change := diagonal
+			if a[i] != b[j] {
+				change++
+			}
+			diagonal = row[j+1]
+			row[j+1] = min(change, row[j]+1, row[j+1]+1)
+		}
+	}
+	return row[len(b)]
+}

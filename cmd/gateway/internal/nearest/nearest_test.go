@@ -1,0 +1,30 @@
+package nearest
+
+import (
+	"strings"
+	"testing"
+)
+
+func TestWord(t *testing.T) {
+	known := []string{"store", "storeFile", "listen", "logLevel", "lease"}
+	for given, want := range map[string]string{
+		"stroe": "store", "STORE": "store", "store-file": "storeFile", "log_level": "logLevel", "leese": "lease",
+		"zzz": "", "": "", strings.Repeat("store", 60): "",
+	} {
+		if got := Word(given, known); got != want {
+			t.Errorf("Word(%q) = %q, want %q", given, got, want)
+		}
+	}
+}
+
+func TestGuess(t *testing.T) {
+	if got, want := Guess("listne", []string{"listen", "lease"}), "did you mean listen?"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	if got, want := Guess("zzz", []string{"listen", "lease"}), "known are listen, lease"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	if got := Guess("zzz", make([]string, 21)); !strings.HasSuffix(got, "and others") {
+		t.Errorf("got %q, want it cut", got)
+	}
+}
