@@ -216,7 +216,5 @@ func testDeadLetters(t *testing.T, f *Fixture) {
 		got = append(got, page...)
 		after = page[len(page)-1].Number
 	}
-	if diff := cmp.Diff(all, got); diff != "" { // nil and empty differ
-		t.Errorf("dead letters (-want +got):\n%s", shorten(diff))
-	}
+	exact(t, "dead letters", all, got)
 }
