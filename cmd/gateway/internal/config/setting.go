@@ -1,0 +1,168 @@
+package config
+
+import (
+	"math"
+	"regexp"
+	"strings"
+	"time"
+	"unicode"
+)
+
+// setting is one thing that can be set. Its key in the file tells the names of its flag and its variable: logFormat is
+// --log-format and STATEGATE_LOG_FORMAT.
+type setting struct {
+	key      string
+	kind     string // of the value, as --help shows it
+	standard string // the default; "" where there is none
+	example  string // for a setting without a default
+	brief    string // one line, for --help
+	manual   string // paragraphs for the file of settings
+	set      setter
+}
+
+const (
+	variablePrefix = "STATEGATE_"
+	configVariable = variablePrefix + "CONFIG" // not a setting: the file cannot name itself
+	configFlag     = "config"
+	anySize        = math.MaxInt64
+)
+
+// settings is the one list of what can be set: flags, variables, the file and its manual are made from it.
+var settings = []setting{
+	{
+		key: "module", kind: "FILE", standard: "module.yaml", set: path(func(c *Config) *string { return &c.Module }),
+		brief:  "what the application is",
+		manual: "The application: endpoints, ingresses and egresses. gateway check says whether it is in order.",
+	},
+	{
+		key: "store", kind: "URL", standard: "sqlite:stategate.db", set: setStore,
+		brief: "where state and messages are kept",
+		manual: `Where state, messages and positions are kept. One of
+  sqlite:PATH                                  one file, made where there is none; one machine
+  postgres://USER@HOST:PORT/DATABASE           a server; ?schema=NAME for another schema than "stategate". One schema is one
+                                               application, and gateways on one schema take over from each other.
+  "memory:"                                    nothing survives the process; for trying things out (quotes in this file only)
+What a postgres URL leaves out comes from PGHOST, PGUSER and so on, the password also from PGPASSFILE. On a command line
+everybody on the machine can read a password: use STATEGATE_STORE, or storeFile.`,
+	},
+	{
+		key: "storeFile", kind: "FILE", example: "/run/secrets/stategate-store", set: path(func(c *Config) *string { return &c.StoreFile }),
+		brief:  "file that holds the store's URL",
+		manual: "A file that holds the store's URL and nothing else, such as a mounted secret. Give either this or store.",
+	},
+	{
+		key: "listen", kind: "HOST:PORT", standard: "127.0.0.1:8080", set: hostPort(func(c *Config) *string { return &c.Listen }),
+		brief:  "where events come in by HTTP",
+		manual: "Where events come in by HTTP. It is opened only when the module has an ingress that needs it.",
+	},
+	{
+		key: "admin", kind: "HOST:PORT", standard: "127.0.0.1:8081", set: hostPort(func(c *Config) *string { return &c.Admin }),
+		brief: "where operators ask: /metrics, /healthz, /readyz, /v1",
+		manual: `Where operators ask: /metrics, /healthz, /readyz and the /v1 API. It asks for no password and shows the state of every
+address, so keep it where only operators come; in a container, :8081 lets the probes and Prometheus in.`,
+	},
+	{
+		key: "logFormat", kind: "FORMAT", standard: string(LogAuto), set: setLogFormat,
+		brief:  "auto, text or json",
+		manual: "How the log on standard error looks: text, json, or auto (text on a terminal, else json).",
+	},
+	{
+		key: "logLevel", kind: "LEVEL", standard: "info", set: setLogLevel,
+		brief:  "debug, info, warn or error",
+		manual: "The least important line that is logged: debug, info, warn or error.",
+	},
+	{
+		key: "lease", kind: "DURATION", standard: "3s", set: duration(100*time.Millisecond, time.Hour, func(c *Config) *time.Duration { return &c.Lease }),
+		brief: "how long an owner that says nothing counts as alive",
+		manual: `How long the gateway that owns the store counts as alive when it says nothing. It bounds how late the death of a machine is
+noticed; the death of a process is noticed at once. Too short, and a living gateway on a busy machine is taken over: nothing is
+lost, but work is done again. From 100ms to 1h.`,
+	},
+	{
+		key: "drainTimeout", kind: "DURATION", standard: "10s", set: duration(0, time.Hour, func(c *Config) *time.Duration { return &c.DrainTimeout }),
+		brief: "how long a stop waits for calls and deliveries",
+		manual: `How long a stop (SIGTERM) waits for calls that are out and outputs that are on their way. What is not done by then is done
+by the next gateway, from the last commit. At most 1h; keep it below the grace time of what stops the gateway.`,
+	},
+	{
+		key: "noAdvisoryLock", kind: "", standard: "false", set: boolean(func(c *Config) *bool { return &c.NoAdvisoryLock }),
+		brief: "postgres: notice a dead owner by its lease only",
+		manual: `Postgres: true leaves out the advisory lock by which a standby notices within milliseconds that the owner's process has died.
+It is left out by itself where it does not work, such as behind a pooler of transactions.`,
+	},
+	{
+		key: "slots", kind: "NUMBER", standard: "1024", set: count(1, 1_000_000, func(c *Config) *int { return &c.Slots }),
+		brief:  "calls at a time to one endpoint",
+		manual: "How many calls may be out at a time to one endpoint (scheme, host and path). Addresses beyond wait their turn.",
+	},
+	{
+		key: "sourceMessagesMax", kind: "NUMBER", standard: "5000", set: count(1, 10_000_000, func(c *Config) *int { return &c.SourceMessagesMax }),
+		brief: "unfinished messages of one partition before it waits",
+		manual: `How many messages one partition of an ingress may have brought in and not finished before it waits. Too few, and functions
+idle between fetches; too many cost memory and make recovery read more again.`,
+	},
+	{
+		key: "sourceBytesMax", kind: "SIZE", standard: "16MiB", set: size(1<<10, anySize, func(c *Config) *int { return &c.SourceBytesMax }),
+		brief:  "the same in bytes",
+		manual: "The same in bytes of memory, for each partition.",
+	},
+	{
+		key: "mailBytesMax", kind: "SIZE", standard: "128MiB", set: size(1<<20, anySize, func(c *Config) *int { return &c.MailBytesMax }),
+		brief:  "memory for mailboxes before they live in the store only",
+		manual: "Memory for the messages that wait in all mailboxes. Beyond it the longest mailboxes live in the store and are read back in order.",
+	},
+	{
+		key: "cacheBytesMax", kind: "SIZE", standard: "64MiB", set: size(0, anySize, func(c *Config) *int { return &c.CacheBytesMax }),
+		brief:  "memory for the state of addresses at rest",
+		manual: "Memory for the state of addresses that have nothing to do. More of it saves loads from the store.",
+	},
+	{
+		key: "effectsMax", kind: "NUMBER", standard: "20000", set: count(1, 100_000_000, func(c *Config) *int { return &c.EffectsMax }),
+		brief:  "uncommitted effects before no new call starts",
+		manual: "How many effects (state changes, messages, outputs) may wait for a commit. Beyond it no new call starts until a commit ends.",
+	},
+	{
+		key: "effectBytesMax", kind: "SIZE", standard: "64MiB", set: size(1<<20, anySize, func(c *Config) *int { return &c.EffectBytesMax }),
+		brief:  "the same in bytes",
+		manual: "The same in bytes of memory. It also bounds how large one commit grows.",
+	},
+	{
+		key: "outboxBytesMax", kind: "SIZE", standard: "1GiB", set: size(1<<20, anySize, func(c *Config) *int64 { return &c.OutboxBytesMax }),
+		brief:  "stored outputs of one egress before sources wait",
+		manual: "How much the store keeps for one egress that does not take its outputs. At this bound the sources wait.",
+	},
+	{
+		key: "keptBytesMax", kind: "SIZE", standard: "4GiB", set: size(1<<20, anySize, func(c *Config) *int64 { return &c.KeptBytesMax }),
+		brief:  "kept messages of one function before sources wait",
+		manual: "How much the store keeps for one function that does not take its messages. At this bound the sources that feed it wait.",
+	},
+}
+
+// words makes "log-format" of "logFormat".
+func words(key string, between rune) string {
+	var b strings.Builder
+	for _, r := range key {
+		if unicode.IsUpper(r) {
+			b.WriteRune(between)
+		}
+		b.WriteRune(unicode.ToLower(r))
+	}
+	return b.String()
+}
+
+func (s *setting) flag() string { return words(s.key, '-') }
+
+func (s *setting) variable() string { return variablePrefix + strings.ToUpper(words(s.key, '_')) }
+
+func find(key string) *setting {
+	for i := range settings {
+		if settings[i].key == key {
+			return &settings[i]
+		}
+	}
+	return nil
+}
+
+// foreign are variables that are not meant for us although they look so: those of tests, and those that Kubernetes sets in
+// every pod for a service whose name begins with stategate.
+var foreign = regexp.MustCompile(`^STATEGATE_(TEST_.*|(.+_)?(SERVICE_HOST|SERVICE_PORT(_.+)?|PORT(_[0-9]+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?))$`)
