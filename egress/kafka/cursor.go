@@ -1,0 +1,176 @@
+package kafka
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/IBM/sarama"
+)
+
+// resume makes sure of the cursor and leaves out what is below it. The lane halts when it is lost, or above all that the store knows.
+func (r *Relay) resume(ctx context.Context, s *session) error {
+	if err := s.cursorTopic(ctx, r.cfg.CursorTopic, r.log); err != nil {
+		return err
+	}
+	cursor, found, err := r.fetchCursor(ctx, s)
+	if err != nil {
+		return err
+	}
+	if err := r.owns(ctx); err != nil {
+		return err
+	}
+	switch {
+	case !found && r.started:
+		return r.lost()
+	case !found:
+		if err := r.commit(ctx, s, nil, r.next); err != nil {
+			return fmt.Errorf("write the first cursor: %w", err)
+		}
+		r.reached("first cursor", s)
+		return r.start(ctx)
+	case !r.started && cursor != 1 && cursor != r.low || cursor > r.queue.known():
+		return r.ahead(cursor)
+	case !r.started:
+		return r.start(ctx)
+	}
+	r.cursorAt = time.Now()
+	if cursor < r.next {
+		r.log.Warn("the cursor is below outputs that were delivered: Kafka has lost its newest commits; delivery goes on behind them", "cursor", cursor, "next", r.next)
+		return nil
+	}
+	if cursor > r.next {
+		r.log.Info("outputs are delivered already, by the cursor", "skipped", cursor-r.next, "next", cursor)
+		r.count("skipped", int(cursor-r.next))
+		r.queue.seek(cursor)
+		r.advance(cursor)
+	}
+	return nil
+}
+
+// start makes durable that the first cursor is written.
+func (r *Relay) start(ctx context.Context) error {
+	err := r.insist(ctx, "mark the lane as started", func() error { return r.engine.Started(ctx, r.lane) })
+	if err != nil {
+		return err
+	}
+	r.started = true
+	r.cursorAt = time.Now()
+	return nil
+}
+
+// lost halts a lane whose cursor is gone: nobody knows which of its outputs were delivered.
+func (r *Relay) lost() error {
+	return &haltError{troubleLost, fmt.Sprintf("lane %s/%d stands still: its cursor, the offset of group %q in topic %s, is gone, so nobody knows which outputs from number %d on "+
+		"were delivered. Find the last one in the output topics, commit the number behind it as the offset of partition 0 of that topic for that group (%d sends all stored outputs again) and restart the gateway",
+		r.lane.Egress, r.lane.Slot, r.cfg.name(r.lane), r.cfg.CursorTopic, r.next, r.next)}
+}
+
+// ahead halts a lane whose cursor is above all that its store has ever committed.
+func (r *Relay) ahead(cursor uint64) error {
+	known := r.queue.known()
+	return &haltError{troubleBack, fmt.Sprintf("lane %s/%d stands still: its cursor says that outputs below %d were delivered, its store has only committed those below %d. The store went back, "+
+		"to an older copy perhaps. Restore the newer copy; or, to deliver what is committed anew, commit %d as the offset of partition 0 of topic %s for group %q and restart the gateway",
+		r.lane.Egress, r.lane.Slot, cursor, known, r.next, r.cfg.CursorTopic, r.cfg.name(r.lane))}
+}
+
+// readCursor asks until there is an answer that can be trusted: an offset, or -1 without any error. Everything else (a
+// coordinator that moved, loads or still settles a transaction: brokers then leave the partition out of their answer) is asked again.
+func (r *Relay) readCursor(ctx context.Context, s *session) (cursor uint64, found bool, err error) {
+	group := r.cfg.name(r.lane)
+	begin := time.Now()
+	for wait := askFirst; ; wait = min(2*wait, askMax) {
+		var offset int64
+		err := s.do(ctx, func() error {
+			var err error
+			offset, err = s.fetchOffset(group, r.cfg.CursorTopic)
+			if err != nil && !errors.Is(err, sarama.ErrUnstableOffsetCommit) {
+				_ = s.client.RefreshCoordinator(group)
+			}
+			return err
+		})
+		switch {
+		case ctx.Err() != nil:
+			return 0, false, ctx.Err()
+		case err == nil && offset == -1:
+			return 0, false, nil
+		case err == nil && offset >= 0:
+			return uint64(offset), true, nil
+		case err == nil:
+			err = fmt.Errorf("offset %d", offset)
+		}
+		if time.Since(begin) > time.Second {
+			r.trouble.begin(troubleKafka, fmt.Sprintf("Kafka does not tell the cursor, outputs are kept: %v", err), slog.LevelWarn)
+		}
+		r.pause(ctx, wait)
+	}
+}
+
+// fetchOffset asks the group's coordinator once. No error and -1: there is none.
+func (s *session) fetchOffset(group, topic string) (int64, error) {
+	coordinator, err := s.client.Coordinator(group)
+	if err != nil {
+		return 0, fmt.Errorf("find coordinator: %w", err)
+	}
+	req := sarama.NewOffsetFetchRequest(s.conf.Version, group, map[string][]int32{topic: {0}})
+	req.RequireStable = true
+	resp, err := coordinator.FetchOffset(req)
+	if err != nil {
+		_ = coordinator.Close() // else the broken connection would be used again
+		return 0, fmt.Errorf("fetch cursor: %w", err)
+	}
+	err = resp.GroupError()
+	if errors.Is(err, sarama.ErrGroupIDNotFound) {
+		// Brokers say -1 instead; in-process ones for development say this. It is as definite, and at worst halts a lane.
+		return -1, nil
+	}
+	if !errors.Is(err, sarama.ErrNoError) {
+		return 0, fmt.Errorf("fetch cursor: %w", err)
+	}
+	block := resp.GetBlock(topic, 0)
+	if block == nil {
+		return 0, errors.New("fetch cursor: the answer leaves it out")
+	}
+	if block.Err != sarama.ErrNoError {
+		return 0, fmt.Errorf("fetch cursor: %w", block.Err)
+	}
+	return block.Offset, nil
+}
+
+// cursorTopic makes sure that the cursor's topic exists. Without it a commit would fail seconds later, and unclearly.
+func (s *session) cursorTopic(ctx context.Context, topic string, log *slog.Logger) error {
+	found, err := s.lookup(ctx, []string{topic})
+	if err != nil {
+		return err
+	}
+	if err := found[topic]; !errors.Is(err, sarama.ErrUnknownTopicOrPartition) {
+		if err != nil {
+			return fmt.Errorf("look up cursor topic %s: %w", topic, err)
+		}
+		return nil
+	}
+	err = s.do(ctx, func() error {
+		controller, err := s.client.Controller()
+		if err != nil {
+			return err
+		}
+		detail := &sarama.TopicDetail{NumPartitions: 1, ReplicationFactor: -1}
+		resp, err := controller.CreateTopics(sarama.NewCreateTopicsRequest(s.conf.Version, map[string]*sarama.TopicDetail{topic: detail}, createMax, false))
+		if err != nil {
+			return err
+		}
+		if e := resp.TopicErrors[topic]; e != nil && e.Err != sarama.ErrNoError && e.Err != sarama.ErrTopicAlreadyExists {
+			return e
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("cursor topic %s does not exist and making it fails (make it by hand: one partition, nothing is ever written to it): %w", topic, err)
+	}
+	log.Info("cursor topic is made", "topic", topic)
+	return nil
+}
+
+const createMax = 10 * time.Second

@@ -1,0 +1,302 @@
+package kafka
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/IBM/sarama"
+
+	"github.com/stategate/stategate/api"
+	"github.com/stategate/stategate/egress"
+)
+
+// What one transaction carries at most: one output, whatever its size, or these.
+const (
+	batchOutputs = 2000
+	batchBytes   = 4 << 20
+)
+
+// errRefused ends a session whose refused outputs are marked by now; the next one goes on without them, at once.
+var errRefused = errors.New("outputs were refused")
+
+// fill waits for outputs and takes a batch. An idle lane's cursor is written again before Kafka forgets it.
+func (r *Relay) fill(ctx context.Context, s *session) error {
+	for {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		items, next, behind := r.queue.take(batchOutputs, batchBytes)
+		if len(items) > 0 {
+			r.batch = items
+			return nil
+		}
+		if behind {
+			if err := r.readBack(ctx, next); err != nil {
+				return err
+			}
+			continue
+		}
+		if err := r.rest(ctx, s); err != nil {
+			return err
+		}
+	}
+}
+
+// rest waits for something to take, and keeps the cursor alive.
+func (r *Relay) rest(ctx context.Context, s *session) error {
+	var stale <-chan time.Time
+	if r.cfg.Semantic == ExactlyOnce {
+		t := time.NewTimer(max(r.cfg.keepAlive-time.Since(r.cursorAt), 0))
+		defer t.Stop()
+		stale = t.C
+	}
+	select {
+	case <-r.queue.wake:
+	case <-ctx.Done():
+	case <-stale:
+		if err := r.commit(ctx, s, nil, r.next); err != nil {
+			return fmt.Errorf("keep the cursor alive: %w", err)
+		}
+		r.reached("kept alive", s)
+	}
+	return nil
+}
+
+// readBack fetches outputs from the store that memory did not take.
+func (r *Relay) readBack(ctx context.Context, next uint64) error {
+	err := r.insist(ctx, "read outputs", func() error {
+		packs, err := r.engine.Outputs(ctx, r.lane, next, batchBytes)
+		if err == nil && !r.queue.readBack(packs) {
+			err = fmt.Errorf("%w: output %d of lane %s/%d is committed but not there", errGap, next, r.lane.Egress, r.lane.Slot)
+			r.trouble.begin(troubleOutbox, err.Error(), slog.LevelError)
+		}
+		return err
+	})
+	if err == nil {
+		r.trouble.end(troubleOutbox, "the outbox is whole again")
+	}
+	return err
+}
+
+var errGap = errors.New("outbox has a gap")
+
+// deliver brings the batch, or the part of it that needs not wait for a missing topic, to its end.
+func (r *Relay) deliver(ctx context.Context, s *session) error {
+	n, err := r.ready(ctx, s)
+	if err != nil {
+		return err
+	}
+	part := r.batch[:n]
+	if err := r.setAside(ctx, part); err != nil {
+		return err
+	}
+	next := part[n-1].number + 1
+	if r.cfg.Semantic == ExactlyOnce {
+		err = r.commit(ctx, s, part, next)
+	} else {
+		err = r.produce(ctx, s, part)
+		next = r.settled(part)
+	}
+	if err != nil && r.cfg.Semantic == ExactlyOnce {
+		return err
+	}
+	sent := 0
+	for i := range part {
+		if part[i].sends() && part[i].number < next && !part[i].lost {
+			sent++
+		}
+	}
+	r.advance(next)
+	r.count("ok", sent)
+	if err == nil {
+		r.limits.calm()
+	}
+	return err
+}
+
+// settled is the number up to which a part's outputs need nothing more: acknowledged, set aside, or lost by an egress that may lose.
+func (r *Relay) settled(part []item) uint64 {
+	for i := range part {
+		it := &part[i]
+		if !it.aside && (it.reason != "" || !it.acked && !it.lost) {
+			return it.number
+		}
+	}
+	return part[len(part)-1].number + 1
+}
+
+// ready says how many outputs at the head of the batch can be sent or set aside now: at least one.
+func (r *Relay) ready(ctx context.Context, s *session) (int, error) {
+	for i := range r.batch {
+		r.batch[i].judge(r.set.recordBytes)
+	}
+	for {
+		if ask := r.topics.unsure(r.batch, time.Now()); len(ask) > 0 {
+			found, err := s.lookup(ctx, ask)
+			if err != nil {
+				return 0, err
+			}
+			if err := r.topics.note(found, time.Now()); err != nil {
+				return 0, err
+			}
+		}
+		n := 0
+		for ; n < len(r.batch); n++ {
+			it := &r.batch[n]
+			if it.sends() && !r.topics.judge(it, time.Now()) {
+				break
+			}
+		}
+		if n > 0 {
+			return n, nil
+		}
+		r.pause(ctx, topicAskEvery)
+		if err := ctx.Err(); err != nil {
+			return 0, err
+		}
+	}
+}
+
+// setAside makes the dead letters of refused outputs durable. Only then may the cursor pass them.
+func (r *Relay) setAside(ctx context.Context, part []item) error {
+	var dead []api.DeadLetter
+	for i := range part {
+		if it := &part[i]; it.reason != "" && !it.aside {
+			dead = append(dead, it.dead(r.cfg.ID))
+		}
+	}
+	if len(dead) == 0 {
+		return nil
+	}
+	if err := r.insist(ctx, "set outputs aside", func() error { return r.engine.Refuse(ctx, r.lane, dead) }); err != nil {
+		return err
+	}
+	for i := range part {
+		if part[i].reason != "" {
+			part[i].aside = true
+		}
+	}
+	r.count("refused", len(dead))
+	r.log.Warn("outputs are set aside as dead letters", "count", len(dead), "first", dead[0].Offset, "reason", dead[0].Reason, "detail", dead[0].Detail)
+	return nil
+}
+
+// commit sends outputs and moves the cursor, in one transaction. After any error its outcome is open: only the cursor tells.
+func (r *Relay) commit(ctx context.Context, s *session, part []item, next uint64) error {
+	if err := s.producer.BeginTxn(); err != nil {
+		return fmt.Errorf("begin transaction: %w", err)
+	}
+	if err := r.produce(ctx, s, part); err != nil {
+		return err
+	}
+	r.reached("sent", s)
+	cursor := map[string][]*sarama.PartitionOffsetMetadata{r.cfg.CursorTopic: {{Partition: 0, Offset: int64(next), Metadata: &r.cfg.StoreID}}}
+	if err := s.producer.AddOffsetsToTxn(cursor, r.cfg.name(r.lane)); err != nil {
+		return fmt.Errorf("add cursor to transaction: %w", err)
+	}
+	// The client must not be closed meanwhile: it is waited for, in any case.
+	if err := s.do(ctx, s.producer.CommitTxn); err != nil {
+		return fmt.Errorf("commit transaction: %w", err)
+	}
+	r.reached("committed", s)
+	r.cursorAt = time.Now()
+	return nil
+}
+
+// produce sends a part in runs that every broker takes as batches, and waits for all acknowledgements.
+func (r *Relay) produce(ctx context.Context, s *session, part []item) error {
+	for len(part) > 0 {
+		n := r.limits.run(part)
+		failures, err := s.send(ctx, part[:n], r.topics)
+		if len(failures) > 0 {
+			return r.failed(part[:n], failures)
+		}
+		if err != nil {
+			return err
+		}
+		part = part[n:]
+	}
+	return nil
+}
+
+// failed finds out whether outputs are at fault for failed sends: then they are marked, or a later run is smaller to find them.
+func (r *Relay) failed(run []item, failures []*sarama.ProducerError) error {
+	if r.cfg.Semantic == None {
+		return r.lose(failures)
+	}
+	refused := false
+	type place struct {
+		topic     string
+		partition int32
+	}
+	batches := make(map[place][]*sarama.ProducerError)
+	for _, f := range failures {
+		if atFault(f.Err) {
+			p := place{f.Msg.Topic, f.Msg.Partition}
+			batches[p] = append(batches[p], f)
+		}
+	}
+	for p, batch := range batches {
+		refused = true
+		it := batch[0].Msg.Metadata.(*item)
+		if len(batch) == 1 {
+			reason := reasonBroker
+			if isTooLarge(batch[0].Err) {
+				reason = reasonLarge
+			}
+			it.refuse(reason, fmt.Sprintf("record of %d bytes for topic %s: %v", it.record.size(), p.topic, batch[0].Err))
+			continue
+		}
+		bytes := 0
+		for _, f := range batch {
+			bytes += f.Msg.Metadata.(*item).record.size()
+		}
+		r.limits.tighten(p.topic, bytes, isTooLarge(batch[0].Err))
+		r.log.Info("a batch was refused: smaller ones follow", "topic", p.topic, "outputs", len(batch), "bytes", bytes, "cause", batch[0].Err)
+	}
+	if refused {
+		return errRefused
+	}
+	cause := failures[0].Err
+	for _, f := range failures {
+		if !errors.Is(f.Err, sarama.ErrTransactionNotReady) {
+			cause = f.Err
+			break
+		}
+	}
+	if isFenced(cause) {
+		return fmt.Errorf("another session of this lane began: %w", cause)
+	}
+	return fmt.Errorf("send to topic %s: %w", failures[0].Msg.Topic, cause)
+}
+
+// lose gives failed outputs up, as the semantic none says.
+func (r *Relay) lose(failures []*sarama.ProducerError) error {
+	for _, f := range failures {
+		f.Msg.Metadata.(*item).lost = true
+	}
+	r.count(resultLost, len(failures))
+	cause := failures[0].Err
+	r.log.Error("outputs are lost: their delivery semantic is none", "count", len(failures), "topic", failures[0].Msg.Topic, "cause", cause)
+	if atFault(cause) {
+		return errRefused
+	}
+	return fmt.Errorf("send to topic %s: %w", failures[0].Msg.Topic, cause)
+}
+
+const resultLost = "lost"
+
+// atFault reports whether Kafka refuses the record itself, for good.
+func atFault(err error) bool {
+	return isTooLarge(err) || errors.Is(err, sarama.ErrInvalidRecord) || errors.Is(err, sarama.ErrInvalidTopic) ||
+		errors.Is(err, sarama.ErrInvalidTimestamp)
+}
+
+func isTooLarge(err error) bool {
+	return errors.Is(err, sarama.ErrMessageSizeTooLarge) || errors.Is(err, sarama.ErrMessageSetSizeTooLarge)
+}
+
+var _ egress.Relay = (*Relay)(nil)

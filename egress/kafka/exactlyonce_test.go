@@ -1,0 +1,394 @@
+package kafka
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/stategate/stategate/statestore"
+)
+
+// crash ends a relay as a kill does: from one moment on nothing of it reaches Kafka, nor the store.
+func (l *life) crash(s *session) {
+	l.kill()
+	s.cut()
+	l.stop()
+}
+
+// storm is a history of relays that crash while outputs flow.
+type storm struct {
+	o       *outbox
+	cfg     Config
+	change  []func(*Relay)
+	seq     map[string]int
+	rand    *rand.Rand
+	skipped int            // outputs that recoveries left out because the cursor said so
+	behind  int            // outputs whose transaction was committed although the store never heard of it
+	crashes map[string]int // by the point that was reached
+}
+
+func newStorm(o *outbox, cfg Config, change ...func(*Relay)) *storm {
+	return &storm{o: o, cfg: cfg, change: change, seq: map[string]int{}, rand: rand.New(rand.NewPCG(1, 2)), crashes: map[string]int{}}
+}
+
+// emit commits n outputs, numbered by their key.
+func (w *storm) emit(l *life, n int) {
+	for range n {
+		key := fmt.Sprintf("key-%d", w.rand.IntN(8))
+		w.seq[key]++
+		l.emit(kafkaOutput("out", key, fmt.Sprint(w.seq[key])))
+	}
+}
+
+// crash runs a relay that dies when it comes to a point for the n-th time (of a transaction: with outputs in it).
+func (w *storm) crash(t *testing.T, point string, n, outputs int) {
+	t.Helper()
+	var l *life
+	ready, died := make(chan struct{}), make(chan int, 1)
+	l = begin(t, w.o, w.cfg, append(w.change, func(r *Relay) {
+		r.reached = func(at string, s *session) {
+			if at != point || (at == "sent" || at == "committed") && len(r.batch) == 0 {
+				return
+			}
+			if n--; n == 0 {
+				<-ready
+				l.crash(s)
+				died <- len(r.batch)
+			}
+		}
+	})...)
+	close(ready)
+	limit := time.After(60 * time.Second)
+	for {
+		moved := w.o.moved()
+		w.emit(l, outputs)
+		select {
+		case <-moved: // something was delivered: the relay will ask for more
+			continue
+		case inHand := <-died:
+			<-l.done
+			w.crashes[point]++
+			w.skipped += l.told.count("skipped")
+			if point == "committed" {
+				w.behind += inHand
+			}
+			return
+		case <-limit:
+			t.Fatalf("%q is not reached", point)
+		}
+	}
+}
+
+// calm delivers the rest and answers what is wrong with all that arrived.
+func (w *storm) calm(t *testing.T) string {
+	t.Helper()
+	l := begin(t, w.o, w.cfg, w.change...)
+	w.emit(l, 1)
+	w.o.waitDelivered(t, w.o.next)
+	if err := l.end(t); err != nil {
+		t.Fatal(err)
+	}
+	w.skipped += l.told.count("skipped")
+	want := map[string][]string{}
+	for key, n := range w.seq {
+		for i := range n {
+			want[key] = append(want[key], fmt.Sprint(i+1))
+		}
+	}
+	return cmp.Diff(want, committed(t, w.cfg.Brokers, "out"))
+}
+
+func TestCrashesDeliverOnce(t *testing.T) {
+	_, cfg := fake(t)
+	w := newStorm(newOutbox("shop/out"), cfg)
+	points := []string{"open", "sent", "committed", "delivered", "sent", "committed"}
+	for n := range 30 {
+		w.crash(t, points[n%len(points)], 1+n%3, 40)
+	}
+	if diff := w.calm(t); diff != "" {
+		t.Errorf("outputs lost, doubled or out of order:\n%s", diff)
+	}
+	if w.behind == 0 || w.skipped != w.behind {
+		t.Errorf("recoveries skipped %d outputs, want the %d of transactions that the store had not heard of", w.skipped, w.behind)
+	}
+	if want := map[string]int{"open": 5, "sent": 10, "committed": 10, "delivered": 5}; !cmp.Equal(want, w.crashes) {
+		t.Errorf("crashes %v, want %v", w.crashes, want)
+	}
+}
+
+// TestCrashesDoubleWithoutTheCursor removes the guard that the test above trusts in.
+func TestCrashesDoubleWithoutTheCursor(t *testing.T) {
+	_, cfg := fake(t)
+	w := newStorm(newOutbox("shop/out"), cfg, func(r *Relay) {
+		r.fetchCursor = func(context.Context, *session) (uint64, bool, error) { return r.next, true, nil }
+		r.started = true
+	})
+	for range 3 {
+		w.crash(t, "committed", 1, 20)
+	}
+	if diff := w.calm(t); diff == "" || w.behind == 0 {
+		t.Errorf("nothing is doubled although the cursor is ignored: the test proves nothing (%d outputs behind)", w.behind)
+	}
+}
+
+// TestCursorIsAskedAgain injects what brokers say while the cursor's coordinator moves, loads or settles a transaction. A relay that
+// took one of these for "no cursor" would halt or send its outbox again.
+func TestCursorIsAskedAgain(t *testing.T) {
+	for _, e := range []*kerr.Error{kerr.NotCoordinator, kerr.CoordinatorLoadInProgress, kerr.UnstableOffsetCommit, kerr.CoordinatorNotAvailable} {
+		for _, top := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s/%v", e.Message, top), func(t *testing.T) {
+				c, cfg := fake(t)
+				o := newOutbox("shop/out")
+				o.holdTrims = true
+				first := begin(t, o, cfg)
+				for n := range 10 {
+					first.emit(kafkaOutput("out", "key-0", fmt.Sprint(n+1)))
+				}
+				o.waitDelivered(t, 11)
+				if err := first.end(t); err != nil {
+					t.Fatal(err)
+				}
+				h := c.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.OffsetFetch}, TopLevel: top, Err: e, Count: 6})
+				second := begin(t, o, cfg)
+				second.emit(kafkaOutput("out", "key-0", "11"))
+				o.waitDelivered(t, 12)
+				if got := h.Hits(); got != 6 {
+					t.Errorf("%d answers were faulty, want 6", got)
+				}
+				if got := second.told.count("skipped"); got != 10 {
+					t.Errorf("skipped %d, want 10", got)
+				}
+				if diff := cmp.Diff(numbers(1, 11), committed(t, cfg.Brokers, "out")); diff != "" {
+					t.Error(diff)
+				}
+			})
+		}
+	}
+}
+
+func TestZombieIsFenced(t *testing.T) {
+	_, cfg := fake(t)
+	o := newOutbox("shop/out")
+	old, lane := o.claim()
+	asleep, wake := make(chan struct{}), make(chan struct{})
+	first := true
+	zombie := beginAs(t, old, lane, cfg, func(r *Relay) {
+		r.reached = func(point string, _ *session) {
+			if point == "sent" && len(r.batch) > 0 && first {
+				first = false
+				close(asleep)
+				<-wake
+			}
+		}
+	})
+	zombie.emit(kafkaOutput("out", "key-0", "1"))
+	<-asleep
+	successor := begin(t, o, cfg)
+	o.waitDelivered(t, 2)
+	successor.emit(kafkaOutput("out", "key-0", "2"))
+	o.waitDelivered(t, 3)
+	close(wake)
+	select {
+	case err := <-zombie.done:
+		if !errors.Is(err, statestore.ErrFenced) {
+			t.Errorf("zombie ends with %v, want ErrFenced", err)
+		}
+	case <-time.After(20 * time.Second):
+		t.Fatal("the zombie does not notice")
+	}
+	if diff := cmp.Diff(numbers(1, 2), committed(t, cfg.Brokers, "out")); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// TestFencedOwnerGoesOn: somebody else's session with the same id must not stop the lane's owner.
+func TestFencedOwnerGoesOn(t *testing.T) {
+	_, cfg := fake(t)
+	o := newOutbox("shop/out")
+	l := begin(t, o, cfg)
+	for n := range 5 {
+		l.emit(kafkaOutput("out", "key-0", fmt.Sprint(n+1)))
+		o.waitDelivered(t, uint64(n)+2)
+		cl, err := kgo.NewClient(kgo.SeedBrokers(cfg.Brokers...), kgo.TransactionalID(l.relay.cfg.name(o.id)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, _, err := cl.ProducerID(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+		cl.Close()
+	}
+	l.emit(kafkaOutput("out", "key-0", "6"))
+	o.waitDelivered(t, 7)
+	if diff := cmp.Diff(numbers(1, 6), committed(t, cfg.Brokers, "out")); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestCursorLostHaltsTheLane(t *testing.T) {
+	_, cfg := fake(t)
+	o := newOutbox("shop/out")
+	first := begin(t, o, cfg)
+	first.emit(kafkaOutput("out", "key-0", "1"))
+	o.waitDelivered(t, 2)
+	if err := first.end(t); err != nil {
+		t.Fatal(err)
+	}
+	forget(t, cfg, first.relay.cfg.name(o.id))
+	second := begin(t, o, cfg)
+	second.emit(kafkaOutput("out", "key-0", "2"))
+	text := second.told.waitDegraded(t, "egress shop/out: cursor lost")
+	if !strings.Contains(text, first.relay.cfg.name(o.id)) {
+		t.Errorf("%q does not name the group", text)
+	}
+	if err := second.end(t); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(numbers(1, 1), committed(t, cfg.Brokers, "out")); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// forget deletes the cursor's group.
+func forget(t testing.TB, cfg Config, group string) {
+	t.Helper()
+	cl, err := kgo.NewClient(kgo.SeedBrokers(cfg.Brokers...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer cl.Close()
+	req := kmsg.NewPtrDeleteGroupsRequest()
+	req.Groups = []string{group}
+	resp, err := req.RequestWith(context.Background(), cl)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := kerr.ErrorForCode(resp.Groups[0].ErrorCode); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestStoreWentBackHaltsTheLane(t *testing.T) {
+	_, cfg := fake(t)
+	o := newOutbox("shop/out")
+	first := begin(t, o, cfg)
+	for n := range 5 {
+		first.emit(kafkaOutput("out", "key-0", fmt.Sprint(n+1)))
+	}
+	o.waitDelivered(t, 6)
+	if err := first.end(t); err != nil {
+		t.Fatal(err)
+	}
+	for name, older := range map[string]*outbox{
+		"started":     {id: o.id, next: 3, delivered: 3, started: true, refused: map[uint64]bool{}, changed: make(chan struct{})},
+		"not started": newOutbox("shop/out"),
+	} {
+		t.Run(name, func(t *testing.T) {
+			l := begin(t, older, cfg)
+			l.emit(kafkaOutput("out", "key-0", "other"))
+			text := l.told.waitDegraded(t, "egress shop/out: store is older")
+			if !strings.Contains(text, "below 6") {
+				t.Errorf("%q does not name the cursor", text)
+			}
+			if err := l.end(t); err != nil {
+				t.Fatal(err)
+			}
+		})
+	}
+	if diff := cmp.Diff(numbers(1, 5), committed(t, cfg.Brokers, "out")); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// TestCrashBetweenFirstCursorAndMark: the lane is not marked as started although its cursor is there.
+func TestCrashBetweenFirstCursorAndMark(t *testing.T) {
+	_, cfg := fake(t)
+	o := newOutbox("shop/out")
+	var l *life
+	ready := make(chan struct{})
+	l = begin(t, o, cfg, func(r *Relay) {
+		r.reached = func(point string, s *session) {
+			if point == "first cursor" {
+				<-ready
+				l.crash(s)
+			}
+		}
+	})
+	close(ready)
+	<-l.done
+	if o.started {
+		t.Fatal("the lane is marked as started: the crash came too late")
+	}
+	second := begin(t, o, cfg)
+	second.emit(kafkaOutput("out", "key-0", "1"))
+	o.waitDelivered(t, 2)
+	if !o.started {
+		t.Error("the lane is not marked as started")
+	}
+	if diff := cmp.Diff(numbers(1, 1), committed(t, cfg.Brokers, "out")); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestTwoStoresDoNotFenceEachOther(t *testing.T) {
+	_, cfg := fake(t)
+	one, two := newOutbox("shop/out"), newOutbox("shop/out")
+	other := cfg
+	other.StoreID = "7b1f4b3e-0000-4000-8000-000000000002"
+	a, b := begin(t, one, cfg), begin(t, two, other)
+	for n := range 50 {
+		a.emit(kafkaOutput("out", "key-0", fmt.Sprint(n+1)))
+		b.emit(kafkaOutput("out", "key-1", fmt.Sprint(n+1)))
+	}
+	one.waitDelivered(t, 51)
+	two.waitDelivered(t, 51)
+	if diff := cmp.Diff(numbers(2, 50), committed(t, cfg.Brokers, "out")); diff != "" {
+		t.Error(diff)
+	}
+	for _, l := range []*life{a, b} {
+		l.told.mu.Lock()
+		if len(l.told.degraded)+len(l.told.ended) > 0 {
+			t.Errorf("trouble: %v, was: %v", l.told.degraded, l.told.ended)
+		}
+		l.told.mu.Unlock()
+	}
+}
+
+func TestIdleCursorIsKeptAlive(t *testing.T) {
+	c, cfg := fake(t)
+	cfg.keepAlive = 30 * time.Millisecond
+	seen := c.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.TxnOffsetCommit}, Observe: true, Count: -1})
+	o := newOutbox("shop/out")
+	kept := make(chan struct{}, 100)
+	l := begin(t, o, cfg, func(r *Relay) {
+		r.reached = func(point string, _ *session) {
+			if point == "kept alive" {
+				kept <- struct{}{}
+			}
+		}
+	})
+	for range 3 {
+		<-kept
+	}
+	l.emit(kafkaOutput("out", "key-0", "1"))
+	o.waitDelivered(t, 2)
+	if err := l.end(t); err != nil {
+		t.Fatal(err)
+	}
+	if got := seen.Hits(); got < 5 {
+		t.Errorf("%d commits of the cursor, want at least 5", got)
+	}
+	if diff := cmp.Diff(numbers(1, 1), committed(t, cfg.Brokers, "out")); diff != "" {
+		t.Error(diff)
+	}
+}

@@ -1,0 +1,149 @@
+package kafka
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/IBM/sarama"
+
+	"github.com/stategate/stategate/statestore"
+)
+
+// session is one connection to Kafka with one producer, from its opening to the first error. It is used by one goroutine.
+type session struct {
+	conf     *sarama.Config
+	brokers  []string
+	known    string // topic to ask the first metadata for
+	wires    *wires
+	hurry    *atomic.Bool // retries inside the client no longer wait
+	client   sarama.Client
+	producer sarama.AsyncProducer
+	lost     bool           // a call did not come back: the rest is left behind
+	aside    sync.WaitGroup // of lookups while something is sent
+	log      *slog.Logger
+}
+
+// Bounds of a session's end.
+const (
+	graceful = 3 * time.Second // what is under way may end by itself
+	stopMax  = 9 * time.Second // then its connections are cut; after this it is left behind
+)
+
+var (
+	errCut      = errors.New("connections were cut")
+	errNoAnswer = errors.New("the client did not come back")
+)
+
+func newSession(cfg Config, set settings, lane statestore.LaneID, log *slog.Logger) *session {
+	s := &session{brokers: cfg.Brokers, known: cfg.CursorTopic, wires: newWires(), hurry: new(atomic.Bool), log: log}
+	s.conf = set.client(cfg, lane, s.wires, s.hurry)
+	return s
+}
+
+// open connects and makes the producer; a transactional one fences all former sessions of its id.
+func (s *session) open(ctx context.Context) error {
+	return s.do(ctx, func() error {
+		client, err := sarama.NewClient(s.brokers, s.conf)
+		if err != nil {
+			return fmt.Errorf("connect: %w", err)
+		}
+		s.client = client
+		// Any topic would do: the answer makes the brokers known.
+		if err := client.RefreshMetadata(s.known); err != nil && !errors.Is(err, sarama.ErrUnknownTopicOrPartition) && !errors.Is(err, sarama.ErrTopicAuthorizationFailed) {
+			return fmt.Errorf("connect: %w", err)
+		}
+		producer, err := sarama.NewAsyncProducerFromClient(client)
+		if err != nil {
+			return fmt.Errorf("open producer: %w", err)
+		}
+		s.producer = producer
+		return nil
+	})
+}
+
+// do runs a call of the client that may block. When ctx ends it is given a while, then the connections are cut.
+func (s *session) do(ctx context.Context, f func() error) error {
+	done := make(chan error, 1)
+	go func() { done <- f() }()
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+	}
+	s.hurry.Store(true)
+	return s.end(done)
+}
+
+// end waits for a call that should end soon, cuts it when it does not, and leaves it behind at last.
+func (s *session) end(done <-chan error) error {
+	t := time.NewTimer(graceful)
+	defer t.Stop()
+	select {
+	case err := <-done:
+		return err
+	case <-t.C:
+	}
+	s.cut()
+	t.Reset(stopMax - graceful)
+	select {
+	case err := <-done:
+		return err
+	case <-t.C:
+		s.lost = true
+		return errNoAnswer
+	}
+}
+
+// cut closes all connections. Nothing reaches Kafka from this session any more, and every call in it fails soon.
+func (s *session) cut() {
+	s.hurry.Store(true)
+	s.wires.cut()
+}
+
+// close ends the producer and its connections. What is not sent is dropped, an open transaction stays open: the next session ends it.
+func (s *session) close() {
+	if s.lost {
+		s.cut()
+		s.log.Warn("a call of the Kafka client did not end; it is left behind")
+		return
+	}
+	s.hurry.Store(true)
+	done := make(chan error, 1)
+	go func() {
+		if s.producer != nil {
+			s.producer.AsyncClose()
+			drain(s.producer)
+		}
+		if s.client != nil {
+			_ = s.client.Close() // closing twice is its only error
+		}
+		s.aside.Wait()
+		done <- nil
+	}()
+	if err := s.end(done); err != nil {
+		s.log.Warn("closing the Kafka client did not end; it is left behind")
+	}
+	s.cut()
+}
+
+// drain takes what a closing producer still answers.
+func drain(p sarama.AsyncProducer) {
+	successes, errs := p.Successes(), p.Errors()
+	for successes != nil || errs != nil {
+		select {
+		case _, ok := <-successes:
+			if !ok {
+				successes = nil
+			}
+		case _, ok := <-errs:
+			if !ok {
+				errs = nil
+			}
+		}
+	}
+}

@@ -1,0 +1,198 @@
+package kafka
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/IBM/sarama"
+)
+
+// topics knows which topics exist. A missing one is waited for once; then its outputs are refused until it is there. Owned by
+// Run.
+type topics struct {
+	present map[string]time.Time // when it was last seen
+	missing map[string]*missing
+	trouble *trouble
+}
+
+// missing is a topic that does not exist.
+type missing struct {
+	since time.Time
+	asked time.Time // when metadata last said so
+	used  time.Time // when an output last asked for it
+	err   error     // why outputs are refused
+	gone  bool      // it was waited for
+}
+
+// Bounds of knowledge about topics.
+const (
+	topicGrace     = 5 * time.Second        // that a missing topic is waited for
+	topicAskEvery  = 100 * time.Millisecond // while it is
+	topicAskGone   = time.Second            // afterwards
+	topicFresh     = 5 * time.Second        // that a topic counts as present without asking
+	topicForget    = 5 * time.Minute        // after a missing one was last asked for
+	topicsWaited   = 100                    // missing at once; further ones are not waited for
+	topicsKnownMax = 10_000                 // in either map
+)
+
+func newTopics(t *trouble) *topics {
+	return &topics{present: make(map[string]time.Time), missing: make(map[string]*missing), trouble: t}
+}
+
+// unsure lists the topics of items that metadata must be asked for.
+func (t *topics) unsure(items []item, now time.Time) []string {
+	var ask []string
+	var asked map[string]bool
+	for i := range items {
+		if !items[i].sends() {
+			continue
+		}
+		name := items[i].record.topic
+		if now.Sub(t.present[name]) < topicFresh || asked[name] {
+			continue
+		}
+		if m := t.missing[name]; m != nil {
+			m.used = now
+			every := topicAskEvery
+			if m.gone {
+				every = topicAskGone
+			}
+			if now.Sub(m.asked) < every {
+				continue
+			}
+		}
+		if asked == nil {
+			asked = make(map[string]bool)
+		}
+		asked[name] = true
+		ask = append(ask, name)
+	}
+	return ask
+}
+
+// note takes what metadata said. The error is of a topic that can be mended from outside: nothing goes on without it.
+func (t *topics) note(found map[string]error, now time.Time) error {
+	var mend error
+	for name, err := range found {
+		switch {
+		case err == nil:
+			if len(t.present) >= topicsKnownMax {
+				clear(t.present)
+			}
+			t.present[name] = now
+			delete(t.missing, name)
+		case errors.Is(err, sarama.ErrUnknownTopicOrPartition), errors.Is(err, sarama.ErrInvalidTopic):
+			delete(t.present, name)
+			m := t.missing[name]
+			if m == nil {
+				m = t.add(name, now)
+			}
+			m.asked, m.err = now, err
+		default:
+			mend = fmt.Errorf("look up topic %s: %w", name, err)
+		}
+	}
+	t.report(now)
+	return mend
+}
+
+// add notes a topic that has just been found missing.
+func (t *topics) add(name string, now time.Time) *missing {
+	if len(t.missing) >= topicsKnownMax {
+		clear(t.missing)
+	}
+	m := &missing{since: now, used: now, gone: len(t.missing) >= topicsWaited}
+	t.missing[name] = m
+	return m
+}
+
+// judge reports whether the item can go on: its topic is there, or it is refused by now.
+func (t *topics) judge(it *item, now time.Time) bool {
+	name := it.record.topic
+	m := t.missing[name]
+	if m == nil {
+		return true
+	}
+	if !m.gone && now.Sub(m.since) < topicGrace && !errors.Is(m.err, sarama.ErrInvalidTopic) {
+		return false
+	}
+	if errors.Is(m.err, sarama.ErrInvalidTopic) {
+		it.refuse(reasonTopic, fmt.Sprintf("topic %s: %v", name, m.err))
+		return true
+	}
+	it.refuse(reasonMissing, fmt.Sprintf("topic %s does not exist", name))
+	if !m.gone {
+		m.gone = true
+		t.report(now)
+	}
+	return true
+}
+
+// report tells operators of topics that were given up.
+func (t *topics) report(now time.Time) {
+	gone, example := 0, ""
+	for name, m := range t.missing {
+		switch {
+		case now.Sub(m.used) > topicForget:
+			delete(t.missing, name)
+		case m.gone:
+			gone++
+			if example == "" || name < example {
+				example = name
+			}
+		}
+	}
+	if gone == 0 {
+		t.trouble.end(troubleTopic, "no topic is missing any more")
+		return
+	}
+	t.trouble.begin(troubleTopic, fmt.Sprintf("%d topics do not exist, %s for one: outputs for them become dead letters at once until metadata shows the topic", gone, example), slog.LevelWarn)
+}
+
+// lookup asks metadata for topics: nil for one that exists, else Kafka's error.
+func (s *session) lookup(ctx context.Context, names []string) (map[string]error, error) {
+	var found map[string]error
+	err := s.do(ctx, func() error {
+		var err error
+		for range 3 { // a connection that broke while it was idle shows only now
+			if found, err = s.metadata(names); err == nil {
+				return nil
+			}
+		}
+		return err
+	})
+	return found, err
+}
+
+// metadata asks one broker. It never makes a topic.
+func (s *session) metadata(names []string) (map[string]error, error) {
+	broker := s.client.LeastLoadedBroker()
+	if broker == nil {
+		return nil, sarama.ErrOutOfBrokers
+	}
+	req := sarama.NewMetadataRequest(s.conf.Version, names)
+	req.AllowAutoTopicCreation = false
+	resp, err := broker.GetMetadata(req)
+	if err != nil {
+		_ = broker.Close() // else the broken connection would be used again
+		return nil, fmt.Errorf("look up topics: %w", err)
+	}
+	found := make(map[string]error, len(names))
+	for _, t := range resp.Topics {
+		switch t.Err {
+		case sarama.ErrNoError, sarama.ErrLeaderNotAvailable:
+			found[t.Name] = nil
+		default:
+			found[t.Name] = t.Err
+		}
+	}
+	for _, name := range names {
+		if _, ok := found[name]; !ok {
+			return nil, fmt.Errorf("look up topic %s: the answer leaves it out", name)
+		}
+	}
+	return found, nil
+}
