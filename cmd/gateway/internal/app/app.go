@@ -1,0 +1,175 @@
+// Package app puts one gateway together: from a module and a store to a member that serves. It is the only place that knows
+// every part, and it does no work of theirs.
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/stategate/stategate/cmd/gateway/internal/cluster"
+	"github.com/stategate/stategate/cmd/gateway/internal/module"
+	"github.com/stategate/stategate/dispatcher"
+	"github.com/stategate/stategate/dispatcher/endpoint"
+	"github.com/stategate/stategate/dispatcher/machine"
+	"github.com/stategate/stategate/egress"
+	"github.com/stategate/stategate/ingress"
+	"github.com/stategate/stategate/statestore"
+)
+
+// Config is one gateway.
+type Config struct {
+	Module *module.Module
+	Store  statestore.Store
+	// Address is where the admin side listens; other members show it to people.
+	Address string
+	// Bounds are the machine's; zero means their defaults.
+	Bounds machine.Config
+	// RenewEvery is how often the lease is renewed: a third of it.
+	RenewEvery time.Duration
+	// DrainMax bounds a graceful stop. Default 10 s.
+	DrainMax time.Duration
+	Log      *slog.Logger
+	Hooks    Hooks
+}
+
+// Hooks observe the parts; all may be empty.
+type Hooks struct {
+	Ingress    ingress.Hooks
+	Egress     egress.Hooks
+	Dispatcher dispatcher.Hooks
+}
+
+const drainMaxDefault = 10 * time.Second
+
+// App is one gateway.
+type App struct {
+	cfg       Config
+	log       *slog.Logger
+	functions *functions
+	ingresses []*source
+	egresses  map[string]*sink
+	pool      *endpoint.Pool
+	troubles  *troubles
+
+	life     atomic.Pointer[dispatcher.Dispatcher] // of the incarnation that works now; nil on a standby
+	draining atomic.Bool
+	lives    uint64 // incarnations so far; the serving goroutine's own
+}
+
+// New checks what the module asks for. It connects to nothing.
+func New(cfg Config) (*App, error) {
+	if cfg.Log == nil {
+		cfg.Log = slog.Default()
+	}
+	if cfg.DrainMax <= 0 {
+		cfg.DrainMax = drainMaxDefault
+	}
+	if unserved := cfg.Module.Unserved(); len(unserved) > 0 {
+		return nil, fmt.Errorf("this version cannot serve %s; take it out of the module", strings.Join(unserved, ", "))
+	}
+	a := &App{cfg: cfg, log: cfg.Log, functions: newFunctions(cfg.Module), egresses: map[string]*sink{}, pool: endpoint.NewPool(), troubles: newTroubles()}
+	var problems []error
+	for i := range cfg.Module.KafkaIngresses {
+		in, err := a.kafkaSource(&cfg.Module.KafkaIngresses[i])
+		problems = append(problems, err)
+		a.ingresses = append(a.ingresses, in)
+	}
+	for i := range cfg.Module.KafkaEgresses {
+		out, err := a.kafkaSink(&cfg.Module.KafkaEgresses[i])
+		problems = append(problems, err)
+		a.egresses[cfg.Module.KafkaEgresses[i].ID] = out
+	}
+	if err := errors.Join(problems...); err != nil {
+		return nil, err
+	}
+	return a, nil
+}
+
+// Run serves until ctx ends, drains, and gives ownership back. An error is final.
+func (a *App) Run(ctx context.Context) error {
+	defer a.pool.Close()
+	member := statestore.Member{ID: uuid.NewString(), PID: os.Getpid(), Address: a.cfg.Address, Started: time.Now().UTC().Truncate(time.Millisecond)}
+	member.Host, _ = os.Hostname() // for people only
+	return cluster.Run(ctx, cluster.Config{
+		Store: a.cfg.Store, Member: member, Egresses: a.outboxes(), Serve: a.serve, Log: a.log,
+	})
+}
+
+// outboxes are the egresses that have a lane in the store.
+func (a *App) outboxes() []string {
+	var ids []string
+	for _, k := range a.cfg.Module.KafkaEgresses {
+		if a.egresses[k.ID].outbox {
+			ids = append(ids, k.ID)
+		}
+	}
+	return ids
+}
+
+// serve is one incarnation.
+func (a *App) serve(ctx context.Context, claim *statestore.Claim) error {
+	a.lives++
+	bounds := a.cfg.Bounds
+	bounds.Incarnation = a.lives
+	bounds.Seed = uint64(time.Now().UnixNano())
+	l := &incarnation{app: a, relays: map[string]relay{}}
+	egresses := map[string]machine.Egress{}
+	for id, s := range a.egresses {
+		egresses[id] = machine.Egress{Outbox: s.outbox}
+	}
+	hooks := a.dispatcherHooks()
+	l.dispatcher = dispatcher.New(dispatcher.Config{
+		Store: a.cfg.Store, Claim: claim, Machine: bounds, Function: a.functions.of, Egresses: egresses, Deliver: l.deliver,
+		Pool: a.pool, RenewEvery: a.cfg.RenewEvery, Log: a.log, Hooks: hooks,
+	})
+	if err := l.makeRelays(claim); err != nil {
+		return err
+	}
+	a.warnOfStrangers(claim)
+	a.life.Store(l.dispatcher)
+	defer a.life.Store(nil)
+	err := l.run(ctx)
+	if err != nil && hooks.Restarted != nil {
+		hooks.Restarted(err.Error())
+	}
+	return err
+}
+
+// warnOfStrangers names what the store keeps for functions and egresses that the module does not declare: it is kept.
+func (a *App) warnOfStrangers(claim *statestore.Claim) {
+	for _, l := range claim.Lanes {
+		if a.egresses[l.Egress] == nil && l.Low < l.Next {
+			a.log.Warn("the store keeps outputs of an egress that the module does not declare; they wait", "egress", l.Egress, "outputs", l.Next-l.Low)
+		}
+	}
+	for _, s := range claim.Spilled {
+		if _, ok := a.functions.of(s.Function); !ok {
+			a.log.Warn("the store keeps messages for a function that the module does not declare; they wait", "function", s.Function.String(), "messages", s.Messages)
+		}
+	}
+}
+
+// group runs the parts of an incarnation: the first error ends all of them.
+type group struct {
+	wait sync.WaitGroup
+	end  context.CancelCauseFunc
+}
+
+func (g *group) run(f func() error) {
+	g.wait.Add(1)
+	go func() {
+		defer g.wait.Done()
+		if err := f(); err != nil {
+			g.end(err)
+		}
+	}()
+}

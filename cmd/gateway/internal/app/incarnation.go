@@ -1,0 +1,144 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/stategate/stategate/dispatcher"
+	"github.com/stategate/stategate/egress"
+	"github.com/stategate/stategate/statestore"
+)
+
+// relay delivers one egress's outputs.
+type relay = egress.Relay
+
+// incarnation is one life of the member's memory with all that works for it.
+type incarnation struct {
+	app        *App
+	dispatcher *dispatcher.Dispatcher
+	relays     map[string]relay // by egress; not changed once it runs
+}
+
+// deliver hands over what a commit has released. It runs on the dispatcher's loop and never blocks.
+func (l *incarnation) deliver(p statestore.OutputPack) {
+	if r := l.relays[p.Lane.Egress]; r != nil {
+		r.Offer(p)
+	}
+}
+
+func (l *incarnation) makeRelays(claim *statestore.Claim) error {
+	for _, lane := range claim.Lanes {
+		s := l.app.egresses[lane.Egress]
+		if s == nil || !s.outbox {
+			continue
+		}
+		r, err := s.open(lane, l.dispatcher)
+		if err != nil {
+			return err
+		}
+		l.relays[lane.Egress] = r
+	}
+	for id, s := range l.app.egresses {
+		if l.relays[id] != nil {
+			continue
+		}
+		r, err := s.open(statestore.Lane{LaneID: statestore.LaneID{Egress: id, Slot: egress.NoOutbox}, Next: 1}, l.dispatcher)
+		if err != nil {
+			return err
+		}
+		l.relays[id] = r
+	}
+	return nil
+}
+
+// errEnded ends the parts of an incarnation in order.
+var errEnded = errors.New("the incarnation has ended")
+
+// run works until ctx ends, then drains; or until a part cannot go on. It returns when every part has ended.
+func (l *incarnation) run(ctx context.Context) error {
+	life, end := context.WithCancelCause(context.WithoutCancel(ctx))
+	defer end(errEnded)
+	core, sources, sinks := &group{end: end}, &group{end: end}, &group{end: end}
+	sourceCtx, endSources := context.WithCancel(life)
+	defer endSources()
+	sinkCtx, endSinks := context.WithCancel(life)
+	defer endSinks()
+
+	core.run(func() error { return l.dispatcher.Run(life) })
+	for _, r := range l.relays {
+		sinks.run(func() error { return r.Run(sinkCtx) })
+	}
+	for _, in := range l.app.ingresses {
+		sources.run(func() error { return in.run(sourceCtx, l.dispatcher) })
+	}
+
+	select {
+	case <-life.Done():
+	case <-ctx.Done():
+		l.drain(life, func() { endSources(); sources.wait.Wait() })
+	}
+	endSources()
+	endSinks()
+	sources.wait.Wait()
+	sinks.wait.Wait()
+	end(errEnded)
+	core.wait.Wait()
+	if cause := context.Cause(life); !errors.Is(cause, errEnded) {
+		return cause
+	}
+	return nil
+}
+
+// drain ends what has begun, within a bound: sources, then calls and commits, then deliveries. What it runs out of time for is
+// neither lost nor doubled: it is durable, or comes again.
+func (l *incarnation) drain(life context.Context, stopSources func()) {
+	a := l.app
+	a.draining.Store(true)
+	began := time.Now()
+	ctx, cancel := context.WithTimeout(life, a.cfg.DrainMax)
+	defer cancel()
+	a.log.Info("stopping: sources first, then calls, then deliveries", "at_most", a.cfg.DrainMax)
+	stopSources()
+	if err := l.dispatcher.Drain(ctx); err != nil {
+		a.log.Warn("stopping: not everything has ended in time", "waited", time.Since(began).Round(time.Millisecond), "for", err)
+	}
+	if err := l.delivered(ctx); err != nil {
+		a.log.Warn("stopping: not everything is delivered; it is kept and delivered after the next start", "waited", time.Since(began).Round(time.Millisecond), "for", err)
+	}
+	if err := l.dispatcher.Sync(ctx); err != nil && life.Err() == nil {
+		a.log.Warn("stopping: the last commit did not end in time", "error", err)
+	}
+	a.log.Info("stopped", "took", time.Since(began).Round(time.Millisecond))
+}
+
+// deliveredPoll is how often a stop looks at the outboxes.
+const deliveredPoll = 10 * time.Millisecond
+
+// delivered waits until the outboxes are empty.
+func (l *incarnation) delivered(ctx context.Context) error {
+	tick := time.NewTicker(deliveredPoll)
+	defer tick.Stop()
+	var last error
+	for {
+		g, err := l.dispatcher.Gauges(ctx)
+		if err != nil {
+			return errors.Join(last, err)
+		}
+		last = nil
+		for id, n := range g.OutboxRecords {
+			if n > 0 {
+				last = fmt.Errorf("%d outputs of egress %s", n, id)
+			}
+		}
+		if last == nil {
+			return nil
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return last
+		}
+	}
+}

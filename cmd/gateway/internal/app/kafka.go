@@ -1,0 +1,115 @@
+package app
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/stategate/stategate/api"
+	"github.com/stategate/stategate/cmd/gateway/internal/module"
+	"github.com/stategate/stategate/egress"
+	egresskafka "github.com/stategate/stategate/egress/kafka"
+	"github.com/stategate/stategate/ingress"
+	ingresskafka "github.com/stategate/stategate/ingress/kafka"
+	"github.com/stategate/stategate/statestore"
+)
+
+// source is one ingress of the module.
+type source struct {
+	id  string
+	run func(ctx context.Context, engine ingress.Engine) error
+}
+
+// sink is one egress of the module.
+type sink struct {
+	id     string
+	outbox bool // its outputs are kept in the store until they are delivered
+	open   func(lane statestore.Lane, engine egress.Engine) (relay, error)
+}
+
+func (a *App) kafkaSource(k *module.KafkaIngress) (*source, error) {
+	cfg := KafkaIngressConfig(k)
+	cfg.Log, cfg.Hooks = a.log, a.ingressHooks()
+	in, err := ingresskafka.New(cfg)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", k.Place, err)
+	}
+	return &source{id: k.ID, run: in.Run}, nil
+}
+
+// KafkaIngressConfig is what the module says of an ingress, in the ingress's words.
+func KafkaIngressConfig(k *module.KafkaIngress) ingresskafka.Config {
+	cfg := ingresskafka.Config{
+		ID: k.ID, Brokers: k.Brokers(), Group: k.ConsumerGroupID, ResetWritten: k.AutoOffsetResetWritten, Properties: k.Properties.Map(),
+		Startup: ingresskafka.Startup{Date: k.StartupPosition.Date},
+	}
+	if k.AutoOffsetReset == module.Earliest {
+		cfg.Reset = ingresskafka.ResetEarliest
+	}
+	switch k.StartupPosition.Kind {
+	case module.StartEarliest:
+		cfg.Startup.Kind = ingresskafka.StartEarliest
+	case module.StartGroupOffsets:
+		cfg.Startup.Kind = ingresskafka.StartGroupOffsets
+	case module.StartSpecificOffsets:
+		cfg.Startup.Kind = ingresskafka.StartSpecificOffsets
+		cfg.Startup.Offsets = map[ingresskafka.TopicPartition]int64{}
+		for tp, offset := range k.StartupPosition.Offsets {
+			cfg.Startup.Offsets[ingresskafka.TopicPartition(tp)] = offset
+		}
+	case module.StartDate:
+		cfg.Startup.Kind = ingresskafka.StartDate
+	}
+	for i := range k.Topics {
+		cfg.Topics = append(cfg.Topics, topicOf(&k.Topics[i]))
+	}
+	return cfg
+}
+
+func topicOf(t *module.KafkaTopic) ingresskafka.Topic {
+	out := ingresskafka.Topic{Name: t.Topic, ValueType: t.ValueType}
+	seen := map[api.FunctionType]int{}
+	for _, target := range t.Targets {
+		key := target.String()
+		if n := seen[target]; n > 0 {
+			key = fmt.Sprintf("%s#%d", key, n+1)
+		}
+		seen[target]++
+		out.Routes = append(out.Routes, api.Route{Key: key, Target: target})
+	}
+	if t.OnNullKey == module.Skip {
+		out.OnNullKey = ingresskafka.NullSkip
+	}
+	if t.OnNullValue == module.Skip {
+		out.OnNullValue = ingresskafka.NullSkip
+	}
+	return out
+}
+
+func (a *App) kafkaSink(k *module.KafkaEgress) (*sink, error) {
+	cfg := KafkaEgressConfig(k)
+	cfg.StoreID, cfg.Log, cfg.Hooks = a.cfg.Store.Identity(), a.log, a.egressHooks()
+	for _, w := range egresskafka.Check(cfg) {
+		a.log.Warn("kafka egress: "+w, "egress", k.ID)
+	}
+	return &sink{id: k.ID, outbox: cfg.Semantic != egresskafka.None, open: func(lane statestore.Lane, engine egress.Engine) (relay, error) {
+		r, err := egresskafka.New(cfg, lane, engine)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", k.Place, err)
+		}
+		return r, nil
+	}}, nil
+}
+
+// KafkaEgressConfig is what the module says of an egress, in the egress's words.
+func KafkaEgressConfig(k *module.KafkaEgress) egresskafka.Config {
+	cfg := egresskafka.Config{ID: k.ID, Brokers: k.Brokers(), TransactionTimeout: k.TransactionTimeout, Properties: k.Properties.Map()}
+	switch k.Semantic {
+	case module.ExactlyOnce:
+		cfg.Semantic = egresskafka.ExactlyOnce
+	case module.AtLeastOnce:
+		cfg.Semantic = egresskafka.AtLeastOnce
+	case module.None:
+		cfg.Semantic = egresskafka.None
+	}
+	return cfg
+}

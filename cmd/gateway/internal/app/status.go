@@ -1,0 +1,156 @@
+package app
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/stategate/stategate/dispatcher"
+	"github.com/stategate/stategate/dispatcher/machine"
+	"github.com/stategate/stategate/egress"
+	"github.com/stategate/stategate/ingress"
+)
+
+// Reason is a condition that operators must know of: a stable kind for counting, and a text for people.
+type Reason struct{ Kind, Text string }
+
+// troubles gathers the conditions that the parts have stated and not taken back.
+type troubles struct {
+	mu     sync.Mutex
+	active map[string]string // key -> text; guarded by mu
+}
+
+func newTroubles() *troubles { return &troubles{active: map[string]string{}} }
+
+func (t *troubles) begin(key, text string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.active[key] = text
+}
+
+func (t *troubles) end(key string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	delete(t.active, key)
+}
+
+// reasons lists what is stated. The kind is the first word of the key: ingress, egress or store.
+func (t *troubles) reasons() []Reason {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	var out []Reason
+	for _, key := range slices.Sorted(maps.Keys(t.active)) {
+		kind, _, _ := strings.Cut(key, " ")
+		out = append(out, Reason{Kind: kind, Text: key + ": " + t.active[key]})
+	}
+	return out
+}
+
+func (a *App) ingressHooks() ingress.Hooks {
+	h := a.cfg.Hooks.Ingress
+	h.Degraded, h.Recovered = both(h.Degraded, a.troubles.begin), bothEnds(h.Recovered, a.troubles.end)
+	return h
+}
+
+func (a *App) egressHooks() egress.Hooks {
+	h := a.cfg.Hooks.Egress
+	h.Degraded, h.Recovered = both(h.Degraded, a.troubles.begin), bothEnds(h.Recovered, a.troubles.end)
+	return h
+}
+
+func (a *App) dispatcherHooks() dispatcher.Hooks {
+	h := a.cfg.Hooks.Dispatcher
+	h.Degraded, h.Recovered = both(h.Degraded, a.troubles.begin), bothEnds(h.Recovered, a.troubles.end)
+	return h
+}
+
+func both(first, second func(key, text string)) func(key, text string) {
+	return func(key, text string) {
+		if first != nil {
+			first(key, text)
+		}
+		second(key, text)
+	}
+}
+
+func bothEnds(first, second func(key string)) func(key string) {
+	return func(key string) {
+		if first != nil {
+			first(key)
+		}
+		second(key)
+	}
+}
+
+// lookMax bounds a look at the loop or the store on behalf of somebody who asks for the status.
+const lookMax = 2 * time.Second
+
+// Turning reports whether the loop of the incarnation turns. A member without one is healthy.
+func (a *App) Turning(ctx context.Context) bool {
+	d := a.life.Load()
+	if d == nil {
+		return true
+	}
+	ctx, cancel := context.WithTimeout(ctx, lookMax)
+	defer cancel()
+	return d.Ping(ctx) == nil || a.life.Load() != d
+}
+
+// Status is what an operator wants to know first.
+type Status struct {
+	Unready string // why no traffic should come here now: starting, draining, or without the store; "" if it may
+	Active  bool   // this member works; otherwise it waits
+	Reasons []Reason
+}
+
+// Status looks at everything.
+func (a *App) Status(ctx context.Context) Status {
+	ctx, cancel := context.WithTimeout(ctx, lookMax)
+	defer cancel()
+	s := Status{Reasons: a.troubles.reasons()}
+	d := a.life.Load()
+	if a.draining.Load() {
+		s.Unready = "draining"
+	}
+	if d == nil {
+		a.standby(ctx, &s)
+		return s
+	}
+	s.Active = true
+	if away := d.StoreAway(); away != "" && s.Unready == "" {
+		s.Unready = "the store is away: " + away
+	}
+	if reasons, err := d.Reasons(ctx); err == nil {
+		for _, r := range reasons {
+			s.Reasons = append(s.Reasons, Reason(r))
+		}
+	}
+	return s
+}
+
+// standby asks the store who works. While nobody does, this member is about to, or waits for a lease to end.
+func (a *App) standby(ctx context.Context, s *Status) {
+	_, owned, err := a.cfg.Store.Owner(ctx)
+	switch {
+	case s.Unready != "":
+	case err != nil:
+		s.Unready = "the store is away: " + err.Error()
+	case !owned:
+		s.Unready = "starting"
+	}
+}
+
+// Gauges is what is at hand right now; zero on a standby.
+func (a *App) Gauges() machine.Gauges {
+	d := a.life.Load()
+	if d == nil {
+		return machine.Gauges{}
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), lookMax)
+	defer cancel()
+	g, _ := d.Gauges(ctx) // an incarnation that ends right now has none
+	return g
+}

@@ -1,0 +1,221 @@
+// Package testfunction serves the functions that tests call, over the protocol alone: it uses neither SDK, so that a mistake in
+// one cannot hide behind the same mistake in the other. It holds no state beyond its switches.
+//
+//	test/count     counts its messages per id; writes the count to topic "counts", key: the id
+//	test/audit     the same to topic "audits"
+//	test/hop0..9   a chain: each sends to the next, same id; hop9 sends to test/count
+//	test/ping,     a cycle: each sends to the other with one less, same id, and then to test/count
+//	test/pong
+//	test/quiet     counts and writes nothing
+//
+// An id that begins with "bad-" is answered 500, one with "hang-" not at all, one with "slow-" after SlowFor.
+package testfunction
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+
+	"github.com/stategate/stategate/api/protocol"
+)
+
+// Egress is the id of the egress that functions write to, "namespace/name".
+const (
+	EgressNamespace = "test"
+	EgressName      = "out"
+)
+
+// Handler serves the functions on any path. The zero value works.
+type Handler struct {
+	// SlowFor is how long an id that begins with "slow-" takes.
+	SlowFor time.Duration
+	// Before is asked before a call is looked at; a status other than 0 is the answer. It may block.
+	Before func(function, id string) (status int)
+
+	down  sync.Map // function name -> true: answered 503
+	calls atomic.Int64
+}
+
+// Calls counts the calls that were answered with effects.
+func (h *Handler) Calls() int64 { return h.calls.Load() }
+
+// SetDown makes one function answer 503, or ends that.
+func (h *Handler) SetDown(function string, down bool) {
+	if down {
+		h.down.Store(function, true)
+	} else {
+		h.down.Delete(function)
+	}
+}
+
+// ServeHTTP answers one call; "POST /control?down=NAME" and "?up=NAME" are the switches for a server in another process.
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.URL.Path == "/control" {
+		if name := r.URL.Query().Get("down"); name != "" {
+			h.SetDown(name, true)
+		}
+		if name := r.URL.Query().Get("up"); name != "" {
+			h.SetDown(name, false)
+		}
+		return
+	}
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		return
+	}
+	var call protocol.ToFunction
+	if err := proto.Unmarshal(body, &call); err != nil || call.GetInvocation() == nil {
+		http.Error(w, fmt.Sprintf("request: %v", err), http.StatusBadRequest)
+		return
+	}
+	batch := call.GetInvocation()
+	if !h.admit(r.Context(), w, batch.Target) {
+		return
+	}
+	reply, err := answer(batch)
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusInternalServerError)
+		return
+	}
+	out, err := proto.Marshal(reply)
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusInternalServerError)
+		return
+	}
+	h.calls.Add(1)
+	w.Header().Set("Content-Type", protocol.ContentType)
+	_, _ = w.Write(out)
+}
+
+// admit judges by id and switches; false: it has answered.
+func (h *Handler) admit(ctx context.Context, w http.ResponseWriter, target *protocol.Address) bool {
+	if _, down := h.down.Load(target.Type); down {
+		http.Error(w, "down on purpose", http.StatusServiceUnavailable)
+		return false
+	}
+	if h.Before != nil {
+		if status := h.Before(target.Type, target.Id); status != 0 {
+			http.Error(w, "on purpose", status)
+			return false
+		}
+	}
+	switch {
+	case strings.HasPrefix(target.Id, "bad-"):
+		http.Error(w, "bad on purpose", http.StatusInternalServerError)
+		return false
+	case strings.HasPrefix(target.Id, "hang-"):
+		<-ctx.Done()
+		return false
+	case strings.HasPrefix(target.Id, "slow-"):
+		t := time.NewTimer(h.SlowFor)
+		defer t.Stop()
+		select {
+		case <-t.C:
+		case <-ctx.Done():
+			return false
+		}
+	}
+	return true
+}
+
+// answer runs one batch.
+func answer(batch *protocol.ToFunction_InvocationBatchRequest) (*protocol.FromFunction, error) {
+	name, id := batch.Target.Type, batch.Target.Id
+	out := &protocol.FromFunction_InvocationResponse{}
+	send := func(function string, argument *protocol.TypedValue) {
+		out.OutgoingMessages = append(out.OutgoingMessages, &protocol.FromFunction_Invocation{
+			Target: &protocol.Address{Namespace: batch.Target.Namespace, Type: function, Id: id}, Argument: argument,
+		})
+	}
+	switch {
+	case name == "count" || name == "audit" || name == "quiet":
+		return count(batch, out)
+	case strings.HasPrefix(name, "hop"):
+		n, err := strconv.Atoi(strings.TrimPrefix(name, "hop"))
+		if err != nil {
+			return nil, fmt.Errorf("unknown function %q", name)
+		}
+		next := fmt.Sprintf("hop%d", n+1)
+		if n >= 9 {
+			next = "count"
+		}
+		for _, in := range batch.Invocations {
+			send(next, in.Argument)
+		}
+	case name == "ping" || name == "pong":
+		other := map[string]string{"ping": "pong", "pong": "ping"}[name]
+		for _, in := range batch.Invocations {
+			left, err := strconv.Atoi(string(in.Argument.GetValue()))
+			if err != nil {
+				return nil, fmt.Errorf("argument of %s: %w", name, err)
+			}
+			if left <= 0 {
+				send("count", in.Argument)
+				continue
+			}
+			send(other, &protocol.TypedValue{Typename: in.Argument.Typename, HasValue: true, Value: []byte(strconv.Itoa(left - 1))})
+		}
+	default:
+		return nil, fmt.Errorf("unknown function %q", name)
+	}
+	return result(out), nil
+}
+
+func result(out *protocol.FromFunction_InvocationResponse) *protocol.FromFunction {
+	return &protocol.FromFunction{Response: &protocol.FromFunction_InvocationResult{InvocationResult: out}}
+}
+
+// state is the one state of functions that count.
+const state = "n"
+
+func count(batch *protocol.ToFunction_InvocationBatchRequest, out *protocol.FromFunction_InvocationResponse) (*protocol.FromFunction, error) {
+	known, n := false, uint64(0)
+	for _, s := range batch.State {
+		if s.StateName != state {
+			continue
+		}
+		known = true
+		if v := s.StateValue.GetValue(); len(v) == 9 {
+			n = binary.LittleEndian.Uint64(v[1:])
+		}
+	}
+	if !known {
+		return &protocol.FromFunction{Response: &protocol.FromFunction_IncompleteInvocationContext_{
+			IncompleteInvocationContext: &protocol.FromFunction_IncompleteInvocationContext{
+				MissingValues: []*protocol.FromFunction_PersistedValueSpec{{StateName: state, TypeTypename: protocol.TypeLong}},
+			},
+		}}, nil
+	}
+	for range batch.Invocations {
+		n++
+		if batch.Target.Type == "quiet" {
+			continue
+		}
+		record, err := proto.Marshal(&protocol.KafkaProducerRecord{Key: []byte(batch.Target.Id), Topic: batch.Target.Type + "s", ValueBytes: strconv.AppendUint(nil, n, 10)})
+		if err != nil {
+			return nil, err
+		}
+		out.OutgoingEgresses = append(out.OutgoingEgresses, &protocol.FromFunction_EgressMessage{
+			EgressNamespace: EgressNamespace, EgressType: EgressName,
+			Argument: &protocol.TypedValue{Typename: protocol.TypeKafkaProducerRecord, HasValue: true, Value: record},
+		})
+	}
+	value, err := proto.Marshal(&protocol.LongWrapper{Value: int64(n)})
+	if err != nil {
+		return nil, err
+	}
+	out.StateMutations = []*protocol.FromFunction_PersistedValueMutation{{
+		MutationType: protocol.FromFunction_PersistedValueMutation_MODIFY, StateName: state,
+		StateValue: &protocol.TypedValue{Typename: protocol.TypeLong, HasValue: true, Value: value},
+	}}
+	return result(out), nil
+}
