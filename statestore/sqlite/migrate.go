@@ -1,0 +1,113 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"embed"
+	"errors"
+	"fmt"
+	"io/fs"
+	"time"
+
+	"github.com/pressly/goose/v3"
+	_ "modernc.org/sqlite" // the driver that goose is given
+
+	"github.com/stategate/stategate/statestore"
+)
+
+// version is the newest layout that this program knows: the number of the last migration.
+const version = 1
+
+// applicationID marks a file as ours ("StGa"). It stands in the first migration, too.
+const applicationID = 0x53744761
+
+const (
+	migrateTimeMax = 10 * time.Second // for another process that migrates at the same time
+	migratePause   = 50 * time.Millisecond
+)
+
+//go:embed migrations/*.sql
+var migrations embed.FS
+
+// migrate brings the file to this program's version. Processes that start at the same time may all try: each migration is one
+// transaction together with its number, so one of them makes it and the others fail, look again and find it made.
+func (s *Store) migrate(ctx context.Context) error {
+	db, err := sql.Open("sqlite", s.cfg.dsn(fmt.Sprintf("page_size(%d)", pageBytes), "synchronous(FULL)", "journal_mode(WAL)"))
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	db.SetMaxOpenConns(1)
+	for limit := time.Now().Add(migrateTimeMax); ; {
+		stored, err := storedVersion(ctx, db)
+		if err == nil {
+			err = refuseNewer(stored)
+		}
+		switch {
+		case errors.Is(err, statestore.ErrNewer), errors.Is(err, errForeign):
+			return err
+		case err == nil && stored == version:
+			return nil
+		case err == nil:
+			if err = up(ctx, db); err == nil {
+				return nil
+			}
+			err = fmt.Errorf("migrate from version %d to %d: %w", stored, version, err)
+		}
+		final := code(err) != 0 && !passing(err) && code(err) != 1 // 1: a table that another process has made meanwhile
+		if final || ctx.Err() != nil || time.Now().After(limit) || code(err) == 13 {
+			return s.advice(err)
+		}
+		if !rest(ctx, migratePause) {
+			return ctx.Err()
+		}
+	}
+}
+
+func up(ctx context.Context, db *sql.DB) error {
+	dir, err := fs.Sub(migrations, "migrations")
+	if err != nil {
+		return err
+	}
+	provider, err := goose.NewProvider(goose.DialectSQLite3, db, dir, goose.WithDisableGlobalRegistry(true))
+	if err != nil {
+		return err
+	}
+	_, err = provider.Up(ctx)
+	return err
+}
+
+// errForeign: a SQLite database, but not a gateway's.
+var errForeign = errors.New("it is the database of another program, name another file")
+
+// querier is a database or a transaction.
+type querier interface {
+	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
+}
+
+// storedVersion is the layout that the file has; 0: none yet.
+func storedVersion(ctx context.Context, q querier) (v int64, err error) {
+	var tables, versions, id int64
+	const look = `SELECT count(*), coalesce(sum(name = 'goose_db_version'), 0), (SELECT application_id FROM pragma_application_id) FROM sqlite_schema WHERE type = 'table'`
+	if err := q.QueryRowContext(ctx, look).Scan(&tables, &versions, &id); err != nil {
+		return 0, err
+	}
+	if id != applicationID && (id != 0 || tables > versions+1) { // goose's table comes first, sqlite_sequence with it
+		return 0, errForeign
+	}
+	if versions == 0 {
+		return 0, nil
+	}
+	err = q.QueryRowContext(ctx, versionSQL).Scan(&v)
+	return v, err
+}
+
+const versionSQL = `SELECT coalesce(max(version_id), 0) FROM goose_db_version WHERE is_applied`
+
+// refuseNewer answers ErrNewer for a layout that this program does not know.
+func refuseNewer(stored int64) error {
+	if stored <= version {
+		return nil
+	}
+	return fmt.Errorf("the file has version %d, this program knows up to %d; run a newer gateway: %w", stored, version, statestore.ErrNewer)
+}
