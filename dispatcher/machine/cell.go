@@ -57,6 +57,7 @@ type cell struct {
 	trim       uint64 // spilled messages below are finished, and the store has not been told
 	batch      int    // messages of mail that are in the call
 	batchLimit int    // 0: the function's; else what a 413 or the split left
+	walked     bool   // a walk found it, and it is loading
 	inspected  bool   // a sweep asked for it: expired values go as soon as it is loaded
 
 	attempts    int

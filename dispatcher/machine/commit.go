@@ -183,7 +183,7 @@ func (m *Machine) Committed(number uint64) {
 		c.pins--
 		m.settle(c)
 	}
-	m.judgeSources()
+	m.judgeStore()
 }
 
 // settle finds out what a cell waits for now: its spilled mail, when there is room for it, or nothing.

@@ -27,6 +27,7 @@ type function struct {
 	walking   bool   // a page is asked for
 	forgot    bool   // cells were forgotten during the walk, maybe behind its cursor
 	unwatched bool   // addresses may have spilled mail that no cell in memory knows of
+	queued    bool   // it stands in the machine's queue of such functions
 }
 
 func (m *Machine) function(t api.FunctionType) *function {

@@ -1,6 +1,9 @@
 package machine
 
-import "container/heap"
+import (
+	"container/heap"
+	"slices"
+)
 
 // gate is the way to one endpoint (one resolved URL): its slots, its breaker, and the cells that wait for them.
 type gate struct {
@@ -59,11 +62,13 @@ func (m *Machine) pumpGates() {
 		return
 	}
 	gates := m.pump
-	m.pump = m.pump[:0:0]
+	m.pump = m.pumped[:0]
 	for _, g := range gates {
 		g.listed = false
 		m.pumpGate(g)
 	}
+	clear(gates)
+	m.pumped = gates
 }
 
 func (m *Machine) pumpGate(g *gate) {
@@ -74,6 +79,9 @@ func (m *Machine) pumpGate(g *gate) {
 		c, failed := m.next(g)
 		if c == nil {
 			if c = m.probe(g); c == nil {
+				if g.open { // nobody may be tried now: who comes next is tried when the next probe is due
+					g.nextProbe = m.now + g.probeGap
+				}
 				return
 			}
 			failed = true
@@ -130,14 +138,20 @@ func (m *Machine) probe(g *gate) *cell {
 	return nil
 }
 
-// succeeded closes the breaker and lets go who waited for the endpoint.
+// succeeded closes the breaker and lets go who waited for the endpoint, and remembers when.
 func (m *Machine) succeeded(g *gate) {
 	g.lastSuccess = m.now
+	m.answered(g)
+}
+
+// answered notes that there is somebody at the endpoint.
+func (m *Machine) answered(g *gate) {
 	g.failures = 0
 	if !g.open { // a success of others is no reason to try again at once what crashes the function
 		return
 	}
 	g.open = false
+	m.openGates = slices.DeleteFunc(m.openGates, func(o *gate) bool { return o == g })
 	parked := g.parked
 	g.parked = nil
 	for _, c := range parked {
@@ -148,8 +162,8 @@ func (m *Machine) succeeded(g *gate) {
 	m.pumpLater(g)
 }
 
-// blame counts a failure against the endpoint if it is the endpoint's. A status, a bad reply, or the time-out of one
-// address while others are answered never opens the breaker.
+// blame counts a failure against the endpoint if it is the endpoint's. The time-out of one address while others are answered
+// never opens the breaker, and a status or a bad reply closes it: that is an answer, and concerns its own address alone.
 func (m *Machine) blame(g *gate, f Failure) {
 	switch f.Kind {
 	case FailEndpoint:
@@ -158,6 +172,7 @@ func (m *Machine) blame(g *gate, f Failure) {
 			return
 		}
 	default:
+		m.answered(g)
 		return
 	}
 	g.failures++
@@ -166,6 +181,7 @@ func (m *Machine) blame(g *gate, f Failure) {
 		return
 	}
 	g.open = true
+	m.openGates = append(m.openGates, g)
 	g.probeGap = min(m.cfg.ProbeInterval, 50)
 	g.nextProbe = m.now + g.probeGap
 }

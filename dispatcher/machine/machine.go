@@ -34,26 +34,34 @@ type Machine struct {
 	functionList []*function
 	gates        map[string]*gate
 	gateList     []*gate
-	pump         []*gate
+	openGates    []*gate // whose breaker is open
+	pump         []*gate // that may start calls
+	pumped       []*gate // room for the next pump
 	backoffs     backoffHeap
 	flights      map[uint64]flight
 	mailBytes    int
 
 	sources    map[api.Source]*source
 	sourceList []*source
-	choke      bool // a bound of the store is reached: all sources wait
+	judged     []*source // full or not any more, and Work has not said so
+	choke      bool      // a bound of the store is reached: all sources wait
 	lanes      map[string]*lane
 	laneList   []*lane
 	timers     timers
 
-	toLoad    []*cell
-	loads     map[uint64][]*cell
-	mailLoads map[uint64]*cell
-	walks     map[uint64]*function
-	expiring  bool // some known state expires
-	sweeping  bool
-	nextSweep int64
-	nextHold  int64
+	toLoad      []*cell
+	loads       map[uint64][]*cell
+	mailLoads   map[uint64]mailLoad
+	askedBytes  int
+	walks       map[uint64]*function
+	walkers     int // pages of walks that are out, and cells that they found and that are loading
+	unwatched   fifo[*function]
+	squeezing   bool // the next cut spills what is stuck
+	nextSqueeze int64
+	expiring    bool // some known state expires
+	sweeping    bool
+	nextSweep   int64
+	nextHold    int64
 
 	// What the next cut will hold, beside what the lists below lead to.
 	gen            uint64 // of the effects that gather now
@@ -94,7 +102,7 @@ func New(cfg Config, claim *statestore.Claim, now int64) *Machine {
 		fence: claim.Fence, commitNumber: claim.Commit, nextNumber: max(claim.NextNumber, 1), gen: 1,
 		cells: map[api.Address]*cell{}, functions: map[api.FunctionType]*function{}, gates: map[string]*gate{},
 		flights: map[uint64]flight{}, sources: map[api.Source]*source{}, lanes: map[string]*lane{},
-		loads: map[uint64][]*cell{}, mailLoads: map[uint64]*cell{}, walks: map[uint64]*function{},
+		loads: map[uint64][]*cell{}, mailLoads: map[uint64]mailLoad{}, walks: map[uint64]*function{},
 		timers: timers{
 			known: map[uint64]*timer{}, tokens: map[token]*timer{}, ended: map[uint64]uint64{}, cancelled: map[token]ending{},
 			until: now + cfg.TimerAhead, after: statestore.TimerKey{Due: math.MinInt64}, more: true,
@@ -115,7 +123,9 @@ func (m *Machine) claimFunctions(claim *statestore.Claim) {
 	for _, s := range claim.Spilled {
 		f := m.function(s.Function)
 		f.stored, f.storedBy = s.Messages, s.Bytes
-		f.unwatched = s.Messages > 0
+		if s.Messages > 0 {
+			m.unwatch(f)
+		}
 	}
 }
 

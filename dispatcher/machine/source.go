@@ -19,6 +19,8 @@ type source struct {
 	pending      int // messages that only the source can replay
 	pendingBytes int
 	full         bool
+	told         bool // what Work said last of full
+	judged       bool // it stands in the machine's list of sources whose full has changed
 	blocked      bool // a record holds the watermark up and must not be kept: the function's budget is used up
 
 	waiting []fifo[*message] // per target: unfinished messages in order of offset; finished ones linger
@@ -183,18 +185,40 @@ func (m *Machine) judgeSource(s *source) {
 	c := &m.cfg
 	full := s.pending >= c.SourceMessagesMax || s.pendingBytes >= c.SourceBytesMax || s.blocked || m.choke
 	room := s.pending <= c.SourceMessagesMax/2 && s.pendingBytes <= c.SourceBytesMax/2 && !s.blocked && !m.choke
-	switch {
-	case full && !s.full:
-		s.full = true
-		m.work.Full = append(m.work.Full, s.id)
-	case room && s.full:
-		s.full = false
-		m.work.Room = append(m.work.Room, s.id)
+	if full == s.full || s.full && !room {
+		return
+	}
+	s.full = full
+	if !s.judged {
+		s.judged = true
+		m.judged = append(m.judged, s)
 	}
 }
 
-func (m *Machine) judgeSources() {
-	m.choke = m.choked()
+// tellSources says which sources are full now and which have room again: of each the last word only.
+func (m *Machine) tellSources() {
+	for _, s := range m.judged {
+		s.judged = false
+		if s.full == s.told {
+			continue
+		}
+		s.told = s.full
+		if s.full {
+			m.work.Full = append(m.work.Full, s.id)
+		} else {
+			m.work.Room = append(m.work.Room, s.id)
+		}
+	}
+	m.judged = m.judged[:0]
+}
+
+// judgeStore looks whether a bound of the store is reached, or is not any more.
+func (m *Machine) judgeStore() {
+	choke := m.choked()
+	if choke == m.choke {
+		return
+	}
+	m.choke = choke
 	for _, s := range m.sourceList {
 		m.judgeSource(s)
 	}
@@ -203,7 +227,7 @@ func (m *Machine) judgeSources() {
 // holdBack keeps the records that hold a watermark up for too long, so that their source can go on. What is kept leaves the
 // source with the next commit.
 func (m *Machine) holdBack() {
-	m.choke = m.choked()
+	m.judgeStore()
 	for _, s := range m.sourceList {
 		s.blocked = false
 		for t := range s.waiting {

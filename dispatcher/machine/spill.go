@@ -4,14 +4,13 @@ import (
 	"container/heap"
 	"slices"
 
-	"github.com/stategate/stategate/api"
 	"github.com/stategate/stategate/statestore"
 )
 
 // Spilling: mailboxes beyond their memory bound live only in the store, and are read back in order when there is room.
 //
-// A spilled run is everything of a mailbox behind the batch that is in a call; what is in the call is kept in the same
-// commit, so that a crash cannot turn the two round.
+// When a mailbox is spilled everything of it is stored: what is in the call as well, of which memory holds a copy. So the
+// stored part of a mailbox is always its front, whatever happens to the call, and a crash cannot turn two messages round.
 
 func (m *Machine) pushTail(c *cell, msg *message) {
 	m.effect(false)
@@ -32,16 +31,18 @@ func (m *Machine) trimMail(c *cell, below uint64) {
 // spillCells chooses what leaves memory with this cut: first the mailboxes of cells that are stuck, then of those whose turn
 // is farthest. It stops at a quarter of the bound, so that there is room for others to be read back.
 func (m *Machine) spillCells() {
-	if m.mailBytes <= m.cfg.MailBytesMax {
+	over, squeezing := m.mailBytes > m.cfg.MailBytesMax, m.squeezing
+	m.squeezing = false
+	if !over && !squeezing {
 		return
 	}
+	stuck := func(c *cell) bool { return c.phase == backoff || c.fn.gate.open }
 	var candidates []*cell
 	for _, c := range m.cells {
-		if c.phase != loading && c.mail.len() > c.batchInCall() {
+		if c.phase != loading && c.mail.len() > c.batchInCall() && (over || stuck(c)) {
 			candidates = append(candidates, c)
 		}
 	}
-	stuck := func(c *cell) bool { return c.phase == backoff || c.fn.gate.open }
 	slices.SortFunc(candidates, func(a, b *cell) int {
 		if stuck(a) != stuck(b) {
 			if stuck(a) {
@@ -66,41 +67,39 @@ func (c *cell) batchInCall() int {
 	return 0
 }
 
-// spillCell turns a mailbox's messages behind the call into stored mail. They are dropped from memory at once: the store
-// answers for them as soon as this cut is committed, and no load is asked before.
+// spillCell turns a mailbox into stored mail. What is behind the call is dropped from memory at once: the store answers for it as
+// soon as this cut is committed, and no load is asked before.
 func (m *Machine) spillCell(c *cell) {
 	keep := c.batchInCall()
-	for i := range keep {
-		m.keep(c.mail.at(i))
-	}
-	rest := c.mail.all()[keep:]
-	if len(rest) == 0 {
-		return
-	}
-	head := append([]*message(nil), c.mail.all()[:keep]...)
 	var fresh []*message
-	for _, msg := range rest {
-		m.mailBytes -= msg.size
-		if msg.spilled { // read back, but not called: it is still there
-			m.unload(c, msg)
-			continue
+	for _, msg := range c.mail.all() {
+		if !msg.spilled { // else it was read back, and is still there
+			fresh = append(fresh, msg)
 		}
-		fresh = append(fresh, msg)
 	}
-	c.mail.set(head)
 	m.storeMail(c, fresh)
-	m.storeMail(c, c.tail)
-	for _, msg := range c.tail {
-		m.mailBytes -= msg.size
+	for _, msg := range c.mail.all()[keep:] {
+		m.unload(c, msg)
 	}
-	c.tail = nil
+	c.mail.set(append([]*message(nil), c.mail.all()[:keep]...))
+	m.storeTail(c)
 	if c.phase == ready || c.phase == backoff { // nothing to call with; it is read back in its turn
 		if c.timerIndex >= 0 {
 			heap.Remove(&m.backoffs, c.timerIndex)
 		}
 		c.phase = idle
 	}
+	m.pinCut(c) // also when nothing of it is new to the store: who waits for the cut decides when it is read back
 	m.stats.Spilled++
+}
+
+// storeTail stores what has arrived behind spilled mail.
+func (m *Machine) storeTail(c *cell) {
+	m.storeMail(c, c.tail)
+	for _, msg := range c.tail {
+		m.unload(c, msg)
+	}
+	c.tail = nil
 }
 
 // unload counts a message that is in the store as not in memory.
@@ -111,6 +110,7 @@ func (m *Machine) unload(c *cell, msg *message) {
 	c.spill.last = max(c.spill.last, msg.number)
 	c.spill.count++
 	c.spill.bytes += int64(msg.size)
+	m.mailBytes -= msg.size
 	c.fn.keptCount(msg, -1)
 	c.fn.stored++
 	c.fn.storedBy += int64(msg.size)
@@ -132,7 +132,6 @@ func (m *Machine) storeMail(c *cell, messages []*message) {
 			msg.pack = nil
 		}
 		msg.spilled = true
-		m.unload(c, msg)
 		chunk.Messages = append(chunk.Messages, statestore.Mail{Number: msg.number, Message: msg.Message})
 	}
 	m.cutMail = append(m.cutMail, chunk)
@@ -152,16 +151,15 @@ func (m *Machine) cutTails() {
 		if len(c.tail) == 0 || c.spill.count == 0 {
 			continue
 		}
-		for _, msg := range c.mail.all() {
-			m.keep(msg)
-		}
-		for _, msg := range c.tail {
-			m.mailBytes -= msg.size
-		}
-		m.storeMail(c, c.tail)
-		c.tail = nil
+		m.storeTail(c)
 	}
 	m.dirtyTails = m.dirtyTails[:0]
+}
+
+// mailLoad is a question for spilled mail that is out.
+type mailLoad struct {
+	cell  *cell
+	bytes int // that its answer may bring, about
 }
 
 // refill reads a mailbox's next window when what is in memory is used up.
@@ -177,7 +175,9 @@ func (m *Machine) refill(c *cell) {
 	s.loading = true
 	c.pins++
 	id := m.id()
-	m.mailLoads[id.N] = c
+	bytes := int(min(s.bytes, int64(m.cfg.MailWindow)))
+	m.askedBytes += bytes
+	m.mailLoads[id.N] = mailLoad{c, bytes}
 	m.work.MailLoads = append(m.work.MailLoads, MailLoad{ID: id, Address: c.address, From: s.first, BytesMax: m.cfg.MailWindow})
 }
 
@@ -191,11 +191,13 @@ func (m *Machine) closeGap(c *cell) {
 
 // MailLoaded answers a MailLoad.
 func (m *Machine) MailLoaded(id ID, found []statestore.Mail) {
-	c := m.mailLoads[id.N]
-	if !m.mine(id) || c == nil {
+	load, ok := m.mailLoads[id.N]
+	if !m.mine(id) || !ok {
 		return
 	}
 	delete(m.mailLoads, id.N)
+	m.askedBytes -= load.bytes
+	c := load.cell
 	c.pins--
 	c.spill.loading = false
 	for i := range found {
@@ -222,57 +224,6 @@ func (m *Machine) MailLoaded(id ID, found []statestore.Mail) {
 	case c.mail.len() > 0:
 		m.makeReady(c)
 	default:
-		m.rest(c)
-	}
-}
-
-// walkLimit is how many addresses a walk brings back at a time: with a window each they stay far below the memory bound.
-const walkLimit = 100
-
-// roomy reports whether spilled mail may be read back for addresses whose turn it is not yet.
-func (m *Machine) roomy() bool { return m.mailBytes <= m.cfg.MailBytesMax/2 }
-
-// walkSpills brings back addresses whose mail is only in the store and of which memory knows nothing, function by function,
-// so that one whose endpoint is down does not hide the others.
-func (m *Machine) walkSpills() {
-	if !m.roomy() {
-		return
-	}
-	for _, f := range m.functionList {
-		if !f.unwatched || f.walking || f.stored <= 0 || !f.declared || f.gate.open && f.gate.fresh.len()+f.gate.retry.len() > 0 {
-			continue
-		}
-		f.walking = true
-		id := m.id()
-		m.walks[id.N] = f
-		m.work.Spills = append(m.work.Spills, SpillLoad{ID: id, Function: f.name, Cursor: f.cursor, Limit: walkLimit})
-	}
-}
-
-// forgetSpilled drops a cell whose mail is only in the store; a walk will find it.
-func (m *Machine) forgetSpilled(c *cell) {
-	delete(m.cells, c.address)
-	c.fn.unwatched = true
-	c.fn.forgot = c.fn.forgot || c.fn.walking || c.fn.cursor != nil
-}
-
-// SpillsLoaded answers a SpillLoad.
-func (m *Machine) SpillsLoaded(id ID, found []api.Address, next []byte) {
-	f := m.walks[id.N]
-	if !m.mine(id) || f == nil {
-		return
-	}
-	delete(m.walks, id.N)
-	f.walking = false
-	f.cursor = next
-	if next == nil { // the walk is over; what was forgotten behind its back asks for another one
-		f.unwatched, f.forgot = f.forgot, false
-	}
-	for _, a := range found {
-		c := m.cell(a)
-		if c.phase == idle {
-			m.refill(c)
-		}
 		m.rest(c)
 	}
 }

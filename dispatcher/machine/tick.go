@@ -16,14 +16,15 @@ func (m *Machine) Tick(now int64) {
 	for len(m.backoffs) > 0 && m.backoffs[0].due <= m.now {
 		m.endBackoff(m.backoffs[0])
 	}
-	for _, g := range m.gateList {
-		if g.open && m.now >= g.nextProbe {
+	for _, g := range m.openGates {
+		if m.now >= g.nextProbe {
 			m.pumpLater(g)
 		}
 	}
 	if m.now >= m.nextHold {
 		m.nextHold = m.now + min(100, m.cfg.HoldMax)
 		m.holdBack()
+		m.squeeze()
 	}
 }
 
@@ -37,6 +38,7 @@ func (m *Machine) Work() Work {
 		m.cutNow()
 	}
 	m.pumpGates()
+	m.tellSources()
 	m.work.Tick = m.nextTick()
 	w := m.work
 	m.work = Work{}
@@ -53,11 +55,11 @@ func (m *Machine) nextTick() int64 {
 	if len(m.backoffs) > 0 {
 		soon(m.backoffs[0].due)
 	}
-	if len(m.timers.heap) > 0 {
-		soon(m.timers.heap[0].Due)
+	if w := &m.timers; len(w.heap) > 0 && w.complete(w.heap[0].TimerKey) {
+		soon(w.heap[0].Due)
 	}
-	if !m.timers.loading && !m.timers.more {
-		soon(m.timers.until - m.cfg.TimerAhead/2)
+	if !m.timers.loading {
+		soon(m.timers.horizon() - m.cfg.TimerAhead/2)
 	}
 	if m.inflight == nil && m.dirtySince != 0 {
 		soon(m.dirtySince + m.cfg.CommitAgeMax)
@@ -65,8 +67,8 @@ func (m *Machine) nextTick() int64 {
 	if m.inflight == nil && m.lazySince != 0 {
 		soon(m.lazySince + m.cfg.LazyAgeMax)
 	}
-	for _, g := range m.gateList {
-		if g.open && (len(g.parked) > 0 || g.fresh.len() > 0 || g.retry.len() > 0) {
+	for _, g := range m.openGates {
+		if len(g.parked) > 0 || g.fresh.len() > 0 || g.retry.len() > 0 {
 			soon(g.nextProbe)
 		}
 	}
@@ -112,6 +114,7 @@ func (m *Machine) Loaded(id ID, found []statestore.Loaded) {
 // loaded makes a cell whole. What arrived meanwhile goes behind what the store has of its mailbox.
 func (m *Machine) loaded(c *cell, l *statestore.Loaded) {
 	c.pins--
+	m.arrived(c)
 	c.values = l.Values
 	for i := range c.values {
 		c.weight += len(c.values[i].Value) + len(c.values[i].Name) + len(c.values[i].TypeName) + 64

@@ -35,6 +35,7 @@ type token struct{ senderID, token string }
 type ending struct {
 	below uint64
 	gen   uint64
+	at    int // in cancels, as long as gen is the one that gathers
 }
 
 type timer struct {
@@ -102,15 +103,34 @@ func (m *Machine) cancel(k token) {
 		t.ended = true
 		m.dropTimer(t)
 	}
-	m.timers.cancels = append(m.timers.cancels, statestore.Cancel{SenderID: k.senderID, Token: k.token, Below: below})
-	m.timers.cancelled[k] = ending{below: below, gen: m.gen}
-	m.effects++
 	m.effect(false)
+	w := &m.timers
+	if e, ok := w.cancelled[k]; ok && e.gen == m.gen { // a token that is used again and again is one row
+		w.cancels[e.at].Below = below
+		w.cancelled[k] = ending{below: below, gen: m.gen, at: e.at}
+		return
+	}
+	w.cancelled[k] = ending{below: below, gen: m.gen, at: len(w.cancels)}
+	w.cancels = append(w.cancels, statestore.Cancel{SenderID: k.senderID, Token: k.token, Below: below})
+	m.effects++
 }
 
-// fire sends what is due. From here on it is an ordinary message of its sender.
+// complete reports whether everything that fires before the timer is in memory, so that it may fire.
+func (w *timers) complete(k statestore.TimerKey) bool {
+	return !w.more && !w.loading || k.Due < w.after.Due || k.Due == w.after.Due && k.Number <= w.after.Number
+}
+
+// horizon is the time before which everything is in memory, when no load is out.
+func (w *timers) horizon() int64 {
+	if w.more {
+		return w.after.Due
+	}
+	return w.until
+}
+
+// fire sends what is due, in its order. From here on it is an ordinary message of its sender.
 func (m *Machine) fire() {
-	for len(m.timers.heap) > 0 && m.timers.heap[0].Due <= m.now {
+	for len(m.timers.heap) > 0 && m.timers.heap[0].Due <= m.now && m.timers.complete(m.timers.heap[0].TimerKey) {
 		t := m.timers.heap[0]
 		t.ended = true
 		m.dropTimer(t)
@@ -124,16 +144,15 @@ func (m *Machine) fire() {
 	}
 }
 
-// windowTimers moves the window when its end comes near.
+// windowTimers reads on in the window, and moves it when its end comes near. With many timers in memory it reads only what is due
+// soon.
 func (m *Machine) windowTimers() {
 	w := &m.timers
-	if w.loading || len(w.heap) >= 10*m.cfg.TimerBatch {
+	far := w.horizon() > m.now+m.cfg.TimerAhead/2
+	if w.loading || far && (!w.more || len(w.heap) >= 10*m.cfg.TimerBatch) {
 		return
 	}
 	if !w.more {
-		if w.until-m.now > m.cfg.TimerAhead/2 {
-			return
-		}
 		w.after = statestore.TimerKey{Due: w.until - 1, Number: math.MaxUint64}
 		w.until = m.now + m.cfg.TimerAhead
 		for _, t := range w.created { // created beyond the old end, inside the new one
@@ -194,6 +213,7 @@ func (m *Machine) TimersLoaded(id ID, found []statestore.Timer) {
 		}
 		m.holdTimer(&timer{Timer: f, index: -1})
 	}
+	m.fire()
 }
 
 // timerHeap is timers in the order of firing.

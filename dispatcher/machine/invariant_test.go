@@ -1,0 +1,87 @@
+package machine
+
+import "fmt"
+
+// Invariants counts everything anew and compares it with what the machine has counted on its way. It is for tests.
+func (m *Machine) Invariants() error {
+	count := map[*function]*function{}
+	for _, f := range m.functionList {
+		count[f] = &function{}
+	}
+	pending := map[*source]int{}
+	bytes, rest, forgotten := 0, 0, map[*function]int64{}
+	for a, c := range m.cells {
+		if a != c.address {
+			return fmt.Errorf("cell of %v stands under %v", c.address, a)
+		}
+		if c.resting {
+			rest += c.restWeight()
+			if c.mailLen() > 0 || c.dirty || c.pins > 0 {
+				return fmt.Errorf("%v rests with %d messages, dirty %v, pins %d", a, c.mailLen(), c.dirty, c.pins)
+			}
+		}
+		if err := m.invariantMail(c); err != nil {
+			return fmt.Errorf("%v (%v): %w", a, c.phase, err)
+		}
+		all := append(append([]*message(nil), c.mail.all()...), c.tail...)
+		for _, msg := range all {
+			bytes += msg.size
+			if msg.source != nil {
+				pending[msg.source]++
+				continue
+			}
+			count[c.fn].kept++
+			count[c.fn].keptBytes += int64(msg.size)
+		}
+		forgotten[c.fn] += c.spill.count
+	}
+	if bytes != m.mailBytes || rest != m.restBytes {
+		return fmt.Errorf("mailboxes hold %d bytes, counted are %d; resting %d, counted %d", bytes, m.mailBytes, rest, m.restBytes)
+	}
+	for f, want := range count {
+		if f.kept != want.kept || f.keptBytes != want.keptBytes {
+			return fmt.Errorf("%v keeps %d messages, %d bytes; counted are %d and %d", f.name, want.kept, want.keptBytes, f.kept, f.keptBytes)
+		}
+		if f.stored < forgotten[f] {
+			return fmt.Errorf("%v has %d messages stored, its cells know of %d", f.name, f.stored, forgotten[f])
+		}
+		if f.stored > forgotten[f] && !f.unwatched && f.declared && m.quietLoads() {
+			return fmt.Errorf("%v has %d messages stored, its cells know of %d, and no walk looks for the others", f.name, f.stored, forgotten[f])
+		}
+	}
+	for _, s := range m.sourceList {
+		if s.pending != pending[s] {
+			return fmt.Errorf("%v has %d messages pending, counted are %d", s.id, pending[s], s.pending)
+		}
+	}
+	return nil
+}
+
+// quietLoads reports whether no cell waits for its first load: such a cell does not know yet what is stored for it.
+func (m *Machine) quietLoads() bool { return len(m.loads) == 0 && len(m.toLoad) == 0 }
+
+func (m *Machine) invariantMail(c *cell) error {
+	last, loose := uint64(0), false
+	for i, msg := range append(append([]*message(nil), c.mail.all()...), c.tail...) {
+		if msg.number <= last && i > 0 {
+			return fmt.Errorf("message %d stands behind %d", msg.number, last)
+		}
+		if msg.spilled && loose {
+			return fmt.Errorf("message %d is stored, one before it is not", msg.number)
+		}
+		if c.spill.count > 0 && i < c.mail.len() && (!msg.spilled || msg.number >= c.spill.first) {
+			return fmt.Errorf("message %d stands in memory before the stored ones from %d on; it is stored: %v", msg.number, c.spill.first, msg.spilled)
+		}
+		last, loose = msg.number, loose || !msg.spilled
+		if msg.finished {
+			return fmt.Errorf("message %d is finished and still there", msg.number)
+		}
+	}
+	if c.phase == idle && c.mail.len() > 0 {
+		return fmt.Errorf("%d messages, and nobody calls it", c.mail.len())
+	}
+	if c.phase == idle && c.spill.count > 0 && !c.spill.loading && c.pins == 0 && !c.dirty && c.trim == 0 && len(c.tail) == 0 {
+		return fmt.Errorf("%d messages are stored from %d on (confirmed %d), and nobody reads them", c.spill.count, c.spill.first, c.spill.confirmed)
+	}
+	return nil
+}
