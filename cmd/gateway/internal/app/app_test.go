@@ -15,6 +15,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/stategate/stategate/cmd/gateway/internal/module"
+	"github.com/stategate/stategate/dispatcher/machine"
 	"github.com/stategate/stategate/internal/testfunction"
 	"github.com/stategate/stategate/statestore"
 	"github.com/stategate/stategate/statestore/memory"
@@ -31,6 +32,7 @@ type world struct {
 	url       string
 	store     func() statestore.Store
 	text      string // of the module
+	bounds    machine.Config
 }
 
 const moduleText = `
@@ -91,7 +93,7 @@ func (w *world) gateway(semantic string) (a *App, stop func() error) {
 	if complaints.HasErrors() {
 		w.t.Fatal(complaints)
 	}
-	a, err := New(Config{Module: m, Store: w.store(), Log: slog.New(slog.NewTextHandler(testWriter{w.t}, nil)), RenewEvery: 100 * time.Millisecond})
+	a, err := New(Config{Module: m, Store: w.store(), Log: slog.New(slog.NewTextHandler(testWriter{w.t}, nil)), RenewEvery: 100 * time.Millisecond, Bounds: w.bounds})
 	if err != nil {
 		w.t.Fatal(err)
 	}
