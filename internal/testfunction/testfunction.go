@@ -40,6 +40,10 @@ type Handler struct {
 	SlowFor time.Duration
 	// Before is asked before a call is looked at; a status other than 0 is the answer. It may block.
 	Before func(function, id string) (status int)
+	// TopicPrefix stands before the names of all topics that functions write to.
+	TopicPrefix string
+	// Counted is told of each batch that a counting function has run, before its answer leaves. An error is answered instead.
+	Counted func(function, id string, invocations int) error
 
 	down  sync.Map // function name -> true: answered 503
 	calls atomic.Int64
@@ -81,7 +85,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if !h.admit(r.Context(), w, batch.Target) {
 		return
 	}
-	reply, err := answer(batch)
+	reply, err := h.answer(batch)
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusInternalServerError)
 		return
@@ -128,7 +132,7 @@ func (h *Handler) admit(ctx context.Context, w http.ResponseWriter, target *prot
 }
 
 // answer runs one batch.
-func answer(batch *protocol.ToFunction_InvocationBatchRequest) (*protocol.FromFunction, error) {
+func (h *Handler) answer(batch *protocol.ToFunction_InvocationBatchRequest) (*protocol.FromFunction, error) {
 	name, id := batch.Target.Type, batch.Target.Id
 	out := &protocol.FromFunction_InvocationResponse{}
 	send := func(function string, argument *protocol.TypedValue) {
@@ -138,7 +142,7 @@ func answer(batch *protocol.ToFunction_InvocationBatchRequest) (*protocol.FromFu
 	}
 	switch {
 	case name == "count" || name == "audit" || name == "quiet":
-		return count(batch, out)
+		return h.count(batch, out)
 	case strings.HasPrefix(name, "hop"):
 		n, err := strconv.Atoi(strings.TrimPrefix(name, "hop"))
 		if err != nil {
@@ -177,7 +181,7 @@ func result(out *protocol.FromFunction_InvocationResponse) *protocol.FromFunctio
 // state is the one state of functions that count.
 const state = "n"
 
-func count(batch *protocol.ToFunction_InvocationBatchRequest, out *protocol.FromFunction_InvocationResponse) (*protocol.FromFunction, error) {
+func (h *Handler) count(batch *protocol.ToFunction_InvocationBatchRequest, out *protocol.FromFunction_InvocationResponse) (*protocol.FromFunction, error) {
 	known, n := false, uint64(0)
 	for _, s := range batch.State {
 		if s.StateName != state {
@@ -200,7 +204,7 @@ func count(batch *protocol.ToFunction_InvocationBatchRequest, out *protocol.From
 		if batch.Target.Type == "quiet" {
 			continue
 		}
-		record, err := proto.Marshal(&protocol.KafkaProducerRecord{Key: []byte(batch.Target.Id), Topic: batch.Target.Type + "s", ValueBytes: strconv.AppendUint(nil, n, 10)})
+		record, err := proto.Marshal(&protocol.KafkaProducerRecord{Key: []byte(batch.Target.Id), Topic: h.TopicPrefix + batch.Target.Type + "s", ValueBytes: strconv.AppendUint(nil, n, 10)})
 		if err != nil {
 			return nil, err
 		}
@@ -208,6 +212,11 @@ func count(batch *protocol.ToFunction_InvocationBatchRequest, out *protocol.From
 			EgressNamespace: EgressNamespace, EgressType: EgressName,
 			Argument: &protocol.TypedValue{Typename: protocol.TypeKafkaProducerRecord, HasValue: true, Value: record},
 		})
+	}
+	if h.Counted != nil {
+		if err := h.Counted(batch.Target.Type, batch.Target.Id, len(batch.Invocations)); err != nil {
+			return nil, err
+		}
 	}
 	value, err := proto.Marshal(&protocol.LongWrapper{Value: int64(n)})
 	if err != nil {
