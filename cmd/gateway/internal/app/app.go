@@ -62,7 +62,8 @@ type App struct {
 
 	life     atomic.Pointer[dispatcher.Dispatcher] // of the incarnation that works now; nil on a standby
 	draining atomic.Bool
-	lives    uint64 // incarnations so far; the serving goroutine's own
+	dead     atomic.Uint64 // letters that the store keeps
+	lives    uint64        // incarnations so far; the serving goroutine's own
 }
 
 // New checks what the module asks for. It connects to nothing.
@@ -118,6 +119,7 @@ func (a *App) outboxes() []string {
 // serve is one incarnation.
 func (a *App) serve(ctx context.Context, claim *statestore.Claim) error {
 	a.lives++
+	a.dead.Store(claim.Dead)
 	bounds := a.cfg.Bounds
 	bounds.Incarnation = a.lives
 	bounds.Seed = uint64(time.Now().UnixNano())

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/stategate/stategate/api"
 	"github.com/stategate/stategate/dispatcher"
 	"github.com/stategate/stategate/dispatcher/machine"
 	"github.com/stategate/stategate/egress"
@@ -63,6 +64,13 @@ func (a *App) egressHooks() egress.Hooks {
 
 func (a *App) dispatcherHooks() dispatcher.Hooks {
 	h := a.cfg.Hooks.Dispatcher
+	deadLetter := h.DeadLetter
+	h.DeadLetter = func(d *api.DeadLetter) {
+		a.dead.Add(1)
+		if deadLetter != nil {
+			deadLetter(d)
+		}
+	}
 	h.Degraded, h.Recovered = both(h.Degraded, a.troubles.begin), bothEnds(h.Recovered, a.troubles.end)
 	return h
 }
@@ -154,3 +162,6 @@ func (a *App) Gauges() machine.Gauges {
 	g, _ := d.Gauges(ctx) // an incarnation that ends right now has none
 	return g
 }
+
+// DeadLetters is how many dead letters there are.
+func (a *App) DeadLetters() uint64 { return a.dead.Load() }

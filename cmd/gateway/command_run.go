@@ -1,0 +1,115 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"github.com/stategate/stategate/cmd/gateway/internal/app"
+	"github.com/stategate/stategate/cmd/gateway/internal/config"
+	"github.com/stategate/stategate/cmd/gateway/internal/metrics"
+	"github.com/stategate/stategate/cmd/gateway/internal/module"
+	"github.com/stategate/stategate/cmd/gateway/internal/version"
+	"github.com/stategate/stategate/dispatcher/machine"
+)
+
+func newRun() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "run",
+		Short: "Run the application of a module.yaml",
+		Long: `run serves the application that the module declares until it is told to stop (SIGTERM, or Ctrl-C): then it drains for at
+most --drain-timeout and ends with 0. A second gateway on the same store waits and takes over when the first one ends or dies.`,
+		Example: `  gateway run
+  gateway run --module module.yaml --store postgres://gateway@db/app --admin :8081`,
+		Args: noArguments,
+	}
+	loader := config.Register(cmd.Flags())
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		cfg, warnings, err := loader.Load(os.Environ())
+		if err != nil {
+			return err
+		}
+		log := newLogger(cfg, cmd.ErrOrStderr())
+		for _, w := range warnings {
+			log.Warn(w)
+		}
+		return run(cmd.Context(), cfg, log, cmd.ErrOrStderr())
+	}
+	return cmd
+}
+
+// run serves until ctx ends.
+func run(ctx context.Context, cfg config.Config, log *slog.Logger, stderr io.Writer) (err error) {
+	m, complaints := module.Load(cfg.Module, os.LookupEnv)
+	if complaints.HasErrors() {
+		fmt.Fprint(stderr, complaints)
+		return fmt.Errorf("%s cannot be run; gateway check tells the same", cfg.Module)
+	}
+	for _, c := range complaints {
+		log.Warn(c.String())
+	}
+	listener, err := listen(cfg.Admin, "--admin")
+	if err != nil {
+		return err
+	}
+	defer listener.Close() // serving closes it; this is for the ways out before
+	store, err := openStore(ctx, cfg, log)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, store.Close()) }()
+
+	v := version.Read()
+	meters := metrics.New(v.Version, v.Commit, v.Go)
+	a, err := app.New(app.Config{
+		Module: m, Store: store, Address: listener.Addr().String(), Bounds: bounds(cfg), RenewEvery: cfg.Lease / 3,
+		DrainMax: cfg.DrainTimeout, Log: log,
+		Hooks: app.Hooks{Ingress: meters.Ingress(), Egress: meters.Egress(), Dispatcher: meters.Dispatcher()},
+	})
+	if err != nil {
+		return err
+	}
+	log.Info("gateway starts", "version", v.Version, "commit", v.Commit, "module", cfg.Module, "store", cfg.Store, "admin", listener.Addr().String())
+	return serve(ctx, a, meters, listener)
+}
+
+// serve runs the gateway and its admin side; when one cannot go on, both end.
+func serve(ctx context.Context, a *app.App, meters *metrics.Metrics, admin net.Listener) error {
+	adminCtx, endAdmin := context.WithCancel(context.WithoutCancel(ctx)) // it answers while the gateway drains
+	defer endAdmin()
+	ctx, end := context.WithCancel(ctx)
+	defer end()
+	ended := make(chan error, 1)
+	go func() {
+		err := serveAdmin(adminCtx, admin, a, meters)
+		end()
+		ended <- err
+	}()
+	err := a.Run(ctx)
+	endAdmin()
+	return errors.Join(err, <-ended)
+}
+
+// listen opens an address that a setting names.
+func listen(address, setting string) (net.Listener, error) {
+	l, err := net.Listen("tcp", address)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w; is another gateway running? Give another address", setting, err)
+	}
+	return l, nil
+}
+
+// bounds are the settings that the machine knows.
+func bounds(cfg config.Config) machine.Config {
+	return machine.Config{
+		Slots: cfg.Slots, SourceMessagesMax: cfg.SourceMessagesMax, SourceBytesMax: cfg.SourceBytesMax, MailBytesMax: cfg.MailBytesMax,
+		CacheBytesMax: cfg.CacheBytesMax, EffectsMax: cfg.EffectsMax, EffectBytesMax: cfg.EffectBytesMax,
+		OutboxBytesMax: cfg.OutboxBytesMax, KeptBytesMax: cfg.KeptBytesMax,
+	}
+}
