@@ -99,7 +99,7 @@ func (m *Machine) failed(f flight, failure Failure) {
 	m.blame(f.gate, failure)
 	if failure.Kind == FailTooLarge {
 		if c.batch > 1 {
-			c.batchLimit = c.batch / 2
+			c.batchLimit, c.cautious = c.batch/2, true
 			c.attempts--
 			m.makeReady(c)
 			return
@@ -130,9 +130,7 @@ func (m *Machine) Replied(id ID, reply *Reply) {
 	m.stats.Invocations += int64(c.batch)
 	m.apply(f, reply)
 	c.attempts, c.failedSince, c.lastError = 0, 0, ""
-	if c.batchLimit != 0 { // a limit that a 413 taught is loosened slowly
-		c.batchLimit = min(2*c.batchLimit, c.fn.cfg.BatchMessages)
-	}
+	c.loosen()
 	for range c.batch {
 		msg := c.mail.pop()
 		m.mailBytes -= msg.size
@@ -140,6 +138,21 @@ func (m *Machine) Replied(id ID, reply *Reply) {
 	}
 	c.batch = 0
 	m.proceed(c)
+}
+
+// loosen lets batches grow again after a success; slowly where a 413 taught the limit, for the next one may teach it again.
+func (c *cell) loosen() {
+	switch {
+	case c.batchLimit == 0:
+		return
+	case c.cautious:
+		c.batchLimit += max(1, c.batchLimit/16)
+	default:
+		c.batchLimit *= 2
+	}
+	if c.batchLimit >= c.fn.cfg.BatchMessages {
+		c.batchLimit, c.cautious = 0, false
+	}
 }
 
 // proceed is what a cell does when its call is over.
@@ -192,6 +205,9 @@ func (m *Machine) check(c *cell, reply *Reply) error {
 		}
 		weight += len(mut.Value.Value)
 	}
+	if weight > api.StateBytesMax { // that counts what is replaced twice: count exactly, now that it may matter
+		weight = weightAfter(c, reply.Mutations)
+	}
 	if weight > api.StateBytesMax {
 		return fmt.Errorf("states of one address hold %d bytes: at most %d are allowed", weight, api.StateBytesMax)
 	}
@@ -220,6 +236,25 @@ func (m *Machine) check(c *cell, reply *Reply) error {
 		}
 	}
 	return nil
+}
+
+// weightAfter is how many bytes the states of a cell would hold after the mutations.
+func weightAfter(c *cell, mutations []Mutation) int {
+	sizes := map[string]int{}
+	for i := range c.values {
+		sizes[c.values[i].Name] = len(c.values[i].Value)
+	}
+	for i := range mutations {
+		delete(sizes, mutations[i].Name)
+		if !mutations[i].Delete {
+			sizes[mutations[i].Name] = len(mutations[i].Value.Value)
+		}
+	}
+	sum := 0
+	for _, n := range sizes {
+		sum += n
+	}
+	return sum
 }
 
 // apply takes a reply's effects into memory, in StateFun's order: messages, delayed ones and cancellations, egress, state.

@@ -1,6 +1,8 @@
 package machine
 
 import (
+	"sort"
+
 	"github.com/stategate/stategate/api"
 	"github.com/stategate/stategate/statestore"
 )
@@ -54,9 +56,11 @@ type cell struct {
 	mail       fifo[*message]
 	tail       []*message
 	spill      spill
+	keptTo     uint64 // messages up to this number need no source any more
 	trim       uint64 // spilled messages below are finished, and the store has not been told
 	batch      int    // messages of mail that are in the call
-	batchLimit int    // 0: the function's; else what a 413 or the split left
+	batchLimit int    // 0: the function's; else what the last attempt carried, or what a 413 left
+	cautious   bool   // a 413 taught the limit: it grows slowly
 	walked     bool   // a walk found it, and it is loading
 	inspected  bool   // a sweep asked for it: expired values go as soon as it is loaded
 
@@ -126,6 +130,7 @@ func (m *Machine) finish(msg *message) {
 		return
 	}
 	msg.finished = true
+	msg.Argument = api.TypedValue{} // lists that are swept later still hold the message
 	if msg.gen != 0 && msg.gen == m.gen {
 		m.young--
 	}
@@ -149,6 +154,7 @@ func (m *Machine) leaveSource(msg *message) {
 	s := msg.source
 	msg.source = nil
 	s.pending--
+	m.pending--
 	s.pendingBytes -= msg.size
 	s.progress.Targets[msg.target].Done.Add(msg.offset, msg.offset+1)
 	m.touchSource(s)
@@ -158,18 +164,16 @@ func (m *Machine) leaveSource(msg *message) {
 // keepThrough makes every message of the cell up to a number independent of its source. Earlier messages are kept with it,
 // always: were a later one kept and an earlier one only in the source, a crash would turn them round.
 func (m *Machine) keepThrough(c *cell, number uint64) {
-	for _, msg := range c.mail.all() {
-		if msg.number > number {
-			return
+	for _, all := range [][]*message{c.mail.all(), c.tail} {
+		from := sort.Search(len(all), func(i int) bool { return all[i].number > c.keptTo })
+		for _, msg := range all[from:] {
+			if msg.number > number {
+				break
+			}
+			m.keep(msg)
 		}
-		m.keep(msg)
 	}
-	for _, msg := range c.tail {
-		if msg.number > number {
-			return
-		}
-		m.keep(msg)
-	}
+	c.keptTo = max(c.keptTo, number)
 }
 
 // keep makes one message independent of its source: the next cut writes it.

@@ -65,12 +65,12 @@ func (m *Machine) choked() bool {
 			return true
 		}
 	}
-	for _, f := range m.functionList {
-		if f.keptBytes+f.storedBy >= m.cfg.KeptBytesMax {
-			return true
-		}
-	}
-	return false
+	return m.heavy
+}
+
+// overKeptAny looks through all functions, which may be many: now and then.
+func (m *Machine) overKeptAny() bool {
+	return slices.ContainsFunc(m.functionList, func(f *function) bool { return f.keptBytes+f.storedBy >= m.cfg.KeptBytesMax })
 }
 
 // deliverable sets a message aside that can never be a call, and reports whether it is one.
@@ -123,6 +123,10 @@ func (f *function) spec(name string) *statestore.StateSpec {
 func (m *Machine) learn(f *function, missing []statestore.StateSpec) error {
 	specs := slices.Clone(f.specs)
 	for _, want := range missing {
+		if len(want.Name) > api.NameBytesMax || len(want.TypeName) > api.TypeNameBytesMax {
+			return fmt.Errorf("declares a state with a name of %d bytes and a type name of %d: at most %d and %d are allowed",
+				len(want.Name), len(want.TypeName), api.NameBytesMax, api.TypeNameBytesMax)
+		}
 		i := slices.IndexFunc(specs, func(s statestore.StateSpec) bool { return s.Name == want.Name })
 		switch {
 		case i < 0 && len(specs) >= api.StatesPerFunction:

@@ -37,6 +37,20 @@ func (m *Machine) addLane(l *lane) {
 	m.laneList = append(m.laneList, l)
 }
 
+// claimed spreads what is stored evenly over its numbers: how large each output is the claim does not say, and room must not
+// wait for the last of them.
+func (l *lane) claimed(bytes, now int64) {
+	const parts = 64
+	count := l.next - l.delivered
+	for i := uint64(1); i <= parts && bytes > 0 && count > 0; i++ {
+		end, part := l.delivered+count*i/parts, bytes/parts
+		if i == parts {
+			end, part = l.next, bytes-part*(parts-1)
+		}
+		l.chunks.push(laneChunk{end: end, bytes: part, atMS: now})
+	}
+}
+
 // output gathers a record for its egress. One for an egress that the module does not declare is set aside, alone.
 func (m *Machine) output(from api.Address, o *Output) {
 	l := m.lanes[o.Egress]
@@ -87,6 +101,9 @@ func (m *Machine) Delivered(id statestore.LaneID, below uint64) {
 	}
 	if l.outbox {
 		m.lazy()
+	}
+	if m.choke {
+		m.judgeStore()
 	}
 }
 

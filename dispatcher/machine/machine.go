@@ -43,6 +43,9 @@ type Machine struct {
 
 	sources    map[api.Source]*source
 	sourceList []*source
+	pending    int       // messages of all sources that only those can replay
+	fulls      int       // sources that are full
+	heavy      bool      // the messages kept for some function have reached their bound, when it was last looked at
 	judged     []*source // full or not any more, and Work has not said so
 	choke      bool      // a bound of the store is reached: all sources wait
 	lanes      map[string]*lane
@@ -145,9 +148,7 @@ func (m *Machine) claimLanes(claim *statestore.Claim) {
 			continue
 		}
 		l := &lane{id: kept.LaneID, outbox: true, next: max(kept.Next, 1), bytes: kept.Bytes, delivered: kept.Low, trimmed: kept.Low}
-		if kept.Bytes > 0 {
-			l.chunks.push(laneChunk{end: l.next, bytes: kept.Bytes, atMS: m.now})
-		}
+		l.claimed(kept.Bytes, m.now)
 		m.addLane(l)
 	}
 	for _, id := range sortedKeys(m.cfg.Egresses) {

@@ -22,6 +22,9 @@ const (
 	repackFrom  = 16
 )
 
+// packMessages bounds a pack, since each cut that finishes some of its messages writes the numbers of all that are finished.
+const packMessages = 1024
+
 func (m *Machine) finishInPack(msg *message) {
 	p := msg.pack
 	at, found := slices.BinarySearch(p.finished, msg.number)
@@ -67,7 +70,7 @@ func (m *Machine) cutPacks(c *statestore.Commit) {
 	live = slices.Compact(live)
 	for start := 0; start < len(live); {
 		end, bytes := start, 0
-		for end < len(live) && (end == start || bytes < packBytes) {
+		for end < len(live) && end-start < packMessages && (end == start || bytes < packBytes) {
 			bytes += live[end].size
 			end++
 		}

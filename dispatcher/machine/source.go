@@ -154,6 +154,7 @@ func (m *Machine) arriveAt(s *source, r *api.Record, route *api.Route) {
 	}
 	msg.size = msg.Size()
 	s.pending++
+	m.pending++
 	s.pendingBytes += msg.size
 	if !m.deliverable(&msg.Message, s, r.Offset) {
 		m.finish(msg)
@@ -189,6 +190,11 @@ func (m *Machine) judgeSource(s *source) {
 		return
 	}
 	s.full = full
+	if full {
+		m.fulls++
+	} else {
+		m.fulls--
+	}
 	if !s.judged {
 		s.judged = true
 		m.judged = append(m.judged, s)
@@ -227,6 +233,7 @@ func (m *Machine) judgeStore() {
 // holdBack keeps the records that hold a watermark up for too long, so that their source can go on. What is kept leaves the
 // source with the next commit.
 func (m *Machine) holdBack() {
+	m.heavy = m.overKeptAny()
 	m.judgeStore()
 	for _, s := range m.sourceList {
 		s.blocked = false

@@ -4,6 +4,7 @@ import (
 	"container/heap"
 	"slices"
 
+	"github.com/stategate/stategate/api"
 	"github.com/stategate/stategate/statestore"
 )
 
@@ -111,6 +112,7 @@ func (m *Machine) unload(c *cell, msg *message) {
 	c.spill.count++
 	c.spill.bytes += int64(msg.size)
 	m.mailBytes -= msg.size
+	msg.Argument = api.TypedValue{} // lists that are swept later still hold the message
 	c.fn.keptCount(msg, -1)
 	c.fn.stored++
 	c.fn.storedBy += int64(msg.size)
@@ -221,9 +223,12 @@ func (m *Machine) MailLoaded(id ID, found []statestore.Mail) {
 	}
 	switch {
 	case c.phase != idle:
-	case c.mail.len() > 0:
-		m.makeReady(c)
-	default:
+	case c.mail.len() == 0:
 		m.rest(c)
+	case c.failedSince != 0 && m.now < c.due: // it was spilled in the middle of its back-off
+		c.phase = backoff
+		heap.Push(&m.backoffs, c)
+	default:
+		m.makeReady(c)
 	}
 }

@@ -28,19 +28,27 @@ func (m *Machine) expire(c *cell) {
 	if !slices.ContainsFunc(c.values, gone) {
 		return
 	}
-	values := make([]statestore.StateValue, 0, len(c.values))
-	for _, v := range c.values {
-		if !gone(v) {
-			values = append(values, v)
+	m.setValues(c, slices.DeleteFunc(c.copyValues(), gone))
+}
+
+// copyValues is what a change begins with: a commit may hold the old slice. What the last cut wrote is not new any more.
+func (c *cell) copyValues() []statestore.StateValue {
+	values := slices.Clone(c.values)
+	if !c.dirty {
+		for i := range values {
+			values[i].Changed = false
 		}
 	}
-	m.setValues(c, values)
+	return values
 }
 
 // setValues replaces a cell's values and makes that an effect.
 func (m *Machine) setValues(c *cell, values []statestore.StateValue) {
-	resting := c.resting
 	m.wake(c)
+	counted := 0 // what the next cut holds of it already
+	if c.dirty {
+		counted = c.weight
+	}
 	c.values = values
 	c.weight = 0
 	for i := range values {
@@ -52,10 +60,7 @@ func (m *Machine) setValues(c *cell, values []statestore.StateValue) {
 		m.effects++
 		m.dirtyCells = append(m.dirtyCells, c)
 	}
-	m.effectBytes += c.weight
-	if resting {
-		m.rest(c)
-	}
+	m.effectBytes += c.weight - counted
 }
 
 // mutate applies state mutations in order, and the access time of states that expire after invocation, which counts from
@@ -65,12 +70,7 @@ func (m *Machine) mutate(c *cell, mutations []Mutation, built int64) {
 	if len(mutations) == 0 && (!touch || len(c.values) == 0) {
 		return
 	}
-	values := slices.Clone(c.values) // a commit may hold the old slice
-	if !c.dirty {
-		for i := range values {
-			values[i].Changed = false
-		}
-	}
+	values := c.copyValues()
 	for i := range mutations {
 		mut := &mutations[i]
 		at, found := findValue(values, mut.Name)
@@ -159,7 +159,7 @@ func (m *Machine) inspectExpired(c *cell) {
 	}
 	m.expire(c)
 	if !c.dirty {
-		m.setValues(c, c.values)
+		m.setValues(c, c.copyValues())
 	}
 	m.rest(c)
 }

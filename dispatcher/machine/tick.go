@@ -72,11 +72,8 @@ func (m *Machine) nextTick() int64 {
 			soon(g.nextProbe)
 		}
 	}
-	for _, s := range m.sourceList {
-		if s.pending > 0 || s.full {
-			soon(m.nextHold)
-			break
-		}
+	if m.pending > 0 || m.fulls > 0 {
+		soon(m.nextHold)
 	}
 	return max(at, m.now+1)
 }

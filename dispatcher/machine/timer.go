@@ -149,7 +149,7 @@ func (m *Machine) fire() {
 func (m *Machine) windowTimers() {
 	w := &m.timers
 	far := w.horizon() > m.now+m.cfg.TimerAhead/2
-	if w.loading || far && (!w.more || len(w.heap) >= 10*m.cfg.TimerBatch) {
+	if w.loading || m.saturated() || far && (!w.more || len(w.heap) >= 10*m.cfg.TimerBatch) {
 		return
 	}
 	if !w.more {
