@@ -73,7 +73,7 @@ func TestTakeover(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			url := common(t).url() + "&schema=" + fresh()
+			url := common(t).URL() + "&schema=" + fresh()
 			p := startChild(t, test.role, url)
 			p.wait(t, "owner")
 			w := standby(t, open(t, Config{URL: url, NoHint: test.noHint}))
@@ -100,12 +100,12 @@ func TestTakeover(t *testing.T) {
 // The connection with the lock is lost again and again, and so is every other: the owner lives, and stays.
 func TestLivingOwnerKeepsWhatItOwns(t *testing.T) {
 	srv := common(t)
-	url := srv.url() + "&schema=" + fresh()
+	url := srv.URL() + "&schema=" + fresh()
 	a, b := open(t, Config{URL: url}), open(t, Config{URL: url})
 	c := acquire(t, a, newMember())
 	w := standby(t, b)
 	w.none(t, 300*time.Millisecond)
-	admin := srv.connect(t)
+	admin := connect(t, srv)
 	for range 6 {
 		tag, err := admin.Exec(t.Context(), `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = $1`, sessionName(c.Fence.Member))
 		if err != nil || tag.RowsAffected() == 0 {
@@ -125,7 +125,7 @@ func TestLivingOwnerKeepsWhatItOwns(t *testing.T) {
 // A dead owner's transaction that hangs in the server holds the row that a claim must raise.
 func TestClaimEndsHangingCommit(t *testing.T) {
 	srv := common(t)
-	url := srv.url() + "&schema=" + fresh()
+	url := srv.URL() + "&schema=" + fresh()
 	a, b := open(t, Config{URL: url}), open(t, Config{URL: url})
 	c := acquire(t, a, newMember())
 	conn, err := a.dial(t.Context(), sessionName(c.Fence.Member), nil)
@@ -156,11 +156,13 @@ func TestClaimEndsHangingCommit(t *testing.T) {
 
 func TestAcquireWaitsForServer(t *testing.T) {
 	srv := private(t)
-	a, b := open(t, Config{URL: srv.url()}), open(t, Config{URL: srv.url()})
+	a, b := open(t, Config{URL: srv.URL()}), open(t, Config{URL: srv.URL()})
 	c := acquire(t, a, newMember())
 	w := standby(t, b)
 	w.none(t, 200*time.Millisecond)
-	srv.kill(syscall.SIGKILL)
+	if err := srv.Stop(syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
 	if err := a.Renew(t.Context(), c.Fence); !errors.Is(err, statestore.ErrUnavailable) {
 		t.Errorf("renewal without a server: %v, want ErrUnavailable", err)
 	}
@@ -169,7 +171,7 @@ func TestAcquireWaitsForServer(t *testing.T) {
 	if _, err := a.Acquire(ctx, newMember(), nil); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("acquire: %v, want the context's error", err)
 	}
-	if err := srv.start(); err != nil {
+	if err := srv.Start(); err != nil {
 		t.Fatal(err)
 	}
 	_ = a.Close()
@@ -181,7 +183,7 @@ func TestAcquireWaitsForServer(t *testing.T) {
 // Members of the past are forgotten; their fences stay invalid.
 func TestOldMembersAreForgotten(t *testing.T) {
 	srv := common(t)
-	s := open(t, Config{URL: srv.url(), Schema: fresh()})
+	s := open(t, Config{URL: srv.URL(), Schema: fresh()})
 	first := acquire(t, s, newMember())
 	if err := s.Release(t.Context(), first.Fence); err != nil {
 		t.Fatal(err)
@@ -190,7 +192,7 @@ func TestOldMembersAreForgotten(t *testing.T) {
 	if err := s.Release(t.Context(), second.Fence); err != nil {
 		t.Fatal(err)
 	}
-	admin := srv.connect(t)
+	admin := connect(t, srv)
 	if _, err := admin.Exec(t.Context(), s.sql(`UPDATE {s}.member SET lease_until = now() - interval '2 hours' WHERE id = $1`), first.Fence.Member); err != nil {
 		t.Fatal(err)
 	}

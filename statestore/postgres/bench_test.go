@@ -14,7 +14,7 @@ import (
 func BenchmarkCommit(b *testing.B) {
 	for _, n := range []int{1, 100, 1000} {
 		b.Run(fmt.Sprintf("states=%d", n), func(b *testing.B) {
-			s := open(b, Config{URL: common(b).url(), Schema: fresh()})
+			s := open(b, Config{URL: common(b).URL(), Schema: fresh()})
 			fence := acquire(b, s, newMember(), "shop/out").Fence
 			lane := statestore.LaneID{Egress: "shop/out"}
 			value := bytes.Repeat([]byte("v"), 100)
@@ -58,7 +58,7 @@ func BenchmarkCommit(b *testing.B) {
 
 // BenchmarkStates loads addresses of a store that has 10,000.
 func BenchmarkStates(b *testing.B) {
-	s := open(b, Config{URL: common(b).url(), Schema: fresh()})
+	s := open(b, Config{URL: common(b).URL(), Schema: fresh()})
 	fence := acquire(b, s, newMember()).Fence
 	c := &statestore.Commit{Fence: fence, Number: 1, NextNumber: 1}
 	for i := range 10000 {

@@ -91,11 +91,11 @@ func TestUnreachableServerEndsOpen(t *testing.T) {
 func TestNewerStoreIsRefused(t *testing.T) {
 	srv := common(t)
 	schema := fresh()
-	s, waiting := open(t, Config{URL: srv.url(), Schema: schema}), open(t, Config{URL: srv.url(), Schema: schema})
-	if _, err := srv.connect(t).Exec(t.Context(), s.sql(`INSERT INTO {s}.goose_db_version (version_id, is_applied) VALUES (2, true)`)); err != nil {
+	s, waiting := open(t, Config{URL: srv.URL(), Schema: schema}), open(t, Config{URL: srv.URL(), Schema: schema})
+	if _, err := connect(t, srv).Exec(t.Context(), s.sql(`INSERT INTO {s}.goose_db_version (version_id, is_applied) VALUES (2, true)`)); err != nil {
 		t.Fatal(err)
 	}
-	_, err := Open(t.Context(), Config{URL: srv.url(), Schema: schema, Log: quiet()})
+	_, err := Open(t.Context(), Config{URL: srv.URL(), Schema: schema, Log: quiet()})
 	if !errors.Is(err, statestore.ErrNewer) || !strings.Contains(err.Error(), "version 2, this program knows up to 1") {
 		t.Errorf("got %v, want ErrNewer with both versions", err)
 	}
@@ -105,7 +105,7 @@ func TestNewerStoreIsRefused(t *testing.T) {
 }
 
 func TestSchemasAreApplications(t *testing.T) {
-	url := common(t).url()
+	url := common(t).URL()
 	a, b := open(t, Config{URL: url + "&schema=" + fresh()}), open(t, Config{URL: url, Schema: fresh()})
 	if a.Identity() == b.Identity() || len(a.Identity()) != 36 {
 		t.Errorf("identities %q and %q", a.Identity(), b.Identity())
@@ -127,7 +127,7 @@ func TestSchemasAreApplications(t *testing.T) {
 }
 
 func TestManyOpenAtOnce(t *testing.T) {
-	cfg := Config{URL: common(t).url(), Schema: fresh(), Log: quiet()}
+	cfg := Config{URL: common(t).URL(), Schema: fresh(), Log: quiet()}
 	ids := make(chan string)
 	for range 6 {
 		go func() {
@@ -149,7 +149,7 @@ func TestManyOpenAtOnce(t *testing.T) {
 }
 
 func TestCommitsWaitForTheDisk(t *testing.T) {
-	s := open(t, Config{URL: common(t).url() + "&options=-csynchronous_commit%3Doff", Schema: fresh()})
+	s := open(t, Config{URL: common(t).URL() + "&options=-csynchronous_commit%3Doff", Schema: fresh()})
 	if !s.async {
 		t.Fatal("synchronous_commit=off was not noticed")
 	}

@@ -97,14 +97,13 @@ func (c *counts) check(t *testing.T) {
 // The server is killed and restarted under a stream of commits.
 func TestCommitsSurviveServerCrash(t *testing.T) {
 	srv := private(t)
-	s := open(t, Config{URL: srv.url()})
+	s := open(t, Config{URL: srv.URL()})
 	c := &counts{store: s, fence: acquire(t, s, newMember(), "shop/out").Fence}
 	stop, done := make(chan struct{}), make(chan struct{})
 	go func() { defer close(done); c.run(t, stop) }()
 	for i := range 6 {
 		time.Sleep(150 * time.Millisecond)
-		srv.kill([]syscall.Signal{syscall.SIGKILL, syscall.SIGINT, syscall.SIGQUIT}[i%3])
-		if err := srv.start(); err != nil {
+		if err := srv.Restart([]syscall.Signal{syscall.SIGKILL, syscall.SIGINT, syscall.SIGQUIT}[i%3]); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -120,9 +119,9 @@ func TestCommitsSurviveServerCrash(t *testing.T) {
 // The writer's session is ended again and again under a stream of commits.
 func TestCommitsSurviveEndedSessions(t *testing.T) {
 	srv := common(t)
-	s := open(t, Config{URL: srv.url(), Schema: fresh(), NoHint: true})
+	s := open(t, Config{URL: srv.URL(), Schema: fresh(), NoHint: true})
 	c := &counts{store: s, fence: acquire(t, s, newMember(), "shop/out").Fence}
-	admin := srv.connect(t)
+	admin := connect(t, srv)
 	stop, done := make(chan struct{}), make(chan struct{})
 	go func() { defer close(done); c.run(t, stop) }()
 	ended := int64(0)
@@ -170,12 +169,12 @@ func TestLostAnswerIsInDoubt(t *testing.T) {
 // A commit whose caller gives up while the server works on it is in doubt, and LastCommit waits for what became of it.
 func TestAbandonedCommitIsInDoubt(t *testing.T) {
 	srv := common(t)
-	s := open(t, Config{URL: srv.url(), Schema: fresh()})
+	s := open(t, Config{URL: srv.URL(), Schema: fresh()})
 	c := acquire(t, s, newMember())
 	if err := s.Commit(t.Context(), &statestore.Commit{Fence: c.Fence, Number: 1, NextNumber: 1}); err != nil {
 		t.Fatal(err)
 	}
-	admin := srv.connect(t)
+	admin := connect(t, srv)
 	if _, err := admin.Exec(t.Context(), s.sql(`BEGIN; LOCK TABLE {s}.dead_letter IN ACCESS EXCLUSIVE MODE`)); err != nil {
 		t.Fatal(err)
 	}
@@ -205,9 +204,9 @@ func TestAbandonedCommitIsInDoubt(t *testing.T) {
 // A statement that the server cancels for taking too long gets more time at the next attempt.
 func TestSlowCommitGetsMoreTime(t *testing.T) {
 	srv := common(t)
-	s := open(t, Config{URL: srv.url(), Schema: fresh(), Lease: 300 * time.Millisecond, NoHint: true})
+	s := open(t, Config{URL: srv.URL(), Schema: fresh(), Lease: 300 * time.Millisecond, NoHint: true})
 	c := acquire(t, s, newMember())
-	admin := srv.connect(t)
+	admin := connect(t, srv)
 	const slow = `CREATE FUNCTION {s}.slow() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep(1.5); RETURN NEW; END';
 CREATE TRIGGER slow BEFORE INSERT ON {s}.dead_letter FOR EACH ROW EXECUTE FUNCTION {s}.slow()`
 	if _, err := admin.Exec(t.Context(), s.sql(slow)); err != nil {

@@ -13,8 +13,8 @@ import (
 // queues must go by key all the same. A plan that scans is 100 times slower than the bound.
 func TestFullQueuesStayQuick(t *testing.T) {
 	srv := common(t)
-	s := open(t, Config{URL: srv.url(), Schema: fresh()})
-	admin := srv.connect(t)
+	s := open(t, Config{URL: srv.URL(), Schema: fresh()})
+	admin := connect(t, srv)
 	for _, table := range []string{"timer", "mail", "mailbox", "pack", "pack_mark", "outbox", "refusal", "state", "state_large", "dead_letter", "lane"} {
 		if _, err := admin.Exec(t.Context(), s.sql(`ALTER TABLE {s}.`+table+` SET (autovacuum_enabled = off)`)); err != nil {
 			t.Fatal(err)

@@ -7,11 +7,13 @@ import (
 	"net"
 	"sync"
 	"testing"
+
+	"github.com/stategate/stategate/internal/testserver"
 )
 
 // relay is a way to the server that sees each message of it, may change it, and is cut when see answers false. It answers the
 // URL to use instead of the server's.
-func relay(t *testing.T, srv *server, see func(kind byte, body []byte) bool) string {
+func relay(t *testing.T, srv *testserver.PostgresServer, see func(kind byte, body []byte) bool) string {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -24,7 +26,7 @@ func relay(t *testing.T, srv *server, see func(kind byte, body []byte) bool) str
 			if err != nil {
 				return
 			}
-			running.Go(func() { carry(client, fmt.Sprintf("127.0.0.1:%d", srv.port), see) })
+			running.Go(func() { carry(client, srv.Addr(), see) })
 		}
 	})
 	return fmt.Sprintf("postgres://postgres@%s/postgres?sslmode=disable", l.Addr())

@@ -35,7 +35,7 @@ func loaded(t *testing.T, s *Store, id string) statestore.Loaded {
 }
 
 func TestSpilledMailIsCountedExactly(t *testing.T) {
-	s := open(t, Config{URL: common(t).url(), Schema: fresh()})
+	s := open(t, Config{URL: common(t).URL(), Schema: fresh()})
 	c := acquire(t, s, newMember())
 	var all []statestore.Mail
 	size := 0
@@ -91,7 +91,7 @@ func newMemberAs(id string) statestore.Member {
 }
 
 func TestFenceMissesAfterTakeover(t *testing.T) {
-	url, schema := common(t).url(), fresh()
+	url, schema := common(t).URL(), fresh()
 	a, b := open(t, Config{URL: url, Schema: schema}), open(t, Config{URL: url, Schema: schema})
 	ca := acquire(t, a, newMember())
 	if err := a.Commit(t.Context(), &statestore.Commit{Fence: ca.Fence, Number: 1, NextNumber: 7, States: []statestore.AddressState{state("x", []byte("1"))}}); err != nil {
@@ -120,7 +120,7 @@ func TestFenceMissesAfterTakeover(t *testing.T) {
 }
 
 func TestWrongNumberIsFinal(t *testing.T) {
-	s := open(t, Config{URL: common(t).url(), Schema: fresh()})
+	s := open(t, Config{URL: common(t).URL(), Schema: fresh()})
 	c := acquire(t, s, newMember())
 	for _, n := range []uint64{2, 9} {
 		err := s.Commit(t.Context(), &statestore.Commit{Fence: c.Fence, Number: n, NextNumber: 1})
@@ -135,7 +135,7 @@ func TestWrongNumberIsFinal(t *testing.T) {
 
 // A commit of several round trips is one transaction as well, and is fenced like any.
 func TestLargeCommitIsWhole(t *testing.T) {
-	s := open(t, Config{URL: common(t).url(), Schema: fresh()})
+	s := open(t, Config{URL: common(t).URL(), Schema: fresh()})
 	c := acquire(t, s, newMember(), "shop/out")
 	big := func(fill byte) *statestore.Commit {
 		commit := &statestore.Commit{Fence: c.Fence, Number: 1, NextNumber: 100}
@@ -172,7 +172,7 @@ func TestLargeCommitIsWhole(t *testing.T) {
 
 // Large values live apart; what is not there any more must not come back with a later value.
 func TestLargeValuesComeAndGo(t *testing.T) {
-	s := open(t, Config{URL: common(t).url(), Schema: fresh()})
+	s := open(t, Config{URL: common(t).URL(), Schema: fresh()})
 	c := acquire(t, s, newMember())
 	bigA, bigB := bytes.Repeat([]byte("A"), largeMin), bytes.Repeat([]byte("B"), 5*largeMin)
 	v := func(name string, value []byte, changed bool) statestore.StateValue {
@@ -204,7 +204,7 @@ func TestLargeValuesComeAndGo(t *testing.T) {
 		}
 	}
 	var rows int
-	if err := common(t).connect(t).QueryRow(t.Context(), s.sql(`SELECT count(*) FROM {s}.state_large`)).Scan(&rows); err != nil || rows != 1 {
+	if err := connect(t, common(t)).QueryRow(t.Context(), s.sql(`SELECT count(*) FROM {s}.state_large`)).Scan(&rows); err != nil || rows != 1 {
 		t.Errorf("%d large rows are left, %v; want the other address's only", rows, err)
 	}
 }
