@@ -37,7 +37,9 @@ func child(role string) {
 		err := s.Renew(ctx, c.Fence)
 		if role == "busy" {
 			err = s.Commit(ctx, &statestore.Commit{Fence: c.Fence, Number: n, NextNumber: n, States: []statestore.AddressState{state("x", []byte(fmt.Sprint(n)))}})
-			fmt.Println("commit", n)
+			if err == nil {
+				fmt.Println("commit", n)
+			}
 		}
 		if errors.Is(err, statestore.ErrFenced) {
 			fmt.Println("fenced")

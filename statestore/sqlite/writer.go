@@ -11,7 +11,7 @@ import (
 
 const (
 	pageBytes      = 8192
-	walBytesMax    = 64 << 20        // from which the log is emptied by force; SQLite itself tries from 1,000 pages on
+	logBytesMax    = 64 << 20        // from which the log is emptied by force; SQLite itself tries from 1,000 pages on
 	gateTimeMax    = 2 * time.Second // for readers to end before that
 	writerCacheKiB = 32 << 10
 	readerCacheKiB = 8 << 10
@@ -22,14 +22,15 @@ type writer struct {
 	store *Store
 	turn  chan struct{} // holds one token; who has it owns the fields below
 
-	conn   *conn
-	closed bool
-	walMax int64               // bytes of the log from which it is emptied
-	finish func(c *conn) error // ends a transaction; tests make it fail
+	conn     *conn
+	closed   bool
+	logBound int64               // bytes of the log from which it is emptied by force
+	logNext  int64               // the same, after tries that failed
+	finish   func(c *conn) error // ends a transaction; tests make it fail
 }
 
 func (w *writer) init(s *Store) {
-	w.store, w.turn, w.walMax = s, make(chan struct{}, 1), walBytesMax
+	w.store, w.turn, w.logBound = s, make(chan struct{}, 1), logBytesMax
 	w.finish = func(c *conn) error { _, err := c.exec(`COMMIT`); return err }
 	w.turn <- struct{}{}
 }
@@ -101,10 +102,7 @@ func (w *writer) rollback(cause error) {
 // readers are asked to pause.
 func (w *writer) bound() {
 	info, err := os.Stat(w.store.cfg.Path + "-wal")
-	if err != nil || info.Size() < w.walMax {
-		if err == nil && info.Size() < walBytesMax {
-			w.walMax = walBytesMax
-		}
+	if err != nil || info.Size() < max(w.logBound, w.logNext) {
 		return
 	}
 	start := time.Now()
@@ -114,12 +112,12 @@ func (w *writer) bound() {
 		open()
 	}
 	if r != nil && r.int(0) == 0 {
+		w.logNext = 0
 		w.store.cfg.Log.Debug("log was emptied", "file", w.store.cfg.Path, "bytes", info.Size(), "took", time.Since(start))
-		w.walMax = walBytesMax
 		return
 	}
-	w.walMax = 2 * info.Size()
-	w.store.cfg.Log.Warn("the log beside the store grows, another program reads the store or the disk is full", "file", w.store.cfg.Path+"-wal", "bytes", info.Size(), "error", err)
+	w.logNext = 2 * info.Size()
+	w.store.cfg.Log.Warn("the log beside the store grows: another program reads the store, or the disk is full", "file", w.store.cfg.Path+"-wal", "bytes", info.Size(), "error", err)
 }
 
 // write is a transaction of ownership: one that may be made again, so that a doubt about it is no more than an outage.
@@ -135,7 +133,7 @@ func (s *Store) write(ctx context.Context, action string, f func(c *conn) error)
 }
 
 func (s *Store) writerDSN() string {
-	return s.cfg.dsn("synchronous(FULL)", "journal_mode(WAL)", fmt.Sprintf("cache_size(-%d)", writerCacheKiB), fmt.Sprintf("journal_size_limit(%d)", walBytesMax))
+	return s.cfg.dsn("synchronous(FULL)", "journal_mode(WAL)", fmt.Sprintf("cache_size(-%d)", writerCacheKiB), fmt.Sprintf("journal_size_limit(%d)", logBytesMax))
 }
 
 func (s *Store) readerDSN() string {
