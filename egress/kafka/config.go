@@ -38,7 +38,7 @@ type Config struct {
 	Semantic Semantic
 
 	// TransactionTimeout bounds from above how long a dead gateway's open transaction holds up readers. What is used is the
-	// smaller of it and 30 s; 0 means 30 s. Below 1 s a slow broker aborts good transactions, so 1 s is the least.
+	// smaller of it and 30 s; 0 means 30 s. Below 1 s a slow broker aborts good transactions, again and again (Check says so).
 	TransactionTimeout time.Duration
 	// StoreID is the store's UUID. Transactional id and cursor group are "stategate-<store>-<egress>-<slot>".
 	StoreID string
@@ -60,7 +60,7 @@ type Config struct {
 // Bounds of a configuration.
 const (
 	transactionTimeoutMax = 30 * time.Second
-	transactionTimeoutMin = time.Second
+	transactionTimeoutLow = time.Second // below it Check warns
 	memoryDefault         = 16 << 20
 	cursorTopicDefault    = "stategate-cursor"
 	keepAliveEvery        = 24 * time.Hour // brokers forget a cursor 7 days after its last commit, where nothing else is set
@@ -103,7 +103,7 @@ func (c *Config) timeout() time.Duration {
 	if c.TransactionTimeout == 0 {
 		return transactionTimeoutMax
 	}
-	return max(min(c.TransactionTimeout, transactionTimeoutMax), transactionTimeoutMin)
+	return max(min(c.TransactionTimeout, transactionTimeoutMax), time.Millisecond)
 }
 
 // name is the transactional id of a lane, and the group of its cursor.

@@ -45,7 +45,7 @@ func (r *Relay) fill(ctx context.Context, s *session) error {
 	}
 }
 
-// rest waits for something to take, and keeps the cursor alive.
+// rest waits for something to take, keeps the cursor alive, and looks whether missing topics are there by now.
 func (r *Relay) rest(ctx context.Context, s *session) error {
 	var stale <-chan time.Time
 	if r.cfg.Semantic == ExactlyOnce {
@@ -53,9 +53,22 @@ func (r *Relay) rest(ctx context.Context, s *session) error {
 		defer t.Stop()
 		stale = t.C
 	}
+	missing := r.topics.gone()
+	var again <-chan time.Time
+	if len(missing) > 0 {
+		t := time.NewTimer(r.topics.waits.askIdle)
+		defer t.Stop()
+		again = t.C
+	}
 	select {
 	case <-r.queue.wake:
 	case <-ctx.Done():
+	case <-again:
+		found, err := s.lookup(ctx, missing)
+		if err != nil {
+			return err
+		}
+		return r.topics.note(found, time.Now())
 	case <-stale:
 		if err := r.commit(ctx, s, nil, r.next); err != nil {
 			return fmt.Errorf("keep the cursor alive: %w", err)
@@ -89,11 +102,11 @@ func (r *Relay) deliver(ctx context.Context, s *session) error {
 	if err != nil {
 		return err
 	}
-	part := r.batch[:n]
+	part := r.batch[:r.limits.part(n)]
 	if err := r.setAside(ctx, part); err != nil {
 		return err
 	}
-	next := part[n-1].number + 1
+	next := part[len(part)-1].number + 1
 	if r.cfg.Semantic == ExactlyOnce {
 		err = r.commit(ctx, s, part, next)
 	} else {
@@ -109,10 +122,11 @@ func (r *Relay) deliver(ctx context.Context, s *session) error {
 			sent++
 		}
 	}
+	r.topics.seen(part, time.Now())
 	r.advance(next)
 	r.count("ok", sent)
 	if err == nil {
-		r.limits.calm()
+		r.limits.grow()
 	}
 	return err
 }
@@ -131,7 +145,7 @@ func (r *Relay) settled(part []item) uint64 {
 // ready says how many outputs at the head of the batch can be sent or set aside now: at least one.
 func (r *Relay) ready(ctx context.Context, s *session) (int, error) {
 	for i := range r.batch {
-		r.batch[i].judge(r.set.recordBytes)
+		r.batch[i].judge(r.topics, r.set.recordBytes)
 	}
 	for {
 		if ask := r.topics.unsure(r.batch, time.Now()); len(ask) > 0 {
@@ -153,7 +167,7 @@ func (r *Relay) ready(ctx context.Context, s *session) (int, error) {
 		if n > 0 {
 			return n, nil
 		}
-		r.pause(ctx, topicAskEvery)
+		r.pause(ctx, r.topics.waits.askEvery)
 		if err := ctx.Err(); err != nil {
 			return 0, err
 		}
@@ -186,13 +200,21 @@ func (r *Relay) setAside(ctx context.Context, part []item) error {
 
 // commit sends outputs and moves the cursor, in one transaction. After any error its outcome is open: only the cursor tells.
 func (r *Relay) commit(ctx context.Context, s *session, part []item, next uint64) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
 	if err := s.producer.BeginTxn(); err != nil {
 		return fmt.Errorf("begin transaction: %w", err)
 	}
-	if err := r.produce(ctx, s, part); err != nil {
+	err := r.produce(ctx, s, part)
+	if err == nil {
+		r.reached("sent", s)
+		err = ctx.Err()
+	}
+	if err != nil {
+		s.abort(ctx)
 		return err
 	}
-	r.reached("sent", s)
 	cursor := map[string][]*sarama.PartitionOffsetMetadata{r.cfg.CursorTopic: {{Partition: 0, Offset: int64(next), Metadata: &r.cfg.StoreID}}}
 	if err := s.producer.AddOffsetsToTxn(cursor, r.cfg.name(r.lane)); err != nil {
 		return fmt.Errorf("add cursor to transaction: %w", err)
@@ -212,7 +234,9 @@ func (r *Relay) produce(ctx context.Context, s *session, part []item) error {
 		n := r.limits.run(part)
 		failures, err := s.send(ctx, part[:n], r.topics)
 		if len(failures) > 0 {
-			return r.failed(part[:n], failures)
+			if cause := r.failed(part[:n], failures); err == nil || errors.Is(cause, errRefused) {
+				err = cause
+			}
 		}
 		if err != nil {
 			return err
@@ -222,69 +246,82 @@ func (r *Relay) produce(ctx context.Context, s *session, part []item) error {
 	return nil
 }
 
-// failed finds out whether outputs are at fault for failed sends: then they are marked, or a later run is smaller to find them.
+// failed finds out whether outputs are at fault for failed sends: then they are marked, or what follows is smaller to find them.
 func (r *Relay) failed(run []item, failures []*sarama.ProducerError) error {
-	if r.cfg.Semantic == None {
-		return r.lose(failures)
-	}
-	refused := false
 	type place struct {
 		topic     string
 		partition int32
 	}
 	batches := make(map[place][]*sarama.ProducerError)
+	var others []*sarama.ProducerError
 	for _, f := range failures {
 		if atFault(f.Err) {
 			p := place{f.Msg.Topic, f.Msg.Partition}
 			batches[p] = append(batches[p], f)
-		}
-	}
-	for p, batch := range batches {
-		refused = true
-		it := batch[0].Msg.Metadata.(*item)
-		if len(batch) == 1 {
-			reason := reasonBroker
-			if isTooLarge(batch[0].Err) {
-				reason = reasonLarge
-			}
-			it.refuse(reason, fmt.Sprintf("record of %d bytes for topic %s: %v", it.record.size(), p.topic, batch[0].Err))
 			continue
 		}
-		bytes := 0
-		for _, f := range batch {
-			bytes += f.Msg.Metadata.(*item).record.size()
+		if errors.Is(f.Err, sarama.ErrUnknownTopicOrPartition) {
+			r.topics.doubt(f.Msg.Topic)
 		}
-		r.limits.tighten(p.topic, bytes, isTooLarge(batch[0].Err))
-		r.log.Info("a batch was refused: smaller ones follow", "topic", p.topic, "outputs", len(batch), "bytes", bytes, "cause", batch[0].Err)
+		others = append(others, f)
 	}
-	if refused {
+	for p, batch := range batches {
+		r.blame(p.topic, batch, len(run))
+	}
+	if r.cfg.Semantic == None {
+		r.lose(others)
+	}
+	if len(batches) > 0 {
 		return errRefused
 	}
-	cause := failures[0].Err
-	for _, f := range failures {
+	// What the client itself gave up after another failure says less than that one.
+	first := others[0]
+	for _, f := range others {
 		if !errors.Is(f.Err, sarama.ErrTransactionNotReady) {
-			cause = f.Err
+			first = f
 			break
 		}
 	}
-	if isFenced(cause) {
-		return fmt.Errorf("another session of this lane began: %w", cause)
+	if isFenced(first.Err) {
+		return fmt.Errorf("another session of this lane began: %w", first.Err)
 	}
-	return fmt.Errorf("send to topic %s: %w", failures[0].Msg.Topic, cause)
+	return fmt.Errorf("send to topic %s: %w", first.Msg.Topic, first.Err)
 }
 
-// lose gives failed outputs up, as the semantic none says.
-func (r *Relay) lose(failures []*sarama.ProducerError) error {
+// blame refuses the output that was alone in a batch which Kafka does not take. Of several it cannot be told which one is at fault.
+func (r *Relay) blame(topic string, batch []*sarama.ProducerError, run int) {
+	large := isTooLarge(batch[0].Err)
+	if len(batch) == 1 {
+		reason := reasonBroker
+		if large {
+			reason = reasonLarge
+		}
+		it := batch[0].Msg.Metadata.(*item)
+		it.refuse(reason, fmt.Sprintf("record of %d bytes for topic %s: %v", it.record.size(), topic, batch[0].Err))
+		return
+	}
+	bytes := 0
+	for _, f := range batch {
+		bytes += f.Msg.Metadata.(*item).record.size()
+	}
+	if large {
+		r.limits.shrink(topic, bytes)
+	} else {
+		r.limits.halve(run)
+	}
+	r.log.Info("a batch was refused: smaller ones follow", "topic", topic, "outputs", len(batch), "bytes", bytes, "cause", batch[0].Err)
+}
+
+// lose gives up outputs that Kafka did not take, as the semantic none says.
+func (r *Relay) lose(failures []*sarama.ProducerError) {
+	if len(failures) == 0 {
+		return
+	}
 	for _, f := range failures {
 		f.Msg.Metadata.(*item).lost = true
 	}
 	r.count(resultLost, len(failures))
-	cause := failures[0].Err
-	r.log.Error("outputs are lost: their delivery semantic is none", "count", len(failures), "topic", failures[0].Msg.Topic, "cause", cause)
-	if atFault(cause) {
-		return errRefused
-	}
-	return fmt.Errorf("send to topic %s: %w", failures[0].Msg.Topic, cause)
+	r.log.Error("outputs are lost: their delivery semantic is none", "count", len(failures), "topic", failures[0].Msg.Topic, "cause", failures[0].Err)
 }
 
 const resultLost = "lost"

@@ -220,6 +220,13 @@ func (h *told) count(result string) int {
 	return h.counts[result]
 }
 
+// lasts reports whether a condition is told and not ended.
+func (h *told) lasts(key string) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.degraded[key] != ""
+}
+
 // wait waits until a condition holds, and fails after a minute.
 func (h *told) wait(t testing.TB, what string, ok func() bool) {
 	t.Helper()

@@ -167,6 +167,9 @@ func translate(cfg Config) (s settings, warnings []string, err error) {
 			warnings = append(warnings, fmt.Sprintf("property %s is not known and not used", name))
 		}
 	}
+	if t := cfg.TransactionTimeout; cfg.Semantic == ExactlyOnce && t > 0 && t < transactionTimeoutLow {
+		warnings = append(warnings, fmt.Sprintf("transaction timeout %s: below %s a slow broker aborts good transactions", t, transactionTimeoutLow))
+	}
 	if s.acks != sarama.WaitForAll && cfg.Semantic != None {
 		warnings = append(warnings, fmt.Sprintf("property acks is not used: %s needs all", cfg.Semantic))
 		s.acks = sarama.WaitForAll
@@ -175,7 +178,7 @@ func translate(cfg Config) (s settings, warnings []string, err error) {
 }
 
 // client is the client's configuration for one session.
-func (set *settings) client(cfg Config, lane statestore.LaneID, w *wires, hurry *atomic.Bool) *sarama.Config {
+func (set *settings) client(cfg Config, lane statestore.LaneID, w *wires, hurry *atomic.Int32) *sarama.Config {
 	c := sarama.NewConfig()
 	c.Version = sarama.V2_8_0_0
 	c.ClientID = set.clientID
@@ -197,8 +200,12 @@ func (set *settings) client(cfg Config, lane statestore.LaneID, w *wires, hurry 
 	}
 	p.Partitioner = sarama.NewMurmur2Partitioner
 	p.Return.Successes, p.Return.Errors = true, true
-	p.Retry.Max = 3 // the relay's own rounds do the rest
-	p.Retry.BackoffFunc = backoff(hurry, 100*time.Millisecond, 100*time.Millisecond)
+	// A new session costs little and is sure in a transaction, so the client gives up soon; elsewhere it would send what is there already.
+	p.Retry.Max = 10
+	if cfg.Semantic == ExactlyOnce {
+		p.Retry.Max = 3
+	}
+	p.Retry.BackoffFunc = backoff(hurry, 10*time.Millisecond, 250*time.Millisecond)
 	p.Transaction.Retry.Max = 100
 	p.Transaction.Retry.BackoffFunc = backoff(hurry, time.Millisecond, 100*time.Millisecond)
 	if cfg.Semantic != None {
@@ -214,9 +221,9 @@ func (set *settings) client(cfg Config, lane statestore.LaneID, w *wires, hurry 
 const netMargin = 2 * time.Second // that a broker's own time-out may be late
 
 // backoff doubles from first to most, and stops waiting when its session hurries.
-func backoff(hurry *atomic.Bool, first, most time.Duration) func(int, int) time.Duration {
+func backoff(hurry *atomic.Int32, first, most time.Duration) func(int, int) time.Duration {
 	return func(retries, _ int) time.Duration {
-		if hurry.Load() {
+		if hurry.Load() > 0 {
 			return 0
 		}
 		if retries > 20 {

@@ -3,8 +3,7 @@ package kafka
 import (
 	"fmt"
 
-	"github.com/IBM/sarama"
-	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/encoding/protowire"
 
 	"github.com/stategate/stategate/api"
 	"github.com/stategate/stategate/api/protocol"
@@ -34,7 +33,7 @@ func (r *record) size() int { return recordOverhead + len(r.key) + len(r.value) 
 
 // judge reads the record from the output, or says why there is none. Java's SDK puts any bytes into the key; they are carried as
 // they are.
-func (it *item) judge(recordBytes int) {
+func (it *item) judge(topics *topics, recordBytes int) {
 	if it.judged {
 		return
 	}
@@ -44,25 +43,67 @@ func (it *item) judge(recordBytes int) {
 		it.refuse(reasonType, fmt.Sprintf("type %q: a Kafka egress takes %q", short(v.TypeName), protocol.TypeKafkaProducerRecord))
 		return
 	}
-	var m protocol.KafkaProducerRecord
-	if err := proto.Unmarshal(v.Value, &m); err != nil {
+	topic, key, value, err := parse(v.Value)
+	if err != nil {
 		it.refuse(reasonParse, err.Error())
 		return
 	}
-	if err := checkTopic(m.Topic); err != nil {
+	name, err := topics.name(topic)
+	if err != nil {
 		it.refuse(reasonTopic, short(err.Error()))
 		return
 	}
-	it.record = record{topic: m.Topic, key: m.Key, value: m.ValueBytes}
-	if len(it.record.key) == 0 {
+	it.record = record{topic: name, key: key, value: value}
+	if len(key) == 0 {
 		it.record.key = nil
 	}
-	if it.record.value == nil {
+	if value == nil {
 		it.record.value = []byte{}
 	}
 	if size := it.record.size(); size > recordBytes {
-		it.refuse(reasonLarge, fmt.Sprintf("record of %d bytes for topic %s: max.request.size allows %d", size, m.Topic, recordBytes))
+		it.refuse(reasonLarge, fmt.Sprintf("record of %d bytes for topic %s: max.request.size allows %d", size, name, recordBytes))
 	}
+}
+
+// Fields of protocol.KafkaProducerRecord.
+const (
+	fieldKey   = 1
+	fieldValue = 2
+	fieldTopic = 3
+)
+
+// parse reads a protocol.KafkaProducerRecord as proto.Unmarshal does, without copying: what it answers lies in b.
+func parse(b []byte) (topic, key, value []byte, err error) {
+	for len(b) > 0 {
+		num, typ, n := protowire.ConsumeTag(b)
+		if n < 0 {
+			return nil, nil, nil, protowire.ParseError(n)
+		}
+		if num > protowire.MaxValidNumber {
+			return nil, nil, nil, fmt.Errorf("field number %d", num)
+		}
+		b = b[n:]
+		if typ == protowire.BytesType && num >= fieldKey && num <= fieldTopic {
+			var field []byte
+			if field, n = protowire.ConsumeBytes(b); n >= 0 {
+				switch num {
+				case fieldKey:
+					key = field
+				case fieldValue:
+					value = field
+				case fieldTopic:
+					topic = field
+				}
+			}
+		} else {
+			n = protowire.ConsumeFieldValue(num, typ, b)
+		}
+		if n < 0 {
+			return nil, nil, nil, protowire.ParseError(n)
+		}
+		b = b[n:]
+	}
+	return topic, key, value, nil
 }
 
 // refuse marks the output as one that is to be set aside. What it asked to be sent is forgotten.
@@ -72,15 +113,6 @@ func (it *item) refuse(reason, detail string) {
 
 // sends reports whether the output is to be sent.
 func (it *item) sends() bool { return !it.aside && it.reason == "" }
-
-// message is the record for the client. Metadata leads its answer back to the output.
-func (it *item) message() *sarama.ProducerMessage {
-	m := &sarama.ProducerMessage{Topic: it.record.topic, Value: sarama.ByteEncoder(it.record.value), Metadata: it}
-	if it.record.key != nil {
-		m.Key = sarama.ByteEncoder(it.record.key)
-	}
-	return m
-}
 
 // dead is the output's dead letter.
 func (it *item) dead(egress string) api.DeadLetter {

@@ -87,7 +87,8 @@ func New(cfg Config, lane statestore.Lane, engine egress.Engine) (*Relay, error)
 // Offer hands over outputs that have just been committed. It never blocks.
 func (r *Relay) Offer(pack statestore.OutputPack) { r.queue.offer(pack, time.Now()) }
 
-// Run delivers until ctx ends (nil) or the lane is lost (statestore.ErrFenced). It ends within stopMax of ctx's end.
+// Run delivers until ctx ends (nil) or the lane is lost (statestore.ErrFenced). It ends within some
+// stopMax of ctx's end, and begins nothing after it: a transaction that is not complete by then is aborted.
 func (r *Relay) Run(ctx context.Context) error {
 	if r.cfg.Semantic == ExactlyOnce {
 		r.log.Info("egress starts", "transactionalID", r.cfg.name(r.lane), "transactionTimeout", r.cfg.timeout(), "from", r.next)
@@ -110,10 +111,11 @@ func (r *Relay) Run(ctx context.Context) error {
 			<-ctx.Done()
 			return nil
 		}
-		if delivered || errors.Is(err, errRefused) {
+		known := errors.Is(err, errRefused) || errors.Is(err, errVanished)
+		if delivered || known {
 			wait = 0
 		}
-		if !errors.Is(err, errRefused) {
+		if !known {
 			r.trouble.begin(troubleKafka, fmt.Sprintf("Kafka does not take outputs, they are kept and tried again: %v", err), slog.LevelWarn)
 		}
 		if wait > 0 {

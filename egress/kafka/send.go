@@ -3,106 +3,142 @@ package kafka
 import (
 	"context"
 	"errors"
+	"fmt"
+	"log/slog"
 	"time"
 
 	"github.com/IBM/sarama"
 )
 
-// watchEvery is how often topics are looked up while their outputs wait in the client.
-const watchEvery = time.Second
+// errVanished ends a session whose producer waits for a topic that is not there. The next one knows it, and waits for nothing else.
+var errVanished = errors.New("a topic is not there any more")
 
-// send hands outputs to the producer and waits for all answers, acknowledgements in the order of arrival. After the first failure nothing
-// more is handed over. When ctx ends, what is under way is given a while. No failure and no error: all are acknowledged.
-func (s *session) send(ctx context.Context, run []item, topics *topics) (failures []*sarama.ProducerError, err error) {
-	next, waiting := 0, 0
-	var message *sarama.ProducerMessage
-	watch := time.NewTicker(watchEvery)
+// sending is one run of outputs on its way through the producer.
+type sending struct {
+	s        *session
+	run      []item
+	left     []sarama.ProducerMessage // not handed over
+	waiting  int                      // handed over and not answered
+	failures []*sarama.ProducerError
+	err      error
+	looked   chan seen // what metadata said about the run's topics
+	looking  bool
+}
+
+// seen is an answer of metadata, or why there is none.
+type seen struct {
+	found map[string]error
+	err   error
+}
+
+// send hands outputs to the producer and waits for all answers; acknowledged ones are marked. After the first failure, and after
+// ctx's end, nothing more is handed over, and what is under way is given a while. No failure and no error: all are acknowledged.
+func (s *session) send(ctx context.Context, run []item, topics *topics) ([]*sarama.ProducerError, error) {
+	w := &sending{s: s, run: run, left: messages(run), looked: make(chan seen, 1)}
+	watch := time.NewTicker(topics.waits.watch)
 	defer watch.Stop()
-	looked := make(chan map[string]error, 1)
-	looking := false
 	ended, deadline := ctx.Done(), (<-chan time.Time)(nil)
 	for {
-		for message == nil && next < len(run) && len(failures) == 0 && err == nil {
-			if run[next].sends() {
-				message = run[next].message()
-			}
-			next++
-		}
-		var input chan<- *sarama.ProducerMessage
-		if message != nil && len(failures) == 0 && err == nil {
-			input = s.producer.Input()
-		} else if waiting == 0 {
-			return failures, err
+		input, next := w.next()
+		if next == nil && w.waiting == 0 {
+			return w.failures, w.err
 		}
 		select {
-		case input <- message:
-			message = nil
-			waiting++
+		case input <- next:
+			w.left = w.left[1:]
+			w.waiting++
 		case m := <-s.producer.Successes():
 			m.Metadata.(*item).acked = true
-			waiting--
+			w.waiting--
 		case f := <-s.producer.Errors():
-			failures = append(failures, f)
-			s.hurry.Store(true)
-			waiting--
+			w.failures = append(w.failures, f)
+			s.hurry.Add(1)
+			w.waiting--
 		case <-watch.C:
-			if !looking {
-				looking = true
-				s.watch(run, looked)
-			}
-		case found := <-looked:
-			looking = false
-			if topics.note(found, time.Now()); topics.overdue(found, time.Now()) {
-				err = errRefused
+			w.look()
+		case look := <-w.looked:
+			w.looking = false
+			if look.err != nil { // the client goes on trying for a while, but operators should know
+				topics.trouble.begin(troubleKafka, fmt.Sprintf("Kafka does not answer, outputs are kept: %v", look.err), slog.LevelWarn)
+			} else if topics.note(look.found, time.Now()) == nil && topics.anyMissing(look.found) && w.err == nil {
+				w.err = errVanished
 				s.cut()
 			}
 		case <-ended:
 			ended = nil
-			s.hurry.Store(true)
-			t := time.NewTimer(graceful)
-			defer t.Stop()
-			deadline = t.C
+			w.err = errors.Join(w.err, ctx.Err())
+			s.hurry.Add(1)
+			deadline = time.After(s.grace())
 		case <-deadline:
-			if errors.Is(err, errCut) {
+			if s.wires.isCut() {
 				s.lost = true
-				return failures, errNoAnswer
+				return w.failures, errNoAnswer
 			}
-			err = errCut
 			s.cut()
-			t := time.NewTimer(stopMax - graceful)
-			defer t.Stop()
-			deadline = t.C
+			deadline = time.After(s.respite())
 		}
 	}
 }
 
-// watch looks the topics of outputs up, aside. close waits for it.
-func (s *session) watch(run []item, looked chan<- map[string]error) {
-	names := make(map[string]bool)
+// next is the message to hand over now, or nil.
+func (w *sending) next() (chan<- *sarama.ProducerMessage, *sarama.ProducerMessage) {
+	if len(w.left) == 0 || len(w.failures) > 0 || w.err != nil {
+		return nil, nil
+	}
+	return w.s.producer.Input(), &w.left[0]
+}
+
+// look looks the topics up of outputs that wait, aside; close waits for it. Only a transaction needs it: the client asks long for
+// a partition to be added to one, where it gives up a mere record soon.
+func (w *sending) look() {
+	if w.looking || w.s.conf.Producer.Transaction.ID == "" {
+		return
+	}
+	w.looking = true
 	var ask []string
-	for i := range run {
-		if it := &run[i]; it.sends() && !it.acked && !names[it.record.topic] {
-			names[it.record.topic] = true
+	known := make(map[string]bool)
+	for i := range w.run {
+		if it := &w.run[i]; it.sends() && !it.acked && !known[it.record.topic] {
+			known[it.record.topic] = true
 			ask = append(ask, it.record.topic)
 		}
 	}
+	s, looked := w.s, w.looked
 	s.aside.Add(1)
 	go func() {
 		defer s.aside.Done()
 		found, err := s.metadata(ask)
-		if err != nil {
-			found = nil // the producer's own answers tell
-		}
-		looked <- found
+		looked <- seen{found, err}
 	}()
 }
 
-// overdue reports whether one of the topics has been missing for too long.
-func (t *topics) overdue(found map[string]error, now time.Time) bool {
-	for name := range found {
-		if m := t.missing[name]; m != nil && (m.gone || now.Sub(m.since) >= topicGrace) {
-			return true
+// messages makes what the client takes, in one piece. Metadata leads an answer back to its output.
+func messages(run []item) []sarama.ProducerMessage {
+	n := 0
+	for i := range run {
+		if run[i].sends() {
+			n++
 		}
 	}
-	return false
+	all := make([]sarama.ProducerMessage, 0, n)
+	for i := range run {
+		it := &run[i]
+		if !it.sends() {
+			continue
+		}
+		it.acked = false
+		m := sarama.ProducerMessage{Topic: it.record.topic, Value: (*content)(&it.record.value), Metadata: it}
+		if it.record.key != nil {
+			m.Key = (*content)(&it.record.key)
+		}
+		all = append(all, m)
+	}
+	return all
 }
+
+// content is bytes as the client wants them, without a copy of their header for each.
+type content []byte
+
+func (c *content) Encode() ([]byte, error) { return *c, nil }
+
+func (c *content) Length() int { return len(*c) }

@@ -20,10 +20,11 @@ type session struct {
 	brokers  []string
 	known    string // topic to ask the first metadata for
 	wires    *wires
-	hurry    *atomic.Bool // retries inside the client no longer wait
+	hurry    *atomic.Int32 // above 0: retries inside the client do not wait
 	client   sarama.Client
 	producer sarama.AsyncProducer
 	lost     bool           // a call did not come back: the rest is left behind
+	ending   time.Time      // when its end began; zero: not yet
 	aside    sync.WaitGroup // of lookups while something is sent
 	log      *slog.Logger
 }
@@ -32,6 +33,7 @@ type session struct {
 const (
 	graceful = 3 * time.Second // what is under way may end by itself
 	stopMax  = 9 * time.Second // then its connections are cut; after this it is left behind
+	cutMin   = time.Second     // but not sooner after the cut than this
 )
 
 var (
@@ -40,7 +42,7 @@ var (
 )
 
 func newSession(cfg Config, set settings, lane statestore.LaneID, log *slog.Logger) *session {
-	s := &session{brokers: cfg.Brokers, known: cfg.CursorTopic, wires: newWires(), hurry: new(atomic.Bool), log: log}
+	s := &session{brokers: cfg.Brokers, known: cfg.CursorTopic, wires: newWires(), hurry: new(atomic.Int32), log: log}
 	s.conf = set.client(cfg, lane, s.wires, s.hurry)
 	return s
 }
@@ -53,8 +55,11 @@ func (s *session) open(ctx context.Context) error {
 			return fmt.Errorf("connect: %w", err)
 		}
 		s.client = client
-		// Any topic would do: the answer makes the brokers known.
-		if err := client.RefreshMetadata(s.known); err != nil && !errors.Is(err, sarama.ErrUnknownTopicOrPartition) && !errors.Is(err, sarama.ErrTopicAuthorizationFailed) {
+		// Any topic would do, also one that is missing: the answer makes the brokers known.
+		s.hurry.Add(1)
+		err = client.RefreshMetadata(s.known)
+		s.hurry.Add(-1)
+		if err != nil && !errors.Is(err, sarama.ErrUnknownTopicOrPartition) && !errors.Is(err, sarama.ErrTopicAuthorizationFailed) {
 			return fmt.Errorf("connect: %w", err)
 		}
 		producer, err := sarama.NewAsyncProducerFromClient(client)
@@ -75,13 +80,13 @@ func (s *session) do(ctx context.Context, f func() error) error {
 		return err
 	case <-ctx.Done():
 	}
-	s.hurry.Store(true)
+	s.hurry.Add(1)
 	return s.end(done)
 }
 
 // end waits for a call that should end soon, cuts it when it does not, and leaves it behind at last.
 func (s *session) end(done <-chan error) error {
-	t := time.NewTimer(graceful)
+	t := time.NewTimer(s.grace())
 	defer t.Stop()
 	select {
 	case err := <-done:
@@ -89,7 +94,7 @@ func (s *session) end(done <-chan error) error {
 	case <-t.C:
 	}
 	s.cut()
-	t.Reset(stopMax - graceful)
+	t.Reset(s.respite())
 	select {
 	case err := <-done:
 		return err
@@ -99,9 +104,30 @@ func (s *session) end(done <-chan error) error {
 	}
 }
 
+// grace is how long what is under way may still take to end by itself.
+func (s *session) grace() time.Duration {
+	if s.ending.IsZero() {
+		s.ending = time.Now()
+	}
+	return max(graceful-time.Since(s.ending), 0)
+}
+
+// respite is how long calls may take to notice the cut.
+func (s *session) respite() time.Duration { return max(stopMax-time.Since(s.ending), cutMin) }
+
+// abort ends an open transaction when no next session of this relay follows to do so: readers would wait for it.
+func (s *session) abort(ctx context.Context) {
+	if ctx.Err() == nil || s.lost || s.wires.isCut() {
+		return
+	}
+	if err := s.do(ctx, s.producer.AbortTxn); err != nil {
+		s.log.Info("a transaction is left open: it ends with its time-out, or when the lane's next owner begins", "cause", err)
+	}
+}
+
 // cut closes all connections. Nothing reaches Kafka from this session any more, and every call in it fails soon.
 func (s *session) cut() {
-	s.hurry.Store(true)
+	s.hurry.Add(1)
 	s.wires.cut()
 }
 
@@ -112,7 +138,7 @@ func (s *session) close() {
 		s.log.Warn("a call of the Kafka client did not end; it is left behind")
 		return
 	}
-	s.hurry.Store(true)
+	s.hurry.Add(1)
 	done := make(chan error, 1)
 	go func() {
 		if s.producer != nil {

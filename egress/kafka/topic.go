@@ -13,10 +13,15 @@ import (
 // topics knows which topics exist. A missing one is waited for once; then its outputs are refused until it is there. Owned by
 // Run.
 type topics struct {
+	names   map[string]string    // valid ones: each is made once
 	present map[string]time.Time // when it was last seen
 	missing map[string]*missing
 	trouble *trouble
+	waits   waits
 }
+
+// waits are times that tests shorten.
+type waits struct{ grace, askEvery, askGone, askIdle, watch time.Duration }
 
 // missing is a topic that does not exist.
 type missing struct {
@@ -32,6 +37,9 @@ const (
 	topicGrace     = 5 * time.Second        // that a missing topic is waited for
 	topicAskEvery  = 100 * time.Millisecond // while it is
 	topicAskGone   = time.Second            // afterwards
+	topicAskIdle   = 5 * time.Second        // when no output asks for it
+	topicWatch     = time.Second            // while outputs wait in the client
+	topicAskAtOnce = 100                    // missing ones in one question of an idle relay
 	topicFresh     = 5 * time.Second        // that a topic counts as present without asking
 	topicForget    = 5 * time.Minute        // after a missing one was last asked for
 	topicsWaited   = 100                    // missing at once; further ones are not waited for
@@ -39,7 +47,24 @@ const (
 )
 
 func newTopics(t *trouble) *topics {
-	return &topics{present: make(map[string]time.Time), missing: make(map[string]*missing), trouble: t}
+	return &topics{names: make(map[string]string), present: make(map[string]time.Time), missing: make(map[string]*missing), trouble: t,
+		waits: waits{topicGrace, topicAskEvery, topicAskGone, topicAskIdle, topicWatch}}
+}
+
+// name makes a topic's name of its bytes, or says why it is none.
+func (t *topics) name(b []byte) (string, error) {
+	if name, ok := t.names[string(b)]; ok {
+		return name, nil
+	}
+	name := string(b)
+	if err := checkTopic(name); err != nil {
+		return "", err
+	}
+	if len(t.names) >= topicsKnownMax {
+		clear(t.names)
+	}
+	t.names[name] = name
+	return name, nil
 }
 
 // unsure lists the topics of items that metadata must be asked for.
@@ -56,9 +81,9 @@ func (t *topics) unsure(items []item, now time.Time) []string {
 		}
 		if m := t.missing[name]; m != nil {
 			m.used = now
-			every := topicAskEvery
+			every := t.waits.askEvery
 			if m.gone {
-				every = topicAskGone
+				every = t.waits.askGone
 			}
 			if now.Sub(m.asked) < every {
 				continue
@@ -99,6 +124,40 @@ func (t *topics) note(found map[string]error, now time.Time) error {
 	return mend
 }
 
+// seen notes topics that have just taken outputs: as long as they do, metadata is not asked.
+func (t *topics) seen(part []item, now time.Time) {
+	last := ""
+	for i := range part {
+		if it := &part[i]; it.acked && it.sends() && it.record.topic != last {
+			last = it.record.topic
+			t.present[last] = now
+		}
+	}
+}
+
+// doubt makes the next batch ask metadata for a topic.
+func (t *topics) doubt(name string) { delete(t.present, name) }
+
+// gone lists some of the topics that are known to be missing.
+func (t *topics) gone() (names []string) {
+	for name := range t.missing {
+		if names = append(names, name); len(names) == topicAskAtOnce {
+			break
+		}
+	}
+	return names
+}
+
+// anyMissing reports whether one of the topics is missing.
+func (t *topics) anyMissing(found map[string]error) bool {
+	for name := range found {
+		if t.missing[name] != nil {
+			return true
+		}
+	}
+	return false
+}
+
 // add notes a topic that has just been found missing.
 func (t *topics) add(name string, now time.Time) *missing {
 	if len(t.missing) >= topicsKnownMax {
@@ -116,7 +175,7 @@ func (t *topics) judge(it *item, now time.Time) bool {
 	if m == nil {
 		return true
 	}
-	if !m.gone && now.Sub(m.since) < topicGrace && !errors.Is(m.err, sarama.ErrInvalidTopic) {
+	if !m.gone && now.Sub(m.since) < t.waits.grace && !errors.Is(m.err, sarama.ErrInvalidTopic) {
 		return false
 	}
 	if errors.Is(m.err, sarama.ErrInvalidTopic) {

@@ -56,6 +56,12 @@ func (w *wires) cut() {
 	}
 }
 
+func (w *wires) isCut() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.dead
+}
+
 // wire is one connection that is forgotten when it closes.
 type wire struct {
 	net.Conn
