@@ -110,8 +110,8 @@ func place(path string) (string, error) {
 	return file, nil
 }
 
-// dsn is the file in the driver's form. What may mean something in a URL is escaped; pragmas are run on each connection in the
-// order given.
+// dsn is the file in the driver's form. What may mean something in a URL is escaped. The driver runs pragmas in alphabetical order,
+// whatever the order here, so journal_mode has a key of its own, which comes behind them: it fixes the page_size of a new file.
 func (c *Config) dsn(pragmas ...string) string {
 	u := url.URL{Scheme: "file", Path: filepath.ToSlash(c.Path)}
 	if !strings.HasPrefix(u.Path, "/") { // a drive letter
@@ -122,6 +122,7 @@ func (c *Config) dsn(pragmas ...string) string {
 		"foreign_keys(0)",
 		"temp_store(MEMORY)",
 	}, pragmas...)}
+	q.Set("_journal_mode", "WAL")
 	q.Set("_txlock", "immediate")
 	u.RawQuery = q.Encode()
 	return u.String()

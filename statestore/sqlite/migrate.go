@@ -11,6 +11,7 @@ import (
 
 	"github.com/pressly/goose/v3"
 	_ "modernc.org/sqlite" // the driver that goose is given
+	lib "modernc.org/sqlite/lib"
 
 	"github.com/stategate/stategate/statestore"
 )
@@ -32,7 +33,7 @@ var migrations embed.FS
 // migrate brings the file to this program's version. Processes that start at the same time may all try: each migration is one
 // transaction together with its number, so one of them makes it and the others fail, look again and find it made.
 func (s *Store) migrate(ctx context.Context) error {
-	db, err := sql.Open("sqlite", s.cfg.dsn(fmt.Sprintf("page_size(%d)", pageBytes), "synchronous(FULL)", "journal_mode(WAL)"))
+	db, err := sql.Open("sqlite", s.cfg.dsn(fmt.Sprintf("page_size(%d)", pageBytes), "synchronous(FULL)"))
 	if err != nil {
 		return err
 	}
@@ -54,14 +55,22 @@ func (s *Store) migrate(ctx context.Context) error {
 			}
 			err = fmt.Errorf("migrate from version %d to %d: %w", stored, version, err)
 		}
-		final := code(err) != 0 && !passing(err) && code(err) != 1 // 1: a table that another process has made meanwhile
-		if final || ctx.Err() != nil || time.Now().After(limit) || code(err) == 13 {
+		if !raced(err) || ctx.Err() != nil || time.Now().After(limit) {
 			return s.advice(err)
 		}
 		if !rest(ctx, migratePause) {
 			return ctx.Err()
 		}
 	}
+}
+
+// raced reports whether the error may come from another process that migrates: it holds the lock, or has made a table meanwhile.
+func raced(err error) bool {
+	switch code(err) {
+	case lib.SQLITE_BUSY, lib.SQLITE_LOCKED, lib.SQLITE_ERROR, 0: // 0: goose's own
+		return true
+	}
+	return false
 }
 
 func up(ctx context.Context, db *sql.DB) error {
@@ -87,12 +96,13 @@ type querier interface {
 
 // storedVersion is the layout that the file has; 0: none yet.
 func storedVersion(ctx context.Context, q querier) (v int64, err error) {
-	var tables, versions, id int64
-	const look = `SELECT count(*), coalesce(sum(name = 'goose_db_version'), 0), (SELECT application_id FROM pragma_application_id) FROM sqlite_schema WHERE type = 'table'`
-	if err := q.QueryRowContext(ctx, look).Scan(&tables, &versions, &id); err != nil {
+	var others, versions, id int64
+	const look = `SELECT coalesce(sum(name <> 'goose_db_version' AND name NOT LIKE 'sqlite\_%' ESCAPE '\'), 0), coalesce(sum(name = 'goose_db_version'), 0),
+(SELECT application_id FROM pragma_application_id) FROM sqlite_schema WHERE type = 'table'`
+	if err := q.QueryRowContext(ctx, look).Scan(&others, &versions, &id); err != nil {
 		return 0, err
 	}
-	if id != applicationID && (id != 0 || tables > versions+1) { // goose's table comes first, sqlite_sequence with it
+	if id != applicationID && (id != 0 || others > 0) {
 		return 0, errForeign
 	}
 	if versions == 0 {

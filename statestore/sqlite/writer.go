@@ -133,7 +133,7 @@ func (s *Store) write(ctx context.Context, action string, f func(c *conn) error)
 }
 
 func (s *Store) writerDSN() string {
-	return s.cfg.dsn("synchronous(FULL)", "journal_mode(WAL)", fmt.Sprintf("cache_size(-%d)", writerCacheKiB), fmt.Sprintf("journal_size_limit(%d)", logBytesMax))
+	return s.cfg.dsn("synchronous(FULL)", fmt.Sprintf("cache_size(-%d)", writerCacheKiB), fmt.Sprintf("journal_size_limit(%d)", logBytesMax))
 }
 
 func (s *Store) readerDSN() string {
