@@ -1,0 +1,132 @@
+//go:build unix
+
+package killtest
+
+import (
+	"bytes"
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stategate/stategate/internal/testfunction"
+)
+
+// The server of functions is a process of its own, this binary in another role.
+const (
+	functionsRole    = "functions"
+	functionsAddr    = "STATEGATE_TEST_FUNCTIONS_ADDR"
+	functionsJournal = "STATEGATE_TEST_FUNCTIONS_JOURNAL"
+	functionsPrefix  = "STATEGATE_TEST_FUNCTIONS_PREFIX"
+)
+
+// serveFunctions is the role. It answers why it ended.
+func serveFunctions() error {
+	journal, err := os.OpenFile(os.Getenv(functionsJournal), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o644)
+	if err != nil {
+		return err
+	}
+	listener, err := net.Listen("tcp", os.Getenv(functionsAddr))
+	if err != nil {
+		return err
+	}
+	return http.Serve(listener, &testfunction.Handler{
+		TopicPrefix: os.Getenv(functionsPrefix),
+		// One write, appended by the kernel: it is whole and counted although the process is killed right after it.
+		Counted: func(function, id string, invocations int) error {
+			_, err := journal.WriteString(strings.Repeat(function+" "+id+"\n", invocations))
+			return err
+		},
+	})
+}
+
+// functions is the server of functions through all its lives.
+type functions struct {
+	t       *testing.T
+	addr    string
+	journal string
+	log     string
+	prefix  string
+	process *process
+}
+
+func newFunctions(t *testing.T, folder, prefix string) *functions {
+	t.Helper()
+	addr, err := freeAddr()
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := &functions{t: t, addr: addr, journal: filepath.Join(folder, "invocations"), log: filepath.Join(folder, "functions.log"), prefix: prefix}
+	t.Cleanup(func() { f.process.end() })
+	f.start()
+	return f
+}
+
+func (f *functions) url() string { return "http://" + f.addr }
+
+// start returns when it serves.
+func (f *functions) start() {
+	f.t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	cmd := exec.Command(self)
+	cmd.Env = cleanEnviron(roleVariable+"="+functionsRole, functionsAddr+"="+f.addr, functionsJournal+"="+f.journal, functionsPrefix+"="+f.prefix)
+	if f.process, err = spawn("the server of functions", f.log, cmd); err != nil {
+		f.t.Fatal(err)
+	}
+	poll(f.t, "the server of functions to listen", func() (bool, string) {
+		if !f.process.runs() {
+			f.t.Fatalf("the server of functions ended:\n%s", tail(f.log, 4<<10))
+		}
+		c, err := net.DialTimeout("tcp", f.addr, time.Second)
+		if err != nil {
+			return false, err.Error()
+		}
+		_ = c.Close()
+		return true, ""
+	})
+}
+
+func (f *functions) kill() {
+	f.t.Helper()
+	if err := f.process.kill(); err != nil {
+		f.t.Fatal(err)
+	}
+}
+
+// control turns a function off or on: what is "down" or "up".
+func (f *functions) control(what, function string) {
+	f.t.Helper()
+	resp, err := http.Post(f.url()+"/control?"+url.Values{what: {function}}.Encode(), "", nil)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	_ = resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		f.t.Fatalf("control %s %s: %s", what, function, resp.Status)
+	}
+}
+
+// invocations counts those that a function has run, over all lives of the server.
+func (f *functions) invocations(function string) int {
+	f.t.Helper()
+	text, err := os.ReadFile(f.journal)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	n := 0
+	for line := range bytes.Lines(text) {
+		if bytes.HasPrefix(line, fmt.Append(nil, function, " ")) {
+			n++
+		}
+	}
+	return n
+}

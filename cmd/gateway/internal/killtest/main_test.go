@@ -1,0 +1,41 @@
+//go:build unix
+
+package killtest
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"testing"
+	"time"
+
+	"github.com/stategate/stategate/internal/testserver"
+)
+
+var (
+	seedFlag     = flag.Uint64("seed", 0, "of everything that is drawn; 0: a new one, which is printed")
+	killsFlag    = flag.Int("kills", 10, "how often TestKill kills the gateway, at least")
+	recordsFlag  = flag.Int("records", 20_000, "how many records TestKill sends, at least")
+	durationFlag = flag.Duration("duration", 0, "how long TestKill goes on, at least")
+	mutantsFlag  = flag.Bool("mutants", false, "run TestGuardsRemoved: each guard taken out of a copy of the module must make TestKill fail")
+)
+
+// roleVariable makes another program of the test binary.
+const roleVariable = "STATEGATE_TEST_ROLE"
+
+// patience is for what takes milliseconds on a quiet machine: it only decides when a test gives up.
+const patience = 90 * time.Second
+
+func TestMain(m *testing.M) {
+	if role := os.Getenv(roleVariable); role != "" {
+		if role != functionsRole {
+			fmt.Fprintf(os.Stderr, "unknown role %q\n", role)
+			os.Exit(2)
+		}
+		fmt.Fprintln(os.Stderr, serveFunctions())
+		os.Exit(1)
+	}
+	code := testserver.Main(m)
+	removeProgram()
+	os.Exit(code)
+}
