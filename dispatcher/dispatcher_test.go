@@ -418,7 +418,7 @@ func TestHostileReplies(t *testing.T) {
 			l := begin(t, newStore(nil), &function{url: server.URL})
 			l.arrive(0, "a")
 			for limit := time.Now().Add(patience); ; {
-				v, err := l.View(t.Context(), api.Address{Type: counter, ID: "a"})
+				v, _, err := l.View(t.Context(), api.Address{Type: counter, ID: "a"})
 				if err != nil {
 					t.Fatal(err)
 				}

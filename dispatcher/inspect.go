@@ -5,6 +5,7 @@ import (
 
 	"github.com/stategate/stategate/api"
 	"github.com/stategate/stategate/dispatcher/machine"
+	"github.com/stategate/stategate/statestore"
 )
 
 // ask lets f look at the machine and returns when it has.
@@ -20,10 +21,10 @@ func (d *Dispatcher) ask(ctx context.Context, f func(m *machine.Machine)) error 
 // Ping returns when the loop has turned.
 func (d *Dispatcher) Ping(ctx context.Context) error { return d.ask(ctx, func(*machine.Machine) {}) }
 
-// View is what memory knows of one address.
-func (d *Dispatcher) View(ctx context.Context, a api.Address) (v machine.View, err error) {
-	err = d.ask(ctx, func(m *machine.Machine) { v = m.View(a) })
-	return v, err
+// View is what memory knows of one address, and the states that its function has declared.
+func (d *Dispatcher) View(ctx context.Context, a api.Address) (v machine.View, specs []statestore.StateSpec, err error) {
+	err = d.ask(ctx, func(m *machine.Machine) { v, specs = m.View(a), m.Specs(a.Type) })
+	return v, specs, err
 }
 
 // Gauges is what is at hand right now.

@@ -1,0 +1,45 @@
+package app
+
+import (
+	"context"
+	"time"
+
+	"github.com/stategate/stategate/api"
+	"github.com/stategate/stategate/dispatcher/machine"
+	"github.com/stategate/stategate/statestore"
+)
+
+// Address is what is known of one address.
+type Address struct {
+	Active   bool                   // this member works; otherwise only what is stored is known
+	Declared bool                   // the module says who serves the function
+	NowMS    int64                  // by which states expire; Unix milliseconds
+	Stored   statestore.Loaded      // what is committed
+	Specs    []statestore.StateSpec // of the function type
+	View     machine.View           // what is in memory; zero on a standby
+}
+
+// Address looks at one address. Any address is there, if only with nothing in it.
+func (a *App) Address(ctx context.Context, address api.Address) (Address, error) {
+	out := Address{NowMS: time.Now().UnixMilli()}
+	_, out.Declared = a.functions.of(address.Type)
+	if d := a.life.Load(); d != nil {
+		var err error
+		out.View, out.Specs, err = d.View(ctx, address)
+		if err != nil && ctx.Err() != nil {
+			return out, err
+		}
+		out.Active = err == nil // an incarnation that ends right now leaves what is stored
+	}
+	found, err := a.cfg.Store.States(ctx, []api.Address{address})
+	if err != nil {
+		return out, err
+	}
+	out.Stored = found[0]
+	return out, nil
+}
+
+// StoredDeadLetters are those with a number above after, in order, at most limit.
+func (a *App) StoredDeadLetters(ctx context.Context, after uint64, limit int) ([]api.DeadLetter, error) {
+	return a.cfg.Store.DeadLetters(ctx, after, limit)
+}
