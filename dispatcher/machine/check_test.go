@@ -152,8 +152,8 @@ func (l *life) checkOnce(logs map[api.Address][]int) map[int]bool {
 	ran := map[int]bool{}
 	for a, log := range logs {
 		for _, id := range log {
-			if ran[id] || l.w.nodes[id].target != a {
-				l.failf("node %d runs twice, or at %v", id, a)
+			if n := l.w.nodes[id]; count(log, id) != n.times() || n.target != a {
+				l.failf("node %d runs %d times at %v, want %d", id, count(log, id), a, n.times())
 			}
 			ran[id] = true
 		}
@@ -235,7 +235,7 @@ func (l *life) checkPartitions(logs map[api.Address][]int) {
 			if n.parent != nil {
 				continue
 			}
-			if before, ok := last[n.source]; ok && n.offset <= before {
+			if before, ok := last[n.source]; ok && (n.offset < before || n.offset == before && !n.twin) {
 				l.failf("%v was called with record %d of source %d after %d", a, n.offset, n.source, before)
 			}
 			last[n.source] = n.offset

@@ -177,7 +177,7 @@ func (m *Machine) Committed(number uint64) {
 		}
 	}
 	if !m.timers.loading {
-		m.forgetEnded()
+		m.forgetCancelled()
 	}
 	for _, c := range out.cells {
 		c.pins--

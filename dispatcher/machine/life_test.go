@@ -148,7 +148,7 @@ func (l *life) newConfig() machine.Config {
 		},
 		Egresses: map[string]machine.Egress{egressOnce: {Outbox: true}, egressLane: {Outbox: true}, egressNone: {}},
 		Slots:    some(1, 2, 4, 50), CommitAgeMax: some64(1, 10, 100), LazyAgeMax: some64(1, 50, 500),
-		BackoffMin: some64(1, 10), BackoffMax: some64(20, 100), ProbeInterval: some64(5, 50), BreakerFailures: some(1, 3, 10), BreakerWindow: some64(1, 100),
+		BackoffMin: some64(1, 10), BackoffMax: some64(20, 100), ProbeInterval: some64(5, 50), BreakerFailures: some(1, 3, 1<<30), BreakerWindow: some64(1, 100),
 		HoldMax: some64(1, 20, 200, 0), RangesMax: some(1, 3, 0),
 		SourceMessagesMax: some(1, 5, 50, 0), SourceBytesMax: some(1, 2000, 0),
 		MailBytesMax: some(300, 1000, 5000, 0), MailWindow: some(1, 500, 0), CacheBytesMax: some(1, 2000, 0),
@@ -313,10 +313,35 @@ func (l *life) takeCall(c machine.Call) {
 	for i := range c.Messages {
 		l.judgeMessage(&c, &c.Messages[i])
 	}
+	l.judgeSlots(&c)
 	if err := l.shadow.started(l.w, &c, l.told); err != nil {
 		l.failf("%v", err)
 	}
 	l.calls = append(l.calls, &flying{inc: l.inc, call: c, built: l.told})
+}
+
+// judgeSlots finds endpoints that are called more often at once than they should. Probes of an open breaker are no part of
+// the quarter that failed addresses have.
+func (l *life) judgeSlots(c *machine.Call) {
+	endpoint := func(t api.FunctionType) string {
+		f, _ := l.cfg.Function(t)
+		return f.Endpoint
+	}
+	all, failed := 1, 0
+	if c.Attempt > 1 {
+		failed = 1
+	}
+	for _, f := range l.calls {
+		if f.inc == l.inc && endpoint(f.call.Target.Type) == endpoint(c.Target.Type) {
+			all++
+			if f.call.Attempt > 1 {
+				failed++
+			}
+		}
+	}
+	if all > l.cfg.Slots || failed > max(1, l.cfg.Slots/4) && l.cfg.BreakerFailures == 1<<30 {
+		l.failf("%d calls of %s at once, %d of them for failed addresses; it has %d slots", all, endpoint(c.Target.Type), failed, l.cfg.Slots)
+	}
 }
 
 // judgeMessage finds messages that come to the wrong address, from the wrong sender or too early.

@@ -107,7 +107,7 @@ func New(cfg Config, claim *statestore.Claim, now int64) *Machine {
 		flights: map[uint64]flight{}, sources: map[api.Source]*source{}, lanes: map[string]*lane{},
 		loads: map[uint64][]*cell{}, mailLoads: map[uint64]mailLoad{}, walks: map[uint64]*function{},
 		timers: timers{
-			known: map[uint64]*timer{}, tokens: map[token]*timer{}, ended: map[uint64]uint64{}, cancelled: map[token]ending{},
+			known: map[uint64]*timer{}, tokens: map[token]*timer{}, cancelled: map[token]ending{},
 			until: now + cfg.TimerAhead, after: statestore.TimerKey{Due: math.MinInt64}, more: true,
 		},
 	}

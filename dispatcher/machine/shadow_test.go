@@ -72,16 +72,25 @@ func (s *shadow) started(w *world, c *machine.Call, now int64) error {
 	return nil
 }
 
+func count(log []int, id int) (n int) {
+	for _, have := range log {
+		if have == id {
+			n++
+		}
+	}
+	return n
+}
+
 // replied takes over a reply that the machine must have accepted.
 func (s *shadow) replied(w *world, c *machine.Call, built, now int64, step int) error {
 	a := s.addresses[c.Target]
 	log := slices.Clone(a.log)
 	for i := range c.Messages {
 		n := w.node(&c.Messages[i])
-		if slices.Contains(log, n.id) {
+		log = append(log, n.id)
+		if count(log, n.id) > n.times() {
 			return fmt.Errorf("node %d runs twice at %v", n.id, c.Target)
 		}
-		log = append(log, n.id)
 		s.applied[n.id] = application{step, len(s.applied), now}
 		if n.writes() {
 			a.write = mark{true, n.id, now}

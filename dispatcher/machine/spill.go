@@ -204,7 +204,7 @@ func (m *Machine) MailLoaded(id ID, found []statestore.Mail) {
 	c.spill.loading = false
 	for i := range found {
 		f := &found[i]
-		if f.Number < c.spill.first || f.Number > c.spill.confirmed || c.spill.count == 0 {
+		if f.Number < c.spill.first || c.spill.count == 0 {
 			continue
 		}
 		msg := &message{Message: f.Message, number: f.Number, spilled: true, arrived: m.now}

@@ -11,8 +11,9 @@ import (
 // timers is the delayed messages that are due soon, and what the machine must remember of the others.
 //
 // The window is everything due before `until`: it is in memory, or a load of it is on its way. The window is moved when a
-// load is asked, so what is created inside it meanwhile stays in memory. A load may answer what has ended since it was asked,
-// or what an end that is not committed yet will remove: `ended` and `cancelled` take that out.
+// load is asked, so what is created inside it meanwhile stays in memory. A load may answer what was cancelled since it was
+// asked, or what a cancellation that is not committed yet will remove: `cancelled` takes that out. What has fired it cannot
+// answer: nothing fires before everything that is due earlier has been read, and loads go on behind that.
 type timers struct {
 	heap    timerHeap
 	known   map[uint64]*timer // in memory, by number
@@ -26,7 +27,6 @@ type timers struct {
 	more    bool                // the window holds more in the store behind `after`
 	loading bool
 
-	ended     map[uint64]uint64 // number -> generation of the cut that removes it
 	cancelled map[token]ending
 }
 
@@ -136,7 +136,6 @@ func (m *Machine) fire() {
 		m.dropTimer(t)
 		if t.gen != m.gen { // the store has it, or will before this end is committed
 			m.timers.ends = append(m.timers.ends, t.TimerKey)
-			m.timers.ended[t.Number] = m.gen
 		}
 		m.stats.TimersFired++
 		m.effect(false)
@@ -164,7 +163,7 @@ func (m *Machine) windowTimers() {
 			}
 		}
 	}
-	m.forgetEnded()
+	m.forgetCancelled()
 	w.loading = true
 	m.work.TimerLoad = &TimerLoad{ID: m.id(), After: w.after, Due: w.until, Limit: m.cfg.TimerBatch}
 }
@@ -175,13 +174,8 @@ func (m *Machine) admit(t *timer) {
 	}
 }
 
-// forgetEnded drops what no load can answer any more: its removal is committed, and no load is on its way.
-func (m *Machine) forgetEnded() {
-	for n, gen := range m.timers.ended {
-		if gen <= m.confirmedGen {
-			delete(m.timers.ended, n)
-		}
-	}
+// forgetCancelled drops what no load can answer any more: its removal is committed, and no load is on its way.
+func (m *Machine) forgetCancelled() {
 	for k, e := range m.timers.cancelled {
 		if e.gen <= m.confirmedGen {
 			delete(m.timers.cancelled, k)
@@ -201,9 +195,6 @@ func (m *Machine) TimersLoaded(id ID, found []statestore.Timer) {
 		f := found[i]
 		w.after = f.TimerKey
 		if w.known[f.Number] != nil {
-			continue
-		}
-		if _, ended := w.ended[f.Number]; ended {
 			continue
 		}
 		if f.Token != "" {

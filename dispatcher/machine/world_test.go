@@ -25,6 +25,7 @@ type node struct {
 	parent *node // nil: it is a record
 	source int
 	offset int64
+	twin   bool // its record reaches the target twice
 	stray  bool // nobody can take it: it must become a dead letter
 }
 
@@ -108,6 +109,9 @@ func (w *world) newSource(i int) *source {
 	if len(routes) == 0 {
 		routes = append(routes, api.Route{Key: w.types[0].String(), Target: w.types[0]})
 	}
+	if w.rng.IntN(5) == 0 {
+		routes = append(routes, api.Route{Key: routes[0].Key + "#2", Target: routes[0].Target})
+	}
 	if w.rng.IntN(8) == 0 {
 		routes = append(routes, api.Route{Key: strayType.String(), Target: strayType})
 	}
@@ -131,7 +135,18 @@ func (w *world) newRecord(i int, s *source, routes []api.Route, offset int64) ap
 	}
 	r := api.Record{Offset: offset, ID: w.anyID(), Value: typed("sim/record", value), Routes: routes}
 	for _, route := range routes {
-		n := w.newNode(nil, api.Address{Type: route.Target, ID: r.ID}, 0)
+		target := api.Address{Type: route.Target, ID: r.ID}
+		if strings.HasSuffix(route.Key, "#2") {
+			continue
+		}
+		twin := slices.ContainsFunc(routes, func(o api.Route) bool { return o.Key == route.Key+"#2" })
+		var n *node
+		if twin { // it does nothing: what it sent would not be told apart
+			n = &node{id: len(w.nodes), target: target, twin: true}
+			w.nodes = append(w.nodes, n)
+		} else {
+			n = w.newNode(nil, target, 0)
+		}
 		n.source, n.offset, n.stray = i, offset, route.Target == strayType
 		w.roots[value+" "+route.Target.String()] = n
 	}
@@ -197,6 +212,14 @@ func (w *world) node(m *api.Message) *node {
 }
 
 func (n *node) argument() api.TypedValue { return typed("sim/node", "n"+strconv.Itoa(n.id)) }
+
+// times is how often the node must be called.
+func (n *node) times() int {
+	if n.twin {
+		return 2
+	}
+	return 1
+}
 
 // writes reports whether the node's call sets the expiring states.
 func (n *node) writes() bool { return n.id%3 == 0 }
