@@ -1,0 +1,220 @@
+package admin
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/go-chi/chi/v5"
+
+	"github.com/stategate/stategate/api"
+	"github.com/stategate/stategate/statestore"
+)
+
+// valueBytesMax bounds the values, of states and of dead letters, that one answer shows. Of those that do not fit only the
+// size is told.
+const valueBytesMax = 8 << 20
+
+type jsonAddress struct {
+	Namespace string `json:"namespace"`
+	Name      string `json:"name"`
+	ID        string `json:"id"`
+}
+
+func addressOf(a api.Address) *jsonAddress {
+	if a.IsZero() {
+		return nil
+	}
+	return &jsonAddress{a.Type.Namespace, a.Type.Name, a.ID}
+}
+
+type jsonView struct {
+	Address  *jsonAddress `json:"address"`
+	Shard    int          `json:"shard"`
+	Role     string       `json:"role"`     // of the member that answers; a standby knows only what is stored
+	Declared bool         `json:"declared"` // whether the module says who serves the function
+	InMemory bool         `json:"inMemory"`
+	Phase    string       `json:"phase,omitempty"`
+	State    []jsonState  `json:"state"`
+	Mailbox  jsonMailbox  `json:"mailbox"`
+	Call     *jsonCall    `json:"call"`    // null: none is out
+	Failure  *jsonFailure `json:"failure"` // null: the last attempt did not fail
+	Last     *string      `json:"lastError"`
+}
+
+type jsonState struct {
+	Name     string  `json:"name"`
+	TypeName string  `json:"typeName"`
+	Bytes    int     `json:"bytes"`
+	Value    *[]byte `json:"value,omitempty"` // left out where the answer would grow too large
+	Touched  *string `json:"touched"`
+	Expires  *string `json:"expires"` // null: never
+}
+
+type jsonMailbox struct {
+	Messages *int64 `json:"messages"` // that wait or are in the call; null on a standby
+	Stored   int64  `json:"stored"`   // of them, only in the store
+}
+
+type jsonCall struct {
+	Since          *string `json:"since"`
+	RunningSeconds float64 `json:"runningSeconds"`
+	Attempt        int     `json:"attempt"`
+}
+
+type jsonFailure struct {
+	Since        *string `json:"since"`
+	FailedFor    float64 `json:"failedForSeconds"`
+	Attempts     int     `json:"attempts"`
+	NextAttempt  *string `json:"nextAttempt"`
+	BudgetIsUsed bool    `json:"budgetIsUsed"`
+}
+
+func (h *handler) address(w http.ResponseWriter, r *http.Request) {
+	a, err := askedAddress(r)
+	if err != nil {
+		write(w, problem{http.StatusBadRequest, err.Error(), "want /v1/addresses/NAMESPACE/NAME/ID, each percent-encoded once as UTF-8 (/ is %2F, % is %25), or ?id=ID in place of the last part"})
+		return
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), answerMax)
+	defer cancel()
+	found, err := h.Gateway.Address(ctx, a)
+	if err != nil {
+		h.failed(w, r, err)
+		return
+	}
+	writeJSON(w, http.StatusOK, viewOf(a, &found))
+}
+
+// askedAddress reads the address from the path and the query, decoding each part exactly once.
+func askedAddress(r *http.Request) (a api.Address, err error) {
+	query, err := strictQuery(r, "id")
+	if err != nil {
+		return a, err
+	}
+	if a.Type.Namespace, err = part(r, "namespace"); err != nil {
+		return a, err
+	}
+	if a.Type.Name, err = part(r, "name"); err != nil {
+		return a, err
+	}
+	id, isQuery := query["id"]
+	_, isPath := pathParameter(r, "id")
+	switch {
+	case isQuery && isPath:
+		return a, errors.New("the id is given twice, in the path and in the query")
+	case isQuery:
+		a.ID = id
+	case isPath:
+		if a.ID, err = part(r, "id"); err != nil {
+			return a, err
+		}
+	default:
+		return a, errors.New("no id is given")
+	}
+	return a, api.CheckAddress(a)
+}
+
+func pathParameter(r *http.Request, name string) (string, bool) {
+	parameters := chi.RouteContext(r.Context()).URLParams
+	for i, key := range parameters.Keys {
+		if key == name {
+			return parameters.Values[i], true
+		}
+	}
+	return "", false
+}
+
+func part(r *http.Request, name string) (string, error) {
+	raw, _ := pathParameter(r, name)
+	text, err := url.PathUnescape(raw)
+	if err != nil {
+		return "", fmt.Errorf("the %s is not well encoded", name)
+	}
+	return text, nil
+}
+
+// strictQuery reads a query that has only these parameters, each once.
+func strictQuery(r *http.Request, allowed ...string) (map[string]string, error) {
+	values, err := url.ParseQuery(r.URL.RawQuery)
+	if err != nil {
+		return nil, errors.New("the part behind ? is not well encoded")
+	}
+	out := map[string]string{}
+	for _, name := range allowed {
+		if len(values[name]) > 1 {
+			return nil, fmt.Errorf("%s is given twice", name)
+		}
+		if len(values[name]) == 1 {
+			out[name] = values[name][0]
+		}
+	}
+	if len(out) < len(values) {
+		return nil, fmt.Errorf("the part behind ? has a parameter that is not known here; known are %q", allowed)
+	}
+	return out, nil
+}
+
+func viewOf(a api.Address, found *Address) jsonView {
+	v := &found.View
+	out := jsonView{
+		Address: &jsonAddress{a.Type.Namespace, a.Type.Name, a.ID}, Shard: api.Shard(a.ID), Role: role(found.Active), Declared: found.Declared,
+		InMemory: v.InMemory, Phase: v.Phase, State: statesOf(found), Mailbox: jsonMailbox{Stored: found.Stored.Spilled},
+	}
+	if found.Active {
+		messages := found.Stored.Spilled
+		if v.InMemory {
+			messages, out.Mailbox.Stored = v.Mailbox, v.Spilled
+		}
+		out.Mailbox.Messages = &messages
+	}
+	if v.CallSince != 0 {
+		out.Call = &jsonCall{timestamp(v.CallSince), seconds(found.NowMS - v.CallSince), v.Attempts}
+	}
+	if v.FailingSince != 0 {
+		out.Failure = &jsonFailure{timestamp(v.FailingSince), seconds(found.NowMS - v.FailingSince), v.Attempts, timestamp(v.NextAttempt), v.Stuck}
+	}
+	if v.LastError != "" {
+		out.Last = &v.LastError
+	}
+	return out
+}
+
+// statesOf shows what a call would be shown: values whose time is over are gone, whether their row is written anew or not.
+func statesOf(found *Address) []jsonState {
+	out := []jsonState{}
+	left := valueBytesMax
+	for i := range found.Stored.Values {
+		v := &found.Stored.Values[i]
+		s := jsonState{Name: v.Name, TypeName: v.TypeName, Bytes: len(v.Value), Touched: timestamp(v.Touched)}
+		if at := expiresAt(found.Specs, v); at != 0 {
+			if at <= found.NowMS {
+				continue
+			}
+			s.Expires = timestamp(at)
+		}
+		if len(v.Value) <= left {
+			left -= len(v.Value)
+			value := append([]byte{}, v.Value...) // an empty value is "", not null
+			s.Value = &value
+		}
+		out = append(out, s)
+	}
+	return out
+}
+
+// expiresAt is when a value expires; 0: never.
+func expiresAt(specs []statestore.StateSpec, v *statestore.StateValue) int64 {
+	for _, s := range specs {
+		if s.Name == v.Name && s.Expiration != statestore.ExpireNever && s.TTL > 0 && v.Touched+s.TTL > v.Touched {
+			return v.Touched + s.TTL
+		}
+	}
+	return 0
+}
+
+// seconds of milliseconds; clocks that disagree give no negative ones.
+func seconds(ms int64) float64 { return max(0, (time.Duration(ms) * time.Millisecond).Seconds()) }

@@ -1,0 +1,148 @@
+// Package admin answers operators over HTTP: probes, metrics, and what one asks with curl. It changes nothing, decides
+// nothing and keeps nothing; all it says comes from the gateway that it is given.
+package admin
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+
+	"github.com/go-chi/chi/v5"
+
+	"github.com/stategate/stategate/api"
+	"github.com/stategate/stategate/cmd/gateway/internal/version"
+	"github.com/stategate/stategate/dispatcher/machine"
+	"github.com/stategate/stategate/statestore"
+)
+
+// Gateway is what is asked. Its methods are called by many goroutines and end when their context does.
+type Gateway interface {
+	// Turning reports whether the loop turns. It never depends on the store, on Kafka or on functions.
+	Turning(ctx context.Context) bool
+	// Status is what an operator wants to know first.
+	Status(ctx context.Context) Status
+	// Address looks at one address. Any address is there, if only with nothing in it. Errors are
+	// statestore.ErrUnavailable, or something that is logged.
+	Address(ctx context.Context, a api.Address) (Address, error)
+	// DeadLetters are those with a number above after, in order, at most limit.
+	DeadLetters(ctx context.Context, after uint64, limit int) ([]api.DeadLetter, error)
+}
+
+// Status says whether traffic may come, who works, and what is not as it should be.
+type Status struct {
+	Unready string // why no traffic should come: starting, draining, or without the store; "": it may
+	Active  bool   // this member works; otherwise it waits
+	Reasons []Reason
+}
+
+// Reason is a condition that operators must know of: a stable kind for counting, and a text for people without ids or payloads.
+type Reason struct{ Kind, Text string }
+
+// Address is what is known of one address.
+type Address struct {
+	Active   bool                   // this member works; otherwise only what is stored is known
+	Declared bool                   // the module says who serves the function
+	NowMS    int64                  // the machine's time, by which states expire; Unix milliseconds
+	Stored   statestore.Loaded      // what is committed
+	Specs    []statestore.StateSpec // of the function type
+	View     machine.View           // what is in memory; zero on a standby
+}
+
+// Config is what the handler is made of.
+type Config struct {
+	Gateway Gateway
+	Metrics http.Handler // of /metrics
+	Version version.Info
+	Log     *slog.Logger // default slog.Default()
+}
+
+// handler answers all routes.
+type handler struct {
+	Config
+	asked chan struct{} // a token for each /v1 request that is being answered
+}
+
+// requestsMax bounds the /v1 requests that are answered at a time: each may hold some megabytes. Probes and metrics are
+// not among them.
+const requestsMax = 16
+
+// route is one thing that can be asked, with the word to people who see the list of all.
+type route struct {
+	Path  string `json:"path"`
+	About string `json:"about"`
+	serve http.HandlerFunc
+}
+
+// New makes the handler of the admin side.
+func New(cfg Config) http.Handler {
+	if cfg.Log == nil {
+		cfg.Log = slog.Default()
+	}
+	h := &handler{Config: cfg, asked: make(chan struct{}, requestsMax)}
+	r := chi.NewRouter()
+	r.NotFound(h.notFound)
+	r.MethodNotAllowed(h.methodNotAllowed)
+	for _, route := range h.routes() {
+		r.Get(route.Path, route.serve)
+		r.Head(route.Path, route.serve)
+	}
+	r.Get("/", h.index)
+	r.Head("/", h.index)
+	return http.MaxBytesHandler(escaped(r), bodyBytesMax)
+}
+
+// bodyBytesMax bounds what a request may carry. Nothing that is asked here carries anything.
+const bodyBytesMax = 1 << 20
+
+func (h *handler) routes() []route {
+	return []route{
+		{"/healthz", "200 while the gateway's loop turns, else 503", h.healthz},
+		{"/readyz", "503 while starting, draining or without the store, else 200; with role and reasons", h.readyz},
+		{"/metrics", "metrics for Prometheus", h.Metrics.ServeHTTP},
+		{"/v1/version", "which program this is", h.version},
+		{"/v1/addresses/{namespace}/{name}/{id}", "state, mailbox, call in flight and last error of one address; / in an id is written %2F", h.bounded(h.address)},
+		{"/v1/addresses/{namespace}/{name}", "the same with ?id=, for ids such as '', '.' and '..'", h.bounded(h.address)},
+		{"/v1/deadletters", "what was set aside, in order; ?after=NUMBER&limit=NUMBER", h.bounded(h.deadLetters)},
+	}
+}
+
+// escaped keeps the path as it was sent, so that %2F in an id is not a slash. Routes and their parts are matched before
+// anything is decoded; each part is then decoded once.
+func escaped(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		r.URL.RawPath = r.URL.EscapedPath()
+		w.Header().Set("Cache-Control", "no-store")
+		w.Header().Set("X-Content-Type-Options", "nosniff")
+		next.ServeHTTP(w, r)
+	})
+}
+
+// bounded answers at most requestsMax at a time.
+func (h *handler) bounded(next http.HandlerFunc) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		select {
+		case h.asked <- struct{}{}:
+			defer func() { <-h.asked }()
+			next(w, r)
+		default:
+			w.Header().Set("Retry-After", "1")
+			write(w, problem{http.StatusServiceUnavailable, "too many requests are being answered", "ask again in a second, with fewer at a time"})
+		}
+	}
+}
+
+// index lists what can be asked.
+func (h *handler) index(w http.ResponseWriter, _ *http.Request) {
+	writeJSON(w, http.StatusOK, struct {
+		Program string  `json:"program"`
+		Routes  []route `json:"routes"`
+	}{"gateway", h.routes()})
+}
+
+func (h *handler) version(w http.ResponseWriter, _ *http.Request) {
+	writeJSON(w, http.StatusOK, struct {
+		Version   string `json:"version"`
+		Commit    string `json:"commit"`
+		GoVersion string `json:"goVersion"`
+	}{h.Version.Version, h.Version.Commit, h.Version.Go})
+}

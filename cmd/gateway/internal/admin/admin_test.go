@@ -1,0 +1,221 @@
+package admin
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/stategate/stategate/api"
+	"github.com/stategate/stategate/cmd/gateway/internal/version"
+)
+
+// fake is a gateway that answers what a test says.
+type fake struct {
+	turning bool
+	status  Status
+	address func(ctx context.Context, a api.Address) (Address, error)
+	dead    func(after uint64, limit int) ([]api.DeadLetter, error)
+}
+
+func (f *fake) Turning(context.Context) bool  { return f.turning }
+func (f *fake) Status(context.Context) Status { return f.status }
+
+func (f *fake) Address(ctx context.Context, a api.Address) (Address, error) {
+	if f.address == nil {
+		return Address{}, nil
+	}
+	return f.address(ctx, a)
+}
+
+func (f *fake) DeadLetters(_ context.Context, after uint64, limit int) ([]api.DeadLetter, error) {
+	if f.dead == nil {
+		return nil, nil
+	}
+	return f.dead(after, limit)
+}
+
+func handlerOf(f *fake) http.Handler {
+	metrics := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "metrics\n") })
+	return New(Config{Gateway: f, Metrics: metrics, Version: version.Info{Version: "v1", Commit: "abc", Go: "go1.26"}, Log: slog.New(slog.DiscardHandler)})
+}
+
+// answer is what came back, with its body read as JSON.
+type answer struct {
+	status int
+	header http.Header
+	body   map[string]any
+	text   string
+}
+
+// raw sends a request line as it is, which no client library would.
+func raw(t *testing.T, f *fake, method, target string) answer {
+	t.Helper()
+	server := httptest.NewServer(handlerOf(f))
+	defer server.Close()
+	conn, err := net.Dial("tcp", server.Listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	go func() {
+		_, _ = io.WriteString(conn, method+" "+target+" HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+	}() // a server that refuses early does not read all
+	response, err := http.ReadResponse(bufio.NewReader(conn), &http.Request{Method: method})
+	if err != nil {
+		t.Fatalf("%s %.80s: %v", method, target, err)
+	}
+	defer response.Body.Close()
+	body, _ := io.ReadAll(response.Body) // cut off where the server refuses early
+	a := answer{status: response.StatusCode, header: response.Header, text: string(body)}
+	if strings.Contains(response.Header.Get("Content-Type"), "json") && method != "HEAD" {
+		if err := json.Unmarshal(body, &a.body); err != nil {
+			t.Errorf("%s %.80s: %v in %.200s", method, target, err, body)
+		}
+	}
+	return a
+}
+
+func get(t *testing.T, f *fake, target string) answer {
+	t.Helper()
+	return raw(t, f, "GET", target)
+}
+
+// wantProblem checks the form that all errors have.
+func wantProblem(t *testing.T, a answer, status int) {
+	t.Helper()
+	if a.status != status || a.header.Get("Content-Type") != "application/problem+json" || a.body["status"] != float64(status) ||
+		a.body["title"] != http.StatusText(status) || a.body["type"] != "about:blank" || a.body["detail"] == "" || a.body["remedy"] == "" || len(a.body) != 5 {
+		t.Errorf("got %d %s %s, want a problem with %d", a.status, a.header.Get("Content-Type"), a.text, status)
+	}
+}
+
+func TestHealthz(t *testing.T) {
+	if a := get(t, &fake{turning: true}, "/healthz"); a.status != 200 || a.body["status"] != "ok" {
+		t.Errorf("got %d %s", a.status, a.text)
+	}
+	if a := get(t, &fake{}, "/healthz"); a.status != 503 || a.body["status"] != "hanging" {
+		t.Errorf("got %d %s", a.status, a.text)
+	}
+}
+
+func TestReadyz(t *testing.T) {
+	many := make([]Reason, reasonsMax+5)
+	for _, c := range []struct {
+		status Status
+		code   int
+		want   string
+	}{
+		{Status{Active: true}, 200, `{"status":"ok","role":"active","reasons":[]}`},
+		{Status{}, 200, `{"status":"ok","role":"standby","reasons":[]}`},
+		{Status{Active: true, Reasons: []Reason{{"stuck", "3 addresses <>&"}}}, 200, `{"status":"degraded","role":"active","reasons":[{"kind":"stuck","text":"3 addresses <>&"}]}`},
+		{Status{Unready: "draining"}, 503, `{"status":"unready","role":"standby","reasons":[{"kind":"unready","text":"draining"}]}`},
+		{Status{Active: true, Unready: "x", Reasons: []Reason{{"a", "b"}}}, 503, `{"status":"unready","role":"active","reasons":[{"kind":"unready","text":"x"},{"kind":"a","text":"b"}]}`},
+	} {
+		a := get(t, &fake{status: c.status}, "/readyz")
+		var b bytes.Buffer
+		if err := json.Compact(&b, []byte(a.text)); err != nil || a.status != c.code || b.String() != c.want {
+			t.Errorf("got %d %s, want %d %s", a.status, b.String(), c.code, c.want)
+		}
+	}
+	many[0].Text = strings.Repeat("ü", 10_000)
+	a := get(t, &fake{status: Status{Reasons: many}}, "/readyz")
+	reasons := a.body["reasons"].([]any)
+	if len(reasons) != reasonsMax+1 || len(a.text) > 20_000 || reasons[reasonsMax].(map[string]any)["text"] != "5 more; /metrics counts them" {
+		t.Errorf("got %d reasons in %d bytes, the last %v", len(reasons), len(a.text), reasons[len(reasons)-1])
+	}
+}
+
+func TestPlainRoutes(t *testing.T) {
+	f := &fake{turning: true}
+	if a := get(t, f, "/metrics"); a.status != 200 || a.text != "metrics\n" {
+		t.Errorf("got %d %s", a.status, a.text)
+	}
+	if a := get(t, f, "/v1/version"); a.status != 200 || fmt.Sprint(a.body) != "map[commit:abc goVersion:go1.26 version:v1]" {
+		t.Errorf("got %d %s", a.status, a.text)
+	}
+	a := get(t, f, "/")
+	routes := a.body["routes"].([]any)
+	if a.status != 200 || len(routes) != 7 {
+		t.Fatalf("got %d %s", a.status, a.text)
+	}
+	for _, r := range routes { // each that the index names is there
+		path := r.(map[string]any)["path"].(string)
+		path = strings.NewReplacer("{namespace}", "a", "{name}", "b", "{id}", "c").Replace(path)
+		if strings.HasSuffix(path, "/b") {
+			path += "?id="
+		}
+		for _, method := range []string{"GET", "HEAD"} {
+			a := raw(t, f, method, path)
+			if a.status != 200 || a.header.Get("Cache-Control") != "no-store" || a.header.Get("X-Content-Type-Options") != "nosniff" || (method == "HEAD") != (a.text == "") {
+				t.Errorf("%s %s: got %d %q", method, path, a.status, a.text)
+			}
+		}
+	}
+}
+
+func TestNotThere(t *testing.T) {
+	f := &fake{}
+	for _, path := range []string{"/x", "/healthz/", "//healthz", "/v1", "/v1/addresses", "/v1/addresses/a/b/", "/v1/addresses/a/b/c/d", "/v1/addresses/a", "/../healthz", "/%68ealthz", "/v1/%2e%2e/healthz", "/" + strings.Repeat("x", 100_000)} {
+		wantProblem(t, get(t, f, path), 404)
+	}
+	for _, method := range []string{"POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE"} {
+		for _, path := range []string{"/", "/healthz", "/v1/addresses/a/b/c", "/v1/deadletters"} {
+			a := raw(t, f, method, path)
+			wantProblem(t, a, 405)
+			if a.header.Get("Allow") != "GET, HEAD" {
+				t.Errorf("%s %s: Allow is %q", method, path, a.header.Get("Allow"))
+			}
+		}
+	}
+	if a := raw(t, f, "BREW", "/healthz"); a.status != 405 {
+		t.Errorf("an unknown method: got %d", a.status)
+	}
+}
+
+// TestTooMany: beyond the bound questions are refused, and probes still answered.
+func TestTooMany(t *testing.T) {
+	entered, leave := make(chan struct{}), make(chan struct{})
+	h := handlerOf(&fake{turning: true, address: func(context.Context, api.Address) (Address, error) {
+		entered <- struct{}{}
+		<-leave
+		return Address{}, nil
+	}})
+	ask := func(path string) *httptest.ResponseRecorder {
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, httptest.NewRequest("GET", path, nil))
+		return w
+	}
+	done := make(chan int, requestsMax)
+	for range requestsMax {
+		go func() { done <- ask("/v1/addresses/a/b/c").Code }()
+		<-entered
+	}
+	if w := ask("/v1/addresses/a/b/c"); w.Code != 503 || w.Header().Get("Retry-After") == "" {
+		t.Errorf("got %d", w.Code)
+	}
+	if w := ask("/healthz"); w.Code != 200 {
+		t.Errorf("got %d", w.Code)
+	}
+	close(leave)
+	for range requestsMax {
+		if code := <-done; code != 200 {
+			t.Errorf("got %d", code)
+		}
+	}
+	go func() { <-entered }()
+	if w := ask("/v1/addresses/a/b/c"); w.Code != 200 {
+		t.Errorf("afterwards: got %d", w.Code)
+	}
+}
+
+var errSecret = errors.New("hunter2 is the password")

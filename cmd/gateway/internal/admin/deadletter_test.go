@@ -1,0 +1,138 @@
+package admin
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/stategate/stategate/api"
+)
+
+// targetsOf are the ways to ask for an address.
+func targetsOf(a api.Address) []string {
+	prefix := "/v1/addresses/" + url.PathEscape(a.Type.Namespace) + "/" + url.PathEscape(a.Type.Name)
+	targets := []string{prefix + "?id=" + url.QueryEscape(a.ID)}
+	if a.ID != "" {
+		targets = append(targets, prefix+"/"+url.PathEscape(a.ID))
+	}
+	return targets
+}
+
+func ask(h http.Handler, target string) int {
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, httptest.NewRequest("GET", target, nil))
+	return w.Code
+}
+
+func TestDeadLetters(t *testing.T) {
+	cart := api.Address{Type: api.FunctionType{Namespace: "shop", Name: "cart"}, ID: "a\x00/"}
+	letters := []api.DeadLetter{
+		{
+			Number: 3, Kind: api.DeadRecord, From: "shop/in", Reason: "null key", Detail: "<d>", AtMS: noon, Source: api.Source{Ingress: "shop/in", Topic: "t", Partition: 2},
+			Offset: 41, Value: []byte{255}, Headers: []api.Header{{Key: "k", Value: []byte{}}, {Key: "n"}},
+		},
+		{Number: 5, Kind: api.DeadMessage, From: "shop/cart", Reason: "unknown function", AtMS: noon, Address: cart, TypeName: "t/x", Value: []byte{}, Key: []byte("k")},
+		{Number: 9, Kind: api.DeadOutput, From: "shop/out", Reason: "refused", AtMS: noon, Offset: 12, Address: cart, Caller: cart},
+	}
+	f := &fake{dead: func(after uint64, limit int) ([]api.DeadLetter, error) {
+		if after != 2 || limit != 3 {
+			t.Errorf("asked for %d after %d", limit, after)
+		}
+		return letters, nil
+	}}
+	a := get(t, f, "/v1/deadletters?after=2&limit=3")
+	var got bytes.Buffer
+	if err := json.Compact(&got, []byte(a.text)); err != nil || a.status != 200 {
+		t.Fatalf("status %d, %v", a.status, err)
+	}
+	const at, address = `"at":"2023-11-14T22:13:20.000Z"`, `{"namespace":"shop","name":"cart","id":"a\u0000/"}`
+	want := `{"deadLetters":[` +
+		`{"number":3,"kind":"record","from":"shop/in","reason":"null key","detail":"<d>",` + at + `,"source":{"ingress":"shop/in","topic":"t","partition":2,"offset":41},` +
+		`"address":null,"caller":null,"typeName":"","key":null,"valueBytes":1,"value":"/w==","valueOmitted":false,"headers":[{"key":"k","value":""},{"key":"n","value":null}]},` +
+		`{"number":5,"kind":"message","from":"shop/cart","reason":"unknown function","detail":"",` + at + `,"address":` + address +
+		`,"caller":null,"typeName":"t/x","key":"aw==","valueBytes":0,"value":"","valueOmitted":false},` +
+		`{"number":9,"kind":"output","from":"shop/out","reason":"refused","detail":"",` + at + `,"laneNumber":12,"address":` + address + `,"caller":` + address +
+		`,"typeName":"","key":null,"valueBytes":0,"value":null,"valueOmitted":false}],"next":9}`
+	if diff := cmp.Diff(want, got.String()); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+// numbered answers from dead letters 1 to n of so many bytes.
+func numbered(n uint64, size int, most *int) func(uint64, int) ([]api.DeadLetter, error) {
+	return func(after uint64, limit int) (out []api.DeadLetter, err error) {
+		*most = max(*most, limit)
+		for i := after + 1; i <= n && len(out) < limit; i++ {
+			out = append(out, api.DeadLetter{Number: i, Kind: api.DeadMessage, Value: make([]byte, size)})
+		}
+		return out, nil
+	}
+}
+
+// TestDeadLetterPages follows next to the end.
+func TestDeadLetterPages(t *testing.T) {
+	for _, limit := range []int{0, 1, 9, 10, 11, 25, 30, 1000} {
+		most, seen := 0, 0
+		f := &fake{dead: numbered(25, 1, &most)}
+		for after := "0"; after != ""; {
+			query := "?after=" + after
+			if limit > 0 {
+				query += fmt.Sprintf("&limit=%d", limit)
+			}
+			a := get(t, f, "/v1/deadletters"+query)
+			page := a.body["deadLetters"].([]any)
+			for _, d := range page {
+				if seen++; d.(map[string]any)["number"] != float64(seen) {
+					t.Fatalf("limit %d: got number %v, want %d", limit, d.(map[string]any)["number"], seen)
+				}
+			}
+			if limit > 0 && len(page) > limit {
+				t.Fatalf("limit %d: got %d", limit, len(page))
+			}
+			after = ""
+			if next, ok := a.body["next"].(float64); ok {
+				after = fmt.Sprint(next)
+			}
+		}
+		if seen != 25 || most > deadLettersAtOnce {
+			t.Errorf("limit %d: seen %d, at most %d at once", limit, seen, most)
+		}
+	}
+}
+
+func TestLargeDeadLetters(t *testing.T) {
+	most := 0
+	a := get(t, &fake{dead: numbered(1000, 1<<20, &most)}, "/v1/deadletters?limit=1000")
+	page := a.body["deadLetters"].([]any)
+	shown := 0
+	for _, d := range page {
+		if letter := d.(map[string]any); letter["value"] != nil {
+			shown++
+		} else if letter["valueOmitted"] != true || letter["valueBytes"] != float64(1<<20) {
+			t.Errorf("got %v", letter)
+		}
+	}
+	if shown != 7 || a.body["next"] != page[len(page)-1].(map[string]any)["number"] || len(a.text) > 2*valueBytesMax {
+		t.Errorf("%d of %d shown, next %v, %d bytes", shown, len(page), a.body["next"], len(a.text))
+	}
+	if a := get(t, &fake{dead: numbered(1, valueBytesMax+1, &most)}, "/v1/deadletters"); a.body["deadLetters"].([]any)[0].(map[string]any)["valueOmitted"] != true {
+		t.Errorf("a huge value: got %.200s", a.text)
+	}
+}
+
+func TestDeadLetterQuestions(t *testing.T) {
+	f := &fake{}
+	for _, query := range []string{"after=x", "after=-1", "after=", "after=99999999999999999999", "limit=0", "limit=-1", "limit=1001", "limit=x", "limit=", "limit=1&limit=2", "x=1", "%zz", "after=1;limit=2"} {
+		wantProblem(t, get(t, f, "/v1/deadletters?"+query), 400)
+	}
+	if a := get(t, f, "/v1/deadletters"); a.status != 200 || !strings.Contains(a.text, `"deadLetters": []`) || a.body["next"] != nil {
+		t.Errorf("got %d %s", a.status, a.text)
+	}
+}
