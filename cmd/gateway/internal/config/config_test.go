@@ -88,7 +88,7 @@ func TestManual(t *testing.T) {
 func TestPrecedence(t *testing.T) {
 	values := map[string][3]string{ // in the file, in the environment, as a flag
 		"module": {"f.yaml", "e.yaml", "a.yaml"}, "listen": {":1", ":2", "[::1]:3"}, "admin": {":4", ":5", "localhost:6"},
-		"logFormat": {"text", "json", "text"}, "logLevel": {"warn", "error", "debug"}, "lease": {"1s", "2 s", "1m30s"}, "drainTimeout": {"0s", "1min", "1h"},
+		"logFormat": {"text", "json", "text"}, "logLevel": {"warn", "error", "debug"}, "lease": {"1s", "2 s", "1m30s"}, "drainTimeout": {"1ms", "1min", "1h"},
 		"noAdvisoryLock": {"true", "false", "true"}, "slots": {"1", "2", "3"}, "sourceMessagesMax": {"1", "2", "3"}, "effectsMax": {"1", "2", "3"},
 		"store": {"sqlite:f", "memory:", "postgres://a@h/d"},
 	}
@@ -136,10 +136,10 @@ func TestBadValues(t *testing.T) {
 		"logFormat":     {"", "yaml", "JSON"},
 		"logLevel":      {"", "trace", "7"},
 		"lease":         {"", "3", "99ms", "2h", "-1s", "three", "3 parsecs"},
-		"drainTimeout":  {"-1s", "61m"},
+		"drainTimeout":  {"-1s", "0s", "61m"},
 		"slots":         {"", "0", "-1", "1e3", "1000001", "99999999999999999999"},
 		"mailBytesMax":  {"", "1", "1MB", "1kB", "1.5MiB", "1KiB", "-1MiB", "99999999TiB"},
-		"cacheBytesMax": {"-1B", "x", "MiB"},
+		"cacheBytesMax": {"-1B", "0B", "x", "MiB"},
 		"store":         {"", "stategate.db", "mysql://h/d"},
 		"storeFile":     {""},
 	} {

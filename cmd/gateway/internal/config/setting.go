@@ -79,10 +79,10 @@ noticed; the death of a process is noticed at once. Too short, and a living gate
 lost, but work is done again. From 100ms to 1h.`,
 	},
 	{
-		key: "drainTimeout", kind: "DURATION", standard: "10s", set: duration(0, time.Hour, func(c *Config) *time.Duration { return &c.DrainTimeout }),
+		key: "drainTimeout", kind: "DURATION", standard: "10s", set: duration(time.Millisecond, time.Hour, func(c *Config) *time.Duration { return &c.DrainTimeout }),
 		brief: "how long a stop waits for calls and deliveries",
 		manual: `How long a stop (SIGTERM) waits for calls that are out and outputs that are on their way. What is not done by then is done
-by the next gateway, from the last commit. At most 1h; keep it below the grace time of what stops the gateway.`,
+by the next gateway, from the last commit. From 1ms to 1h; keep it below the grace time of what stops the gateway.`,
 	},
 	{
 		key: "noAdvisoryLock", kind: "", standard: "false", set: boolean(func(c *Config) *bool { return &c.NoAdvisoryLock }),
@@ -112,7 +112,7 @@ idle between fetches; too many cost memory and make recovery read more again.`,
 		manual: "Memory for the messages that wait in all mailboxes. Beyond it the longest mailboxes live in the store and are read back in order.",
 	},
 	{
-		key: "cacheBytesMax", kind: "SIZE", standard: "64MiB", set: size(0, anySize, func(c *Config) *int { return &c.CacheBytesMax }),
+		key: "cacheBytesMax", kind: "SIZE", standard: "64MiB", set: size(1<<10, anySize, func(c *Config) *int { return &c.CacheBytesMax }),
 		brief:  "memory for the state of addresses at rest",
 		manual: "Memory for the state of addresses that have nothing to do. More of it saves loads from the store.",
 	},
