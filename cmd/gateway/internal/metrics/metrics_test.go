@@ -101,6 +101,24 @@ func TestMetrics(t *testing.T) {
 	}
 }
 
+// TestZeroes: what has nothing to tell tells zero.
+func TestZeroes(t *testing.T) {
+	m := New("v", "c", "g")
+	m.Ingress().Lag(source(3), 0)
+	m.SetSource(func(context.Context) Snapshot {
+		return Snapshot{Gauges: machine.Gauges{OutboxBytes: map[string]int64{"shop/out": 0}}}
+	})
+	got := scrape(t, m)
+	for _, name := range []string{
+		`stategate_ingress_lag_records{ingress="shop/in",partition="3",topic="orders"}`, `stategate_ingress_oldest_unfinished_seconds{ingress="shop/in",partition="3",topic="orders"}`,
+		`stategate_outbox_records{egress="shop/out"}`, `stategate_outbox_bytes{egress="shop/out"}`, `stategate_outbox_oldest_seconds{egress="shop/out"}`, `stategate_dead_letters`,
+	} {
+		if value, ok := got[name]; !ok || value != 0 {
+			t.Errorf("%s = %v (told: %v), want 0", name, value, ok)
+		}
+	}
+}
+
 // TestRestart: lag of an earlier incarnation is not told any more, for another member may read the source.
 func TestRestart(t *testing.T) {
 	m := New("v", "c", "g")

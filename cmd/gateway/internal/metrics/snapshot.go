@@ -2,6 +2,7 @@ package metrics
 
 import (
 	"context"
+	"maps"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -101,7 +102,8 @@ func (s *snapshots) Collect(ch chan<- prometheus.Metric) {
 	tell := func(d *prometheus.Desc, value float64, labels ...string) {
 		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, value, labels...)
 	}
-	for p, n := range s.byPartition(s.metrics.ingress.lag.all(), func(a, b int64) int64 { return a + b }) {
+	lag := s.metrics.ingress.lag.all()
+	for p, n := range s.byPartition(lag, sum) {
 		tell(s.lag, float64(n), p.ingress, p.topic, p.number)
 	}
 	look := s.metrics.look.Load()
@@ -121,16 +123,16 @@ func (s *snapshots) Collect(ch chan<- prometheus.Metric) {
 	for r, n := range reasons {
 		tell(s.degraded, n, r)
 	}
-	for p, ms := range s.byPartition(now.Gauges.OldestMS, older) {
+	for p, ms := range s.byPartition(withZeroes(now.Gauges.OldestMS, lag), older) {
 		tell(s.unfinished, seconds(ms), p.ingress, p.topic, p.number)
 	}
-	for egress, n := range s.byEgress(now.Gauges.OutboxRecords, func(a, b int64) int64 { return a + b }) {
+	for egress, n := range s.byEgress(withZeroes(now.Gauges.OutboxRecords, now.Gauges.OutboxBytes), sum) {
 		tell(s.outboxRecords, float64(n), egress)
 	}
-	for egress, n := range s.byEgress(now.Gauges.OutboxBytes, func(a, b int64) int64 { return a + b }) {
+	for egress, n := range s.byEgress(now.Gauges.OutboxBytes, sum) {
 		tell(s.outboxBytes, float64(n), egress)
 	}
-	for egress, ms := range s.byEgress(now.Gauges.OutboxOldestMS, older) {
+	for egress, ms := range s.byEgress(withZeroes(now.Gauges.OutboxOldestMS, now.Gauges.OutboxBytes), older) {
 		tell(s.outboxOldest, seconds(ms), egress)
 	}
 	for _, p := range s.plain {
@@ -165,6 +167,19 @@ func (s *snapshots) byEgress(of map[string]int64, join func(a, b int64) int64) m
 	}
 	return out
 }
+
+// withZeroes adds what is known elsewhere: a gauge that is there only while it is above zero cannot be told from one that is
+// not told at all.
+func withZeroes[K comparable](of, known map[K]int64) map[K]int64 {
+	out := make(map[K]int64, len(known))
+	for k := range known {
+		out[k] = 0
+	}
+	maps.Copy(out, of)
+	return out
+}
+
+func sum(a, b int64) int64 { return a + b }
 
 func older(a, b int64) int64 { return max(a, b) }
 
