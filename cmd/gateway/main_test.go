@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stategate/stategate/cmd/gateway/internal/config"
 )
@@ -112,8 +113,8 @@ func TestLogger(t *testing.T) {
 		var b bytes.Buffer
 		log := newLogger(config.Config{LogFormat: format, LogLevel: slog.LevelWarn}, &b)
 		log.Info("not this")
-		log.Warn("this", "n", 1)
-		if json.Valid(b.Bytes()) != isJSON || strings.Contains(b.String(), "not this") || !strings.Contains(b.String(), "this") {
+		log.Warn("this", "took", 1500*time.Millisecond)
+		if json.Valid(b.Bytes()) != isJSON || strings.Contains(b.String(), "not this") || !strings.Contains(b.String(), "this") || !strings.Contains(b.String(), "1.5s") {
 			t.Errorf("%s: %s", format, b.String())
 		}
 	}
