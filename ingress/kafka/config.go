@@ -105,6 +105,7 @@ type pace struct {
 	groupCommit time.Duration // between two commits to the consumer group
 	idle        time.Duration // without a record, before what lies behind the position is looked at
 	trouble     time.Duration // errors of one partition for longer than this are a condition
+	silence     time.Duration // a look that has no answer for longer than this is a condition, long before it times out
 	stop        time.Duration // grace for each step of stopping
 }
 
@@ -128,6 +129,7 @@ func (p pace) withDefaults() pace {
 	set(&p.groupCommit, 5*time.Second)
 	set(&p.idle, time.Second)
 	set(&p.trouble, 3*time.Second)
+	set(&p.silence, 10*time.Second)
 	set(&p.stop, 2*time.Second)
 	return p
 }

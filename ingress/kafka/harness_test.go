@@ -20,11 +20,12 @@ import (
 
 	"github.com/stategate/stategate/api"
 	"github.com/stategate/stategate/ingress"
+	"github.com/stategate/stategate/internal/testserver"
 	"github.com/stategate/stategate/statestore"
 )
 
 func TestMain(m *testing.M) {
-	code := m.Run()
+	code := testserver.Main(m)
 	if code == 0 {
 		if err := goleak.Find(
 			goleak.IgnoreTopFunction("github.com/rcrowley/go-metrics.(*meterArbiter).tick"), // one for the process, never ended
@@ -270,7 +271,7 @@ func kafkas(t *testing.T, story func(t *testing.T, k *broker)) {
 		story(t, newBroker(t, c.ListenAddrs()))
 	})
 	t.Run("kafka", func(t *testing.T) {
-		story(t, newBroker(t, []string{realAddress(t)}))
+		story(t, newBroker(t, []string{testserver.Kafka(t).Addr()}))
 	})
 }
 
@@ -480,7 +481,7 @@ var routes = []api.Route{
 
 func quick() pace {
 	return pace{confirm: 50 * time.Millisecond, retryMax: 200 * time.Millisecond, appeared: time.Millisecond, lag: 30 * time.Millisecond,
-		groupCommit: 50 * time.Millisecond, idle: 50 * time.Millisecond, trouble: 100 * time.Millisecond, stop: 2 * time.Second}
+		groupCommit: 50 * time.Millisecond, idle: 50 * time.Millisecond, trouble: 100 * time.Millisecond, silence: 2 * time.Second, stop: 2 * time.Second}
 }
 
 func (k *broker) config(o *observed, topics ...string) Config {

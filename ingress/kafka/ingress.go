@@ -162,7 +162,9 @@ func (s *session) look(ctx context.Context) {
 	failures := 0
 	for ctx.Err() == nil {
 		number, began := s.watch.begin(), time.Now()
+		heard := s.listen()
 		topics, err := lookAt(s.control, names)
+		heard()
 		if err != nil {
 			failures++
 			if failures > 1 {
@@ -186,6 +188,22 @@ func (s *session) look(ctx context.Context) {
 		case <-ctx.Done():
 		}
 		again.Stop()
+	}
+}
+
+// listen states that no broker answers when that has lasted for some time: brokers that take connections and stay silent (a
+// frozen machine, a network that swallows packets) would cost several time-outs before a look fails. It is called off when the
+// look has ended, whichever way.
+func (s *session) listen() (heard func()) {
+	stated := make(chan struct{})
+	timer := time.AfterFunc(s.pace.silence, func() {
+		defer close(stated)
+		s.conditions.begin(s.awayKey(), fmt.Sprintf("%v: no answer for %v; still waiting", s.Brokers, s.pace.silence))
+	})
+	return func() {
+		if !timer.Stop() {
+			<-stated
+		}
 	}
 }
 
