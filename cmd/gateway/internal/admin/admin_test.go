@@ -127,8 +127,12 @@ func TestReadyz(t *testing.T) {
 			t.Errorf("got %d %s, want %d %s", a.status, b.String(), c.code, c.want)
 		}
 	}
+	a := get(t, &fake{status: Status{Reasons: []Reason{{"endpoint", "http://u:hunter2@h/f?token=hunter2 does not answer: why?"}}}}, "/readyz")
+	if text := a.body["reasons"].([]any)[0].(map[string]any)["text"]; text != "http://***@h/f?*** does not answer: why?" {
+		t.Errorf("got %v", text)
+	}
 	many[0].Text = strings.Repeat("ü", 10_000)
-	a := get(t, &fake{status: Status{Reasons: many}}, "/readyz")
+	a = get(t, &fake{status: Status{Reasons: many}}, "/readyz")
 	reasons := a.body["reasons"].([]any)
 	if len(reasons) != reasonsMax+1 || len(a.text) > 20_000 || reasons[reasonsMax].(map[string]any)["text"] != "5 more; /metrics counts them" {
 		t.Errorf("got %d reasons in %d bytes, the last %v", len(reasons), len(a.text), reasons[len(reasons)-1])

@@ -3,6 +3,7 @@ package admin
 import (
 	"fmt"
 	"net/http"
+	"regexp"
 	"strings"
 	"unicode/utf8"
 )
@@ -58,8 +59,17 @@ func role(active bool) string {
 	return "standby"
 }
 
-// short cuts a text where it is long.
+// secrets are the parts of an URL that may hold a password or a token: user and query.
+var secrets = regexp.MustCompile(`://[^/\s?#]*@|\?[^\s#]+`)
+
+// short cuts a text where it is long, and takes out what an URL in it may hide.
 func short(text string) string {
+	text = secrets.ReplaceAllStringFunc(text, func(found string) string {
+		if strings.HasPrefix(found, "?") {
+			return "?***"
+		}
+		return "://***@"
+	})
 	if len(text) <= reasonBytesMax {
 		return text
 	}
