@@ -120,7 +120,6 @@ type readiness struct {
 	Status  string            `json:"status"`
 	Role    string            `json:"role"`
 	Reasons []json.RawMessage `json:"reasons"`
-	Active  bool
 	code    int
 }
 
@@ -150,9 +149,6 @@ func (g *gateway) readiness() (readiness, error) {
 	r := readiness{code: status}
 	if err := json.Unmarshal(body, &r); err != nil {
 		return r, fmt.Errorf("/readyz: %d %s: %w", status, body, err)
-	}
-	if r.Role == "" {
-		r.Role = map[bool]string{true: "active", false: "standby"}[r.Active]
 	}
 	return r, nil
 }

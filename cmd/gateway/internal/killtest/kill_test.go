@@ -20,7 +20,7 @@ func TestKill(t *testing.T) {
 		t.Run(store, func(t *testing.T) {
 			kafka := testserver.PrivateKafka(t, testserver.KafkaConfig{})
 			w := newWorld(t, kafka.Addr())
-			k := &killing{world: w, kafka: kafka, lease: []string{"--lease", "2s"}}
+			k := &killing{flight: flight{world: w}, kafka: kafka}
 			if store == "postgres" {
 				k.postgres = testserver.PrivatePostgres(t, testserver.PostgresConfig{})
 				k.store = k.postgres.URL()
@@ -34,22 +34,15 @@ func TestKill(t *testing.T) {
 
 // killing is one run of TestKill.
 type killing struct {
-	*world
+	flight
 	kafka    *testserver.KafkaServer
 	postgres *testserver.PostgresServer // nil on SQLite
 	store    string
-	lease    []string
 
 	gateway  *gateway
-	gateways int // so many have had a name
-	producer *producer
-	reader   *reader
-
-	slice   int // records that go out for each blow
-	base    int // outputs that were visible when the gateway was started
-	kills   int
-	skipped float64 // over all lives
-	lives   int
+	gateways int     // so many have had a name
+	slice    int     // records that go out for each blow
+	skipped  float64 // outputs that recoveries have left out, over all lives
 }
 
 // blow is one thing that happens while records flow.
@@ -81,13 +74,13 @@ func (k *killing) plan() []blow {
 		)
 	}
 	for n := 0; n < *killsFlag; n++ {
-		all = append(all, k.kill())
+		all = append(all, k.another())
 	}
 	k.rand.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
 	return all
 }
 
-func (k *killing) kill() blow {
+func (k *killing) another() blow {
 	return blow{"gateway: kill -9", func() { k.killGateway(func() {}) }}
 }
 
@@ -95,80 +88,42 @@ func (k *killing) run() {
 	t := k.t
 	plan := k.plan()
 	k.slice = max(*recordsFlag/(len(plan)+1), 100)
-	k.producer = newProducer(t, k.broker, k.topic("events"), "x", 800, keys(k.seed, "key-", 1000))
-	k.reader = newReader(t, k.broker, k.topic("counts"))
+	k.producers = []*producer{newProducer(t, k.broker, k.topic("events"), "x", 800, keys(k.seed, "key-", 1000))}
+	k.out = newReader(t, k.broker, k.topic("counts"))
 	began := time.Now()
 	k.successor()
 	for n := 0; ; n++ {
-		b := k.kill()
+		b := k.another()
 		switch {
 		case n < len(plan):
 			b = plan[n]
-		case time.Since(began) >= *durationFlag && (k.seenEnough() || k.kills >= killsMax):
-			k.finish(began)
-			return
-		case time.Since(began) < *durationFlag && n%len(plan) == 0:
+		case time.Since(began) < *durationFlag:
 			plan, n = k.plan(), 0
 			b = plan[0]
+		case k.seenEnough() || k.kills >= max(*killsFlag, killsMax):
+			k.finish(began)
+			return
 		}
-		k.ready(b.what)
+		k.moment(b.what, k.gateway, k.slice)
 		b.strike()
-		if wrong := k.reader.early(); wrong != "" {
-			t.Fatalf("after %q, at most (seed %d): %s", b.what, k.seed, wrong)
-		}
+		k.sound(b.what)
 	}
 }
 
 // successor starts a gateway of a new name.
 func (k *killing) successor() {
-	k.gateways++
-	k.gateway = k.newGateway(fmt.Sprintf("gateway-%d", k.gateways), k.store, k.lease...)
-	k.start()
-}
-
-func (k *killing) start() {
-	k.base = k.reader.count()
-	k.lives++
-	k.gateway.start()
-}
-
-// ready lets records out, waits until the gateway has committed and delivered since it was started, and then for a moment that is
-// drawn: some part of these records is out, the others follow.
-func (k *killing) ready(what string) {
 	k.t.Helper()
-	from := k.producer.acked.Load()
-	k.producer.allow(k.slice)
-	after := from + int64(float64(k.slice)*(0.1+0.6*k.rand.Float64()))
-	poll(k.t, "a moment for "+what, func() (bool, string) {
-		k.gateway.mustRun()
-		commits, visible, acked := k.gateway.samples().commits(), k.reader.count(), k.producer.acked.Load()
-		if acked >= k.producer.allowed.Load() {
-			k.producer.allow(k.slice / 4) // it has waited long for its condition: something must be under way
-		}
-		return commits > 0 && visible > k.base && acked >= after && acked > int64(visible),
-			fmt.Sprintf("%v commits, %d outputs more, %d of %d records", commits, visible-k.base, acked, after)
-	})
-	k.t.Logf("%6d records, %6d outputs: %s", k.producer.acked.Load(), k.reader.count(), what)
+	k.gateways++
+	k.gateway = k.newGateway(fmt.Sprintf("gateway-%d", k.gateways), k.store, "--lease", "2s")
+	k.start(k.gateway)
 }
 
-// killGateway kills it with records in flight after at least one commit, and starts it again. meanwhile mends what else is broken.
+// killGateway kills it and starts it again; meanwhile mends what else is broken.
 func (k *killing) killGateway(meanwhile func()) {
 	k.t.Helper()
-	last := k.gateway.samples()
-	acked := int(k.producer.acked.Load())
-	k.gateway.kill()
-	k.kills++
-	k.skipped += last.skipped()
-	// Nobody delivers now: what is visible is all that got through.
-	visible := k.reader.settle()
-	if visible >= acked {
-		k.t.Fatalf("a kill found nothing in flight: %d records were acknowledged before it and %d outputs are visible", acked, visible)
-	}
-	if last.commits() < 1 {
-		k.t.Fatal("a kill found no commit since the start")
-	}
+	k.skipped += k.flight.kill(k.gateway).skipped()
 	meanwhile()
-	k.start()
+	k.start(k.gateway)
 }
 
 func (k *killing) restartKafka(sig syscall.Signal) {
@@ -196,7 +151,7 @@ func (k *killing) freezeGateway() {
 	asleep.signal(syscall.SIGSTOP)
 	k.skipped += last.skipped()
 	k.successor()
-	k.ready("SIGCONT")
+	k.moment("SIGCONT", k.gateway, k.slice)
 	asleep.signal(syscall.SIGCONT)
 	asleep.until("a standby", isStandby)
 	asleep.kill()
@@ -211,7 +166,7 @@ func (k *killing) mend(err error) {
 
 // recalled counts invocations of the function beyond one for each record that has got through, at least.
 func (k *killing) recalled() int {
-	return k.functions.invocations("count") - int(k.producer.acked.Load())
+	return k.functions.invocations("count") - k.acked()
 }
 
 // seenEnough reports whether the run was of the kind that it is for.
@@ -222,12 +177,9 @@ func (k *killing) seenEnough() bool {
 // finish lets everything come out and judges it.
 func (k *killing) finish(began time.Time) {
 	t := k.t
-	if rest := *recordsFlag - int(k.producer.allowed.Load()); rest > 0 {
-		k.producer.allow(rest)
-	}
-	want := k.producer.finish(t)
-	records := int(k.producer.acked.Load())
-	k.reader.untilCount(records)
+	k.allow(max(0, *recordsFlag-k.allowed()))
+	want, _ := k.flight.finish(t)
+	records := k.acked()
 	k.skipped += k.gateway.samples().skipped()
 	k.gateway.stop()
 	k.verify(k.topic("counts"), want)

@@ -32,8 +32,8 @@ type producer struct {
 	counts map[string]int // acknowledged, by key; guarded by mu
 	err    error          // the first that a record ended with; guarded by mu
 
-	cancel context.CancelFunc
-	done   chan struct{}
+	halted context.CancelFunc // no more records go out
+	done   chan struct{}      // closed when the last one has gone out
 }
 
 // keys draws from n keys.
@@ -50,10 +50,10 @@ func newProducer(t *testing.T, broker, topic, value string, rate int, draw func(
 		t.Fatal(err)
 	}
 	p := &producer{client: client, topic: topic, value: value, draw: draw, rate: rate, more: make(chan struct{}, 1), counts: map[string]int{}, done: make(chan struct{})}
-	ctx, cancel := context.WithCancel(context.Background())
-	p.cancel = cancel
+	var ctx context.Context
+	ctx, p.halted = context.WithCancel(context.Background())
 	go func() { defer close(p.done); p.run(ctx) }()
-	t.Cleanup(func() { cancel(); client.Close(); <-p.done })
+	t.Cleanup(func() { p.halted(); client.Close(); <-p.done })
 	return p
 }
 
@@ -83,17 +83,17 @@ func (p *producer) run(ctx context.Context) {
 		}
 		for ; budget >= 1 && sent < p.allowed.Load(); budget-- {
 			sent++
-			p.send(ctx, p.draw())
+			p.send(p.draw())
 		}
 	}
 }
 
-func (p *producer) send(ctx context.Context, key string) {
-	p.client.Produce(ctx, &kgo.Record{Topic: p.topic, Key: []byte(key), Value: []byte(p.value)}, func(_ *kgo.Record, err error) {
+func (p *producer) send(key string) {
+	p.client.Produce(context.Background(), &kgo.Record{Topic: p.topic, Key: []byte(key), Value: []byte(p.value)}, func(_ *kgo.Record, err error) {
 		p.mu.Lock()
 		defer p.mu.Unlock()
 		if err != nil {
-			if p.err == nil && ctx.Err() == nil {
+			if p.err == nil {
 				p.err = err
 			}
 			return
@@ -140,5 +140,23 @@ func (p *producer) finish(t *testing.T) map[string]int {
 	})
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	return maps.Clone(p.counts)
+}
+
+// halt sends no more, although more is allowed, and answers how many records each key has got.
+func (p *producer) halt(t *testing.T) map[string]int {
+	t.Helper()
+	p.halted()
+	<-p.done
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	if err := p.client.Flush(ctx); err != nil {
+		t.Fatal(err)
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.err != nil {
+		t.Fatalf("produce to %s: %v", p.topic, p.err)
+	}
 	return maps.Clone(p.counts)
 }

@@ -55,15 +55,21 @@ type world struct {
 	functions *functions
 }
 
-func newWorld(t *testing.T, broker string) *world {
+func newWorld(t *testing.T, broker string) *world { return newNamedWorld(t, broker, t.Name()) }
+
+// newNamedWorld is for tests that have more than one.
+func newNamedWorld(t *testing.T, broker, name string) *world {
 	t.Helper()
-	w := &world{t: t, seed: *seedFlag, folder: t.ArtifactDir(), broker: broker}
+	w := &world{t: t, seed: *seedFlag, folder: filepath.Join(t.ArtifactDir(), filepath.Base(name)), broker: broker}
+	if err := os.MkdirAll(w.folder, 0o755); err != nil {
+		t.Fatal(err)
+	}
 	for w.seed == 0 {
 		w.seed = uint64(rand.Uint32())
 	}
 	t.Logf("seed %d", w.seed)
 	w.rand = rand.New(rand.NewPCG(w.seed, 0))
-	w.prefix = strings.ToLower(strings.ReplaceAll(t.Name(), "/", "-")) + "-"
+	w.prefix = strings.ToLower(strings.ReplaceAll(name, "/", "-")) + "-"
 	var err error
 	if w.client, err = kgo.NewClient(kgo.SeedBrokers(broker)); err != nil {
 		t.Fatal(err)
@@ -90,6 +96,11 @@ func (w *world) variables() []string {
 func (w *world) sqlite() (path, url string) {
 	path = filepath.Join(w.t.TempDir(), "stategate.db")
 	return path, "sqlite:" + path
+}
+
+// postgres is the URL of a schema of the world's own.
+func (w *world) postgres(server string) string {
+	return server + "&schema=" + strings.ReplaceAll(strings.TrimSuffix(w.prefix, "-"), "-", "_")
 }
 
 func (w *world) createTopics(names ...string) {

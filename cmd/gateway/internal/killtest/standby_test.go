@@ -1,0 +1,172 @@
+//go:build unix
+
+package killtest
+
+import (
+	"fmt"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stategate/stategate/internal/testserver"
+)
+
+// slack is by what a bound of time may be exceeded on a machine that has other things to do.
+const slack = 3
+
+// pair is two gateways on one store, records that flow, and what comes out.
+type pair struct {
+	*world
+	active, standby *gateway
+	producer        *producer
+	reader          *reader
+	marks           int
+}
+
+// newPair starts both; the second one waits.
+func newPair(t *testing.T, store string, args ...string) *pair {
+	t.Helper()
+	w := newWorld(t, testserver.Kafka(t).Addr())
+	if store == "" {
+		_, store = w.sqlite()
+	} else {
+		store = w.postgres(store)
+	}
+	p := &pair{
+		world: w, active: w.newGateway("first", store, args...), standby: w.newGateway("second", store, args...),
+		producer: newProducer(t, w.broker, w.topic("events"), "x", 300, keys(w.seed, "key-", 50)), reader: newReader(t, w.broker, w.topic("counts")),
+	}
+	p.active.start()
+	p.active.until("active", isActive)
+	p.standby.start()
+	p.standby.until("a standby", isStandby)
+	p.flow()
+	return p
+}
+
+// flow lets records flow until finish, and returns when the active gateway is in the midst of them.
+func (p *pair) flow() {
+	p.t.Helper()
+	p.producer.allow(1_000_000)
+	p.reader.untilCount(100)
+}
+
+// takeover measures from now until a record that is sent now has come out.
+func (p *pair) takeover() time.Duration {
+	p.t.Helper()
+	began := time.Now()
+	p.marks++
+	mark := fmt.Sprintf("mark-%d", p.marks)
+	p.producer.one(p.t, mark)
+	p.reader.untilKey(mark, 1)
+	took := time.Since(began)
+	p.active, p.standby = p.standby, p.active
+	p.active.until("active", isActive)
+	return took
+}
+
+// within judges a takeover.
+func (p *pair) within(what string, took, bound time.Duration) {
+	p.t.Helper()
+	p.t.Logf("%s: the first output of the other gateway was visible after %v; it should be within %v", what, took.Round(time.Millisecond), bound)
+	if took > slack*bound {
+		p.t.Errorf("%s: took %v, want at most %v (%d times what it should be)", what, took, slack*bound, slack)
+	}
+}
+
+// finish judges all that came out.
+func (p *pair) finish() {
+	p.t.Helper()
+	want := p.producer.halt(p.t)
+	sum := 0
+	for _, n := range want {
+		sum += n
+	}
+	p.reader.untilCount(sum)
+	p.active.stop()
+	if p.standby.process.runs() {
+		p.standby.stop()
+	}
+	p.verify(p.topic("counts"), want)
+}
+
+func TestStandby(t *testing.T) {
+	t.Run("kill", func(t *testing.T) {
+		p := newPair(t, testserver.Postgres(t).URL())
+		p.consumesNothing()
+		p.active.kill()
+		p.within("kill -9", p.takeover(), time.Second)
+		p.standby.start()
+		p.standby.until("a standby", isStandby)
+		p.active.kill()
+		p.within("kill -9 again", p.takeover(), time.Second)
+		p.finish()
+	})
+	t.Run("no-hint", func(t *testing.T) {
+		const lease = 2 * time.Second
+		p := newPair(t, testserver.Postgres(t).URL(), "--no-advisory-lock", "--lease", lease.String())
+		p.active.kill()
+		p.within("kill -9 without the lock", p.takeover(), lease+time.Second)
+		p.finish()
+	})
+	t.Run("stop", func(t *testing.T) {
+		p := newPair(t, testserver.Postgres(t).URL(), "--lease", "20s")
+		ended := make(chan error, 1)
+		go func(g *process) { ended <- g.stop() }(p.active.process)
+		p.within("SIGTERM", p.takeover(), time.Second)
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+		p.finish()
+	})
+	t.Run("asleep", testAsleep)
+	t.Run("sqlite", testFileLock)
+}
+
+// consumesNothing: a standby answers its operator and touches neither ingress nor functions.
+func (p *pair) consumesNothing() {
+	p.t.Helper()
+	if n := p.active.samples().sum("stategate_ingress_records_total", nil); n == 0 {
+		p.t.Error("the active gateway says that it has read no record: the metric proves nothing")
+	}
+	all := p.standby.samples()
+	if len(all) == 0 {
+		p.t.Error("the standby has no /metrics")
+	}
+	for _, name := range []string{"stategate_ingress_records_total", "stategate_calls_total", "stategate_deliveries_total", "stategate_commit_duration_seconds_count"} {
+		if n := all.sum(name, nil); n != 0 {
+			p.t.Errorf("standby: %s is %v, want 0", name, n)
+		}
+	}
+}
+
+// testAsleep freezes the owner in the midst of its work. When it wakes it has a commit and outputs on its way, and may do neither.
+func testAsleep(t *testing.T) {
+	const lease = 2 * time.Second
+	p := newPair(t, testserver.Postgres(t).URL(), "--lease", lease.String())
+	for range 2 {
+		p.active.signal(syscall.SIGSTOP)
+		p.within("SIGSTOP", p.takeover(), lease+time.Second)
+		p.standby.signal(syscall.SIGCONT)
+		p.standby.until("a standby", isStandby)
+		p.reader.untilCount(p.reader.count() + 100) // the new owner is not disturbed
+		p.active.until("active still", isActive)
+	}
+	if pid := p.standby.process.pid(); p.standby.lives != 1 {
+		t.Errorf("the first one was started %d times, want it to live on as process %d", p.standby.lives, pid)
+	}
+	p.finish()
+}
+
+// testFileLock: on one file the second gateway waits for the lock of the first one's process.
+func testFileLock(t *testing.T) {
+	p := newPair(t, "")
+	holder := fmt.Sprintf("pid=%d", p.active.process.pid())
+	if len(p.standby.logged(holder)) == 0 {
+		t.Errorf("the log of the second gateway does not name the first one's process (%s):\n%s", holder, tail(p.standby.log, 2<<10))
+	}
+	p.consumesNothing()
+	p.active.kill()
+	p.within("kill -9", p.takeover(), time.Second)
+	p.finish()
+}
