@@ -1,0 +1,12 @@
+//go:build unix
+
+package app
+
+import (
+	"os"
+	"testing"
+
+	"github.com/stategate/stategate/internal/testserver"
+)
+
+func TestMain(m *testing.M) { os.Exit(testserver.Main(m)) }
