@@ -2,33 +2,51 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"net"
+	"sync/atomic"
 
 	"github.com/stategate/stategate/api"
 	"github.com/stategate/stategate/cmd/gateway/internal/admin"
 	"github.com/stategate/stategate/cmd/gateway/internal/app"
 	"github.com/stategate/stategate/cmd/gateway/internal/metrics"
 	"github.com/stategate/stategate/cmd/gateway/internal/version"
+	"github.com/stategate/stategate/statestore"
 )
 
 // serveAdmin serves the admin side until ctx ends.
-func serveAdmin(ctx context.Context, l net.Listener, a *app.App, meters *metrics.Metrics) error {
-	meters.SetSource(func(ctx context.Context) metrics.Snapshot {
-		s := a.Status(ctx)
-		out := metrics.Snapshot{Active: s.Active, Gauges: a.Gauges(), DeadLetters: a.DeadLetters()}
-		for _, r := range s.Reasons {
-			out.Reasons = append(out.Reasons, r.Kind)
-		}
-		return out
-	})
-	return admin.Serve(ctx, l, admin.New(admin.Config{Gateway: asked{a}, Metrics: meters.Handler(), Version: version.Read()}))
+func serveAdmin(ctx context.Context, l net.Listener, g *asked, meters *metrics.Metrics) error {
+	meters.SetSource(g.snapshot)
+	return admin.Serve(ctx, l, admin.New(admin.Config{Gateway: g, Metrics: meters.Handler(), Version: version.Read()}))
 }
 
-// asked is the gateway in the words of its admin side.
-type asked struct{ *app.App }
+// asked is the gateway in the words of its admin side, also before there is one: probes are answered from the first moment.
+type asked struct{ app atomic.Pointer[app.App] }
 
-func (a asked) Status(ctx context.Context) admin.Status {
-	s := a.App.Status(ctx)
+func (g *asked) snapshot(ctx context.Context) metrics.Snapshot {
+	a := g.app.Load()
+	if a == nil {
+		return metrics.Snapshot{}
+	}
+	s := a.Status(ctx)
+	out := metrics.Snapshot{Active: s.Active, Gauges: a.Gauges(), DeadLetters: a.DeadLetters()}
+	for _, r := range s.Reasons {
+		out.Reasons = append(out.Reasons, r.Kind)
+	}
+	return out
+}
+
+func (g *asked) Turning(ctx context.Context) bool {
+	a := g.app.Load()
+	return a == nil || a.Turning(ctx)
+}
+
+func (g *asked) Status(ctx context.Context) admin.Status {
+	a := g.app.Load()
+	if a == nil {
+		return admin.Status{Unready: "starting"}
+	}
+	s := a.Status(ctx)
 	out := admin.Status{Unready: s.Unready, Active: s.Active}
 	for _, r := range s.Reasons {
 		out.Reasons = append(out.Reasons, admin.Reason(r))
@@ -36,11 +54,22 @@ func (a asked) Status(ctx context.Context) admin.Status {
 	return out
 }
 
-func (a asked) Address(ctx context.Context, address api.Address) (admin.Address, error) {
-	found, err := a.App.Address(ctx, address)
+// errStarting is what is said of the store before it is open.
+var errStarting = fmt.Errorf("the gateway starts: %w", statestore.ErrUnavailable)
+
+func (g *asked) Address(ctx context.Context, address api.Address) (admin.Address, error) {
+	a := g.app.Load()
+	if a == nil {
+		return admin.Address{}, errStarting
+	}
+	found, err := a.Address(ctx, address)
 	return admin.Address(found), err
 }
 
-func (a asked) DeadLetters(ctx context.Context, after uint64, limit int) ([]api.DeadLetter, error) {
+func (g *asked) DeadLetters(ctx context.Context, after uint64, limit int) ([]api.DeadLetter, error) {
+	a := g.app.Load()
+	if a == nil {
+		return nil, errStarting
+	}
 	return a.StoredDeadLetters(ctx, after, limit)
 }

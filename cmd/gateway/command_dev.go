@@ -57,7 +57,9 @@ temporary folder, and the functions as a child process. It says what to try next
 			Log:   slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), &slog.HandlerOptions{Level: level})),
 			Hooks: app.Hooks{Ingress: meters.Ingress(), Egress: meters.Egress(), Dispatcher: meters.Dispatcher()},
 			ServeAdmin: func(ctx context.Context, l net.Listener, a *app.App) error {
-				return serveAdmin(ctx, l, a, meters)
+				g := &asked{}
+				g.app.Store(a)
+				return serveAdmin(ctx, l, g, meters)
 			},
 		})
 		if err != nil && once {

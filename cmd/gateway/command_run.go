@@ -58,40 +58,43 @@ func run(ctx context.Context, cfg config.Config, log *slog.Logger, stderr io.Wri
 	if err != nil {
 		return err
 	}
-	defer listener.Close() // serving closes it; this is for the ways out before
-	store, err := openStore(ctx, cfg, log)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, store.Close()) }()
-
 	v := version.Read()
 	meters := metrics.New(v.Version, v.Commit, v.Go)
-	a, err := app.New(app.Config{
-		Module: m, Store: store, Address: listener.Addr().String(), Bounds: bounds(cfg), RenewEvery: cfg.Lease / 3,
-		DrainMax: cfg.DrainTimeout, Log: log,
-		Hooks: app.Hooks{Ingress: meters.Ingress(), Egress: meters.Egress(), Dispatcher: meters.Dispatcher()},
+	g := &asked{}
+	return beside(ctx, func(ctx context.Context) error { return serveAdmin(ctx, listener, g, meters) }, func(ctx context.Context) (err error) {
+		store, err := openStore(ctx, cfg, log)
+		if err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, store.Close()) }()
+		a, err := app.New(app.Config{
+			Module: m, Store: store, Address: listener.Addr().String(), Bounds: bounds(cfg), RenewEvery: cfg.Lease / 3,
+			DrainMax: cfg.DrainTimeout, Log: log,
+			Hooks: app.Hooks{Ingress: meters.Ingress(), Egress: meters.Egress(), Dispatcher: meters.Dispatcher()},
+		})
+		if err != nil {
+			return err
+		}
+		log.Info("gateway starts", "version", v.Version, "commit", v.Commit, "module", cfg.Module, "store", cfg.Store, "admin", listener.Addr().String())
+		g.app.Store(a)
+		return a.Run(ctx)
 	})
-	if err != nil {
-		return err
-	}
-	log.Info("gateway starts", "version", v.Version, "commit", v.Commit, "module", cfg.Module, "store", cfg.Store, "admin", listener.Addr().String())
-	return serve(ctx, a, meters, listener)
 }
 
-// serve runs the gateway and its admin side; when one cannot go on, both end.
-func serve(ctx context.Context, a *app.App, meters *metrics.Metrics, admin net.Listener) error {
-	adminCtx, endAdmin := context.WithCancel(context.WithoutCancel(ctx)) // it answers while the gateway drains
+// beside runs work until ctx ends, and the admin side from before its start until after its end; when the admin side cannot go
+// on, both end.
+func beside(ctx context.Context, admin, work func(context.Context) error) error {
+	adminCtx, endAdmin := context.WithCancel(context.WithoutCancel(ctx))
 	defer endAdmin()
 	ctx, end := context.WithCancel(ctx)
 	defer end()
 	ended := make(chan error, 1)
 	go func() {
-		err := serveAdmin(adminCtx, admin, a, meters)
+		err := admin(adminCtx)
 		end()
 		ended <- err
 	}()
-	err := a.Run(ctx)
+	err := work(ctx)
 	endAdmin()
 	return errors.Join(err, <-ended)
 }

@@ -68,15 +68,3 @@ func TestPlaceholders(t *testing.T) {
 		}
 	}
 }
-
-func TestNearest(t *testing.T) {
-	known := []string{"urlPathTemplate", "functions", "transport", "id"}
-	for given, want := range map[string]string{
-		"urlpathtemplate": "urlPathTemplate", "urlTemplate": "urlPathTemplate", "function": "functions", "trasnport": "transport",
-		"ID": "id", "colour": "", "": "", "x": "", strings.Repeat("functions", 100): "",
-	} {
-		if got := nearest(given, known); got != want {
-			t.Errorf("%q: got %q, want %q", given, got, want)
-		}
-	}
-}

@@ -6,6 +6,8 @@ import (
 	"strconv"
 
 	yaml "go.yaml.in/yaml/v3"
+
+	"github.com/stategate/stategate/cmd/gateway/internal/nearest"
 )
 
 const (
@@ -193,7 +195,7 @@ func (o *object) misspelt(name string) string {
 	for _, f := range o.keys {
 		others = append(others, f.name)
 	}
-	if near := nearest(name, others); near != "" && near != name {
+	if near := nearest.Word(name, others); near != "" && near != name {
 		return fmt.Sprintf(" (it has %s)", quote(near))
 	}
 	return ""
