@@ -191,7 +191,8 @@ func (m *Machine) settle(c *cell) {
 	if c.phase != idle {
 		return
 	}
-	if c.mailLen() > 0 && m.roomy() {
+	waits := c.failedSince != 0 && m.unwatched.len() > 0 // it is stuck, and others wait for the room
+	if c.mailLen() > 0 && m.roomy() && !waits {
 		m.refill(c)
 		if c.mail.len() > 0 {
 			m.makeReady(c)

@@ -115,6 +115,9 @@ func New(cfg Config, claim *statestore.Claim, now int64) *Machine {
 	m.claimSources(claim)
 	m.claimLanes(claim)
 	m.claimPacks(claim)
+	m.nextHold = now + min(100, m.cfg.HoldMax)
+	m.heavy = m.overKeptAny()
+	m.judgeStore()
 	return m
 }
 

@@ -75,6 +75,16 @@ func (s *source) finishAll(from, to int64) {
 	}
 }
 
+// finishedThrough reports whether no target needs any of the offsets any more. It does not look through long gaps.
+func (s *source) finishedThrough(from, to int64) bool {
+	for ; from < to && to-from <= 64; from++ {
+		if !s.finishedAll(from) {
+			return false
+		}
+	}
+	return from == to
+}
+
 // finishedAll reports whether no target needs the offset any more.
 func (s *source) finishedAll(offset int64) bool {
 	if len(s.progress.Targets) == 0 {
@@ -121,8 +131,10 @@ func (m *Machine) arrive(s *source, r *api.Record) {
 		s.seen = max(s.seen, s.progress.Position())
 	}
 	if r.Offset > s.seen { // markers, aborted and compacted records are never handed out
-		s.finishAll(s.seen, r.Offset)
-		m.touchSource(s)
+		if !s.finishedThrough(s.seen, r.Offset) {
+			s.finishAll(s.seen, r.Offset)
+			m.touchSource(s)
+		}
 	}
 	s.seen = max(s.seen, r.Offset+1)
 	m.stats.Records++
