@@ -45,6 +45,7 @@ type waiter struct {
 	member   statestore.Member
 	told     string // the owner that the log has named
 	troubled bool   // the log has said that the store is not available
+	unlocked bool   // the log has said that there is no lock
 }
 
 // attempt takes over and loads, if the store is free; no claim and no error: it is not.
@@ -52,13 +53,17 @@ func (w *waiter) attempt(ctx context.Context, egresses []string) (claim *statest
 	s := w.store
 	h, before, err := s.lock.try(w.member.ID)
 	switch {
-	case err != nil:
-		return nil, err
+	case err != nil: // it worked when the store was opened: out of descriptors, a folder that has gone
+		return nil, fmt.Errorf("%w: %w", statestore.ErrUnavailable, err)
 	case h == heldElsewhere:
 		pid := s.lock.pid()
 		w.tell(fmt.Sprint("process ", pid), "pid", pid)
 		return nil, nil
 	case h == heldHere, h == holdNone: // the lock tells nothing here: the lease must
+		if h == holdNone && !w.unlocked {
+			w.unlocked = true
+			s.cfg.Log.Warn("files cannot be locked here; an owner's death is noticed when its lease ends", "file", s.lock.path, "lease", s.cfg.Lease)
+		}
 		if free, err := w.leaseOver(ctx); err != nil || !free {
 			return nil, err
 		}

@@ -240,3 +240,28 @@ func TestOldMembersAreForgotten(t *testing.T) {
 		t.Errorf("commit with a forgotten fence: %v, want ErrFenced", err)
 	}
 }
+
+// Where files cannot be locked the lease decides, as it does between machines.
+func TestWithoutFileLocks(t *testing.T) {
+	const lease = 300 * time.Millisecond
+	path := fresh(t)
+	none := func(*os.File) (bool, error) { return false, errNoLocks }
+	a, b := open(t, Config{Path: path, Lease: lease}), open(t, Config{Path: path, Lease: lease})
+	a.lock.lock, b.lock.lock = none, none
+	ca := acquire(t, a, newMember())
+	w := standby(t, b, newMember())
+	for range 6 {
+		w.none(t, lease/2)
+		if err := a.Renew(t.Context(), ca.Fence); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := a.Close(); err != nil { // as good as dead
+		t.Fatal(err)
+	}
+	start := time.Now()
+	w.get(t)
+	if took := w.at.Sub(start); took > 2*time.Second {
+		t.Errorf("took over after %v, want the rest of the lease", took)
+	}
+}

@@ -16,6 +16,7 @@ import (
 // A process that only sleeps keeps it. The file itself is never removed: two processes could hold it then, each its own.
 type fileLock struct {
 	path string
+	lock func(*os.File) (bool, error) // lockFile, but in tests
 
 	mu     sync.Mutex
 	file   *os.File         // locked; nil: not held. Guarded by mu.
@@ -58,7 +59,7 @@ func (l *fileLock) try(member string) (h hold, before statestore.Fence, err erro
 	if err != nil {
 		return 0, before, fmt.Errorf("open lock file: %w", err)
 	}
-	got, err := lockFile(f)
+	got, err := l.lock(f)
 	if err != nil || !got {
 		_ = f.Close() // nothing was written to it
 		if errors.Is(err, errNoLocks) {

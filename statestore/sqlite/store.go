@@ -31,7 +31,7 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 	if err := cfg.validate(); err != nil {
 		return nil, fmt.Errorf("open store: %w", err)
 	}
-	s := &Store{cfg: cfg, lock: fileLock{path: cfg.Path + ".lock"}}
+	s := &Store{cfg: cfg, lock: fileLock{path: cfg.Path + ".lock", lock: lockFile}}
 	s.writer.init(s)
 	s.readers.init(s)
 	if err := s.start(ctx); err != nil {
