@@ -20,8 +20,18 @@ absent() {
   exit 3
 }
 
+# program NAME PACKAGE: the program is there, or the system's package brings it (as root; otherwise it is for the reader to install)
+program() {
+  command -v "$1" >/dev/null && return
+  if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+    echo "kafka.sh: installing the package $2" >&2
+    { apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends "$2"; } >&2 || true
+  fi
+  command -v "$1" >/dev/null || absent "$1 is not installed (apt-get install $2)"
+}
+
 java=${JAVA_HOME:+$JAVA_HOME/bin/}java
-command -v "$java" >/dev/null || absent "java is not installed (17 or newer: apt-get install openjdk-17-jre-headless)"
+program "$java" default-jre-headless # 17 or newer
 
 mkdir -p "${STATEGATE_TEST_CACHE:-$repo/.cache}"
 cache=$(cd "${STATEGATE_TEST_CACHE:-$repo/.cache}" && pwd)
@@ -52,7 +62,7 @@ trap cleanup EXIT
 
 # fetch: the broker, and of what it asks for only what a broker without authorisers, JWT and its own tools loads
 fetch() {
-  command -v mvn >/dev/null || absent "mvn is not installed (apt-get install maven)"
+  program mvn maven
   local exclusions='' e
   for e in org.scala-lang:scala-reflect com.github.ben-manes.caffeine:caffeine org.bitbucket.b_c:jose4j \
     commons-beanutils:commons-beanutils commons-collections:commons-collections commons-digester:commons-digester \
