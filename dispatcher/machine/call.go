@@ -12,9 +12,9 @@ import (
 type flight struct {
 	cell  *cell
 	gate  *gate
-	retry bool     // it holds one of the slots for failed addresses
-	names []string // of the states that it carries
-	built int64    // when: what AFTER_INVOKE counts from
+	retry bool                   // it holds one of the slots for failed addresses
+	specs []statestore.StateSpec // of the states that it carries; learning makes a new slice
+	built int64                  // when: what AFTER_INVOKE counts from
 }
 
 // startCall builds the request of a cell's next batch. States are judged for expiration now.
@@ -27,9 +27,7 @@ func (m *Machine) startCall(c *cell, g *gate, retry bool) {
 		Attempt: c.attempts + 1, Timeout: c.fn.cfg.Timeout,
 		States: make([]CallState, len(c.fn.specs)), Messages: make([]api.Message, c.batch),
 	}
-	names := make([]string, len(c.fn.specs))
 	for i, spec := range c.fn.specs {
-		names[i] = spec.Name
 		call.States[i].Name = spec.Name
 		if v, ok := findValue(c.values, spec.Name); ok {
 			call.States[i].Set = true
@@ -45,7 +43,7 @@ func (m *Machine) startCall(c *cell, g *gate, retry bool) {
 	if retry {
 		g.inRetry++
 	}
-	m.flights[call.ID.N] = flight{cell: c, gate: g, retry: retry, names: names, built: m.now}
+	m.flights[call.ID.N] = flight{cell: c, gate: g, retry: retry, specs: c.fn.specs, built: m.now}
 	m.work.Calls = append(m.work.Calls, call)
 }
 
@@ -174,7 +172,9 @@ func (m *Machine) incomplete(f flight, reply *Reply) {
 		m.failed(f, Failure{Kind: FailAnswer, Text: "function " + err.Error()})
 		return
 	}
-	news := slices.ContainsFunc(reply.Missing, func(s statestore.StateSpec) bool { return !slices.Contains(f.names, s.Name) })
+	news := slices.ContainsFunc(reply.Missing, func(want statestore.StateSpec) bool {
+		return !slices.ContainsFunc(f.specs, func(had statestore.StateSpec) bool { return had.Name == want.Name })
+	})
 	if !news {
 		m.failed(f, Failure{Kind: FailAnswer, Text: "function asks for states that the call has carried"})
 		return

@@ -28,16 +28,18 @@ func (m *Machine) expire(c *cell) {
 	if !slices.ContainsFunc(c.values, gone) {
 		return
 	}
-	m.setValues(c, slices.DeleteFunc(c.copyValues(), gone))
+	m.setValues(c, slices.DeleteFunc(c.ownValues(), gone))
 }
 
-// copyValues is what a change begins with: a commit may hold the old slice. What the last cut wrote is not new any more.
-func (c *cell) copyValues() []statestore.StateValue {
+// ownValues is what a change begins with. A commit may hold the slice, so the first change since the last cut makes a new one;
+// what that cut wrote is not new any more.
+func (c *cell) ownValues() []statestore.StateValue {
+	if c.dirty {
+		return c.values
+	}
 	values := slices.Clone(c.values)
-	if !c.dirty {
-		for i := range values {
-			values[i].Changed = false
-		}
+	for i := range values {
+		values[i].Changed = false
 	}
 	return values
 }
@@ -70,7 +72,7 @@ func (m *Machine) mutate(c *cell, mutations []Mutation, built int64) {
 	if len(mutations) == 0 && (!touch || len(c.values) == 0) {
 		return
 	}
-	values := c.copyValues()
+	values := c.ownValues()
 	for i := range mutations {
 		mut := &mutations[i]
 		at, found := findValue(values, mut.Name)
@@ -159,7 +161,7 @@ func (m *Machine) inspectExpired(c *cell) {
 	}
 	m.expire(c)
 	if !c.dirty {
-		m.setValues(c, c.copyValues())
+		m.setValues(c, c.ownValues())
 	}
 	m.rest(c)
 }
