@@ -19,19 +19,32 @@ func (d *Dispatcher) start(c *machine.Call) {
 		defer d.wait.Done()
 		began := time.Now()
 		reply, failure := d.attempt(&call)
-		d.observe(&call, reply, failure, time.Since(began))
+		took := time.Since(began)
 		d.inbox.post(func(m *machine.Machine) {
 			d.running.Add(-1) // here, so that a drain that sees none has also seen what they brought
 			switch {
 			case failure == nil:
 				m.Replied(call.ID, reply)
+				failure = refused(m, &call)
 			case failure.Kind != endpoint.Canceled: // by a drain or the end: nothing is known, and nobody waits
 				m.Failed(call.ID, failureOf(failure))
 			}
+			d.observe(&call, reply, failure, took)
 		})
 	}()
 }
 
+// refused is the failure when the machine has just found that it cannot use the call's reply, though it could be read: the
+// address waits for its next attempt then.
+func refused(m *machine.Machine, call *machine.Call) *endpoint.Failure {
+	v := m.View(call.Target)
+	if v.NextAttempt == 0 {
+		return nil
+	}
+	return &endpoint.Failure{Kind: endpoint.BadReply, Status: 200, Text: v.LastError}
+}
+
+// observe tells how a call has ended.
 func (d *Dispatcher) observe(call *machine.Call, reply *machine.Reply, failure *endpoint.Failure, took time.Duration) {
 	result := "ok"
 	switch {
