@@ -26,6 +26,7 @@ type unruly struct {
 	mu      sync.Mutex
 	scripts map[string]script // by "name/id"; guarded by mu
 	asked   map[string]int    // requests by their URI as it came; guarded by mu
+	calls   map[string]int    // by "name/id"; guarded by mu
 }
 
 // script answers one call. The request's body is read already.
@@ -37,7 +38,7 @@ type (
 )
 
 func newUnruly(prefix string) *unruly {
-	return &unruly{inner: &testfunction.Handler{TopicPrefix: prefix}, scripts: map[string]script{}, asked: map[string]int{}}
+	return &unruly{inner: &testfunction.Handler{TopicPrefix: prefix}, scripts: map[string]script{}, asked: map[string]int{}, calls: map[string]int{}}
 }
 
 // misbehave makes a function answer by a script for one id, until behave.
@@ -51,6 +52,13 @@ func (u *unruly) behave(name, id string) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	delete(u.scripts, name+"/"+id)
+}
+
+// called is how often a function was called for an id.
+func (u *unruly) called(name, id string) int {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return u.calls[name+"/"+id]
 }
 
 // requests is how often a URI was asked for.
@@ -83,6 +91,7 @@ func (u *unruly) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	batch := call.GetInvocation()
 	u.mu.Lock()
 	u.asked[r.RequestURI]++
+	u.calls[batch.Target.Type+"/"+batch.Target.Id]++
 	s := u.scripts[batch.Target.Type+"/"+batch.Target.Id]
 	u.mu.Unlock()
 	switch {

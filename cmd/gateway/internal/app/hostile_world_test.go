@@ -342,7 +342,6 @@ func (a *arena) finish(t *testing.T) {
 	}
 }
 
-
 // listEnd asks for the offset behind the last one of a topic's partition 0.
 func listEnd(ctx context.Context, client *kgo.Client, topic string) (int64, error) {
 	request := kmsg.NewPtrListOffsetsRequest()
