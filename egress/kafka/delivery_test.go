@@ -98,17 +98,17 @@ func (m *refusing) Refuse(ctx context.Context, lane statestore.LaneID, dead []ap
 	return m.member.Refuse(ctx, lane, dead)
 }
 
-func TestRefusedOutputsAreSetAsideBeforeTheCursorPasses(t *testing.T) {
-	_, cfg := fake(t)
+func refusedOutputsAreSetAsideBeforeTheCursorPasses(t *testing.T, b *broker) {
+	cfg := b.cfg
 	cfg.Properties = map[string]string{"max.request.size": "2000"}
 	o := newOutbox("shop/out")
 	m, lane := o.claim()
 	spy := &refusing{member: m}
 	l := beginAs(t, m, lane, cfg, func(r *Relay) { r.engine = spy })
-	wrong := kafkaOutput("out", "key-0", "x")
+	wrong := kafkaOutput(b.topic("out"), "key-0", "x")
 	wrong.Value.TypeName = "io.statefun.types/string"
-	l.emit(kafkaOutput("out", "key-0", "1"), wrong, kafkaOutput("out", "key-0", "2"), kafkaOutput("not a topic", "key-0", "x"),
-		kafkaOutput("out", "key-0", strings.Repeat("x", 2000)), kafkaOutput("out", "key-0", "3"))
+	l.emit(kafkaOutput(b.topic("out"), "key-0", "1"), wrong, kafkaOutput(b.topic("out"), "key-0", "2"), kafkaOutput("not a topic", "key-0", "x"),
+		kafkaOutput(b.topic("out"), "key-0", strings.Repeat("x", 2000)), kafkaOutput(b.topic("out"), "key-0", "3"))
 	o.waitDelivered(t, 7)
 	if err := l.end(t); err != nil {
 		t.Fatal(err)
@@ -126,7 +126,7 @@ func TestRefusedOutputsAreSetAsideBeforeTheCursorPasses(t *testing.T) {
 	if diff := cmp.Diff([]uint64{1}, spy.at); diff != "" {
 		t.Errorf("delivered below, when outputs were set aside: %s", diff)
 	}
-	if diff := cmp.Diff(numbers(1, 3), committed(t, cfg.Brokers, "out")); diff != "" {
+	if diff := cmp.Diff(numbers(1, 3), committed(t, cfg.Brokers, b.topic("out"))); diff != "" {
 		t.Error(diff)
 	}
 	if got, want := l.told.count("refused"), 3; got != want {
@@ -134,9 +134,9 @@ func TestRefusedOutputsAreSetAsideBeforeTheCursorPasses(t *testing.T) {
 	}
 }
 
-// TestCrashBehindARefusal: what is set aside is neither sent nor set aside again by the successor.
-func TestCrashBehindARefusal(t *testing.T) {
-	_, cfg := fake(t)
+// crashBehindARefusal: what is set aside is neither sent nor set aside again by the successor.
+func crashBehindARefusal(t *testing.T, b *broker) {
+	cfg := b.cfg
 	cfg.Properties = map[string]string{"max.request.size": "2000"}
 	o := newOutbox("shop/out")
 	ready := make(chan struct{})
@@ -149,7 +149,7 @@ func TestCrashBehindARefusal(t *testing.T) {
 			}
 		}
 	})
-	l.emit(kafkaOutput("out", "key-0", "1"), kafkaOutput("out", "key-0", strings.Repeat("x", 2000)), kafkaOutput("out", "key-0", "2"))
+	l.emit(kafkaOutput(b.topic("out"), "key-0", "1"), kafkaOutput(b.topic("out"), "key-0", strings.Repeat("x", 2000)), kafkaOutput(b.topic("out"), "key-0", "2"))
 	close(ready)
 	<-l.done
 	if len(o.dead) != 1 || o.delivered != 1 {
@@ -158,7 +158,7 @@ func TestCrashBehindARefusal(t *testing.T) {
 	cfg.Properties = nil // it would be sent now
 	begin(t, o, cfg)
 	o.waitDelivered(t, 4)
-	if diff := cmp.Diff(numbers(1, 2), committed(t, cfg.Brokers, "out")); diff != "" {
+	if diff := cmp.Diff(numbers(1, 2), committed(t, cfg.Brokers, b.topic("out"))); diff != "" {
 		t.Error(diff)
 	}
 	if len(o.dead) != 1 {
@@ -166,9 +166,9 @@ func TestCrashBehindARefusal(t *testing.T) {
 	}
 }
 
-// TestMemoryIsBounded: what was not held is read back, in order, and nothing is lost.
-func TestMemoryIsBounded(t *testing.T) {
-	_, cfg := fake(t)
+// memoryIsBounded: what was not held is read back, in order, and nothing is lost.
+func memoryIsBounded(t *testing.T, b *broker) {
+	cfg := b.cfg
 	cfg.MemoryBytes = 2000
 	o := newOutbox("shop/out")
 	goOn := make(chan struct{})
@@ -180,7 +180,7 @@ func TestMemoryIsBounded(t *testing.T) {
 		}
 	})
 	for n := range 500 {
-		l.emit(kafkaOutput("out", "key-0", fmt.Sprint(2*n+1)), kafkaOutput("out", "key-0", fmt.Sprint(2*n+2)))
+		l.emit(kafkaOutput(b.topic("out"), "key-0", fmt.Sprint(2*n+1)), kafkaOutput(b.topic("out"), "key-0", fmt.Sprint(2*n+2)))
 	}
 	l.relay.queue.mu.Lock()
 	held := l.relay.queue.bytes
@@ -190,7 +190,7 @@ func TestMemoryIsBounded(t *testing.T) {
 	}
 	close(goOn)
 	o.waitDelivered(t, 1001)
-	if diff := cmp.Diff(numbers(1, 1000), committed(t, cfg.Brokers, "out")); diff != "" {
+	if diff := cmp.Diff(numbers(1, 1000), committed(t, cfg.Brokers, b.topic("out"))); diff != "" {
 		t.Error(diff)
 	}
 	if o.reads == 0 {
@@ -198,9 +198,9 @@ func TestMemoryIsBounded(t *testing.T) {
 	}
 }
 
-// TestEndAbortsWhatIsUnderWay: after the end nothing is sent or committed, and readers do not wait for the transaction's time-out.
-func TestEndAbortsWhatIsUnderWay(t *testing.T) {
-	c, cfg := fake(t)
+// endAbortsWhatIsUnderWay: after the end nothing is sent or committed, and readers do not wait for the transaction's time-out.
+func endAbortsWhatIsUnderWay(t *testing.T, b *broker) {
+	cfg := b.cfg
 	cfg.TransactionTimeout = 30 * time.Second
 	o := newOutbox("shop/out")
 	var l *life
@@ -213,7 +213,7 @@ func TestEndAbortsWhatIsUnderWay(t *testing.T) {
 			}
 		}
 	})
-	l.emit(kafkaOutput("out", "key-0", "1"))
+	l.emit(kafkaOutput(b.topic("out"), "key-0", "1"))
 	close(ready)
 	if err := l.end(t); err != nil {
 		t.Fatal(err)
@@ -221,17 +221,17 @@ func TestEndAbortsWhatIsUnderWay(t *testing.T) {
 	if o.delivered != 1 {
 		t.Errorf("delivered below %d after the end", o.delivered)
 	}
-	for _, p := range c.PartitionInfos("out") {
-		if p.LastStableOffset != p.HighWatermark {
-			t.Errorf("partition %d: readers wait at %d of %d", p.Partition, p.LastStableOffset, p.HighWatermark)
-		}
+	topic := b.topic("out")
+	stable, all := endsOf(t.Context(), t, cfg.Brokers, topic, stableEnd), endsOf(t.Context(), t, cfg.Brokers, topic, highWatermark)
+	if diff := cmp.Diff(all, stable); diff != "" {
+		t.Errorf("readers wait before the end: %s", diff)
 	}
-	if got := committed(t, cfg.Brokers, "out"); len(got) > 0 {
+	if got := committed(t, cfg.Brokers, b.topic("out")); len(got) > 0 {
 		t.Errorf("%v was delivered", got)
 	}
 	begin(t, o, cfg)
 	o.waitDelivered(t, 2)
-	if diff := cmp.Diff(numbers(1, 1), committed(t, cfg.Brokers, "out")); diff != "" {
+	if diff := cmp.Diff(numbers(1, 1), committed(t, cfg.Brokers, b.topic("out"))); diff != "" {
 		t.Error(diff)
 	}
 }

@@ -28,7 +28,7 @@ func (l *life) crash(s *session) {
 // storm is a history of relays that crash while outputs flow.
 type storm struct {
 	o       *outbox
-	cfg     Config
+	b       *broker
 	change  []func(*Relay)
 	seq     map[string]int
 	rand    *rand.Rand
@@ -37,8 +37,8 @@ type storm struct {
 	crashes map[string]int // by the point that was reached
 }
 
-func newStorm(o *outbox, cfg Config, change ...func(*Relay)) *storm {
-	return &storm{o: o, cfg: cfg, change: change, seq: map[string]int{}, rand: rand.New(rand.NewPCG(1, 2)), crashes: map[string]int{}}
+func newStorm(o *outbox, b *broker, change ...func(*Relay)) *storm {
+	return &storm{o: o, b: b, change: change, seq: map[string]int{}, rand: rand.New(rand.NewPCG(1, 2)), crashes: map[string]int{}}
 }
 
 // emit commits n outputs, numbered by their key.
@@ -46,7 +46,7 @@ func (w *storm) emit(l *life, n int) {
 	for range n {
 		key := fmt.Sprintf("key-%d", w.rand.IntN(8))
 		w.seq[key]++
-		l.emit(kafkaOutput("out", key, fmt.Sprint(w.seq[key])))
+		l.emit(kafkaOutput(w.b.topic("out"), key, fmt.Sprint(w.seq[key])))
 	}
 }
 
@@ -55,7 +55,7 @@ func (w *storm) crash(t *testing.T, point string, n, outputs int) {
 	t.Helper()
 	var l *life
 	ready, died := make(chan struct{}), make(chan int, 1)
-	l = begin(t, w.o, w.cfg, append(w.change, func(r *Relay) {
+	l = begin(t, w.o, w.b.cfg, append(w.change, func(r *Relay) {
 		r.reached = func(at string, s *session) {
 			if at != point || (at == "sent" || at == "committed") && len(r.batch) == 0 {
 				return
@@ -92,7 +92,7 @@ func (w *storm) crash(t *testing.T, point string, n, outputs int) {
 // calm delivers the rest and answers what is wrong with all that arrived.
 func (w *storm) calm(t *testing.T) string {
 	t.Helper()
-	l := begin(t, w.o, w.cfg, w.change...)
+	l := begin(t, w.o, w.b.cfg, w.change...)
 	w.emit(l, 1)
 	w.o.waitDelivered(t, w.o.next)
 	if err := l.end(t); err != nil {
@@ -105,12 +105,11 @@ func (w *storm) calm(t *testing.T) string {
 			want[key] = append(want[key], fmt.Sprint(i+1))
 		}
 	}
-	return cmp.Diff(want, committed(t, w.cfg.Brokers, "out"))
+	return cmp.Diff(want, committed(t, w.b.cfg.Brokers, w.b.topic("out")))
 }
 
-func TestCrashesDeliverOnce(t *testing.T) {
-	_, cfg := fake(t)
-	w := newStorm(newOutbox("shop/out"), cfg)
+func crashesDeliverOnce(t *testing.T, b *broker) {
+	w := newStorm(newOutbox("shop/out"), b)
 	points := []string{"open", "sent", "committed", "delivered", "sent", "committed"}
 	for n := range 30 {
 		w.crash(t, points[n%len(points)], 1+n%3, 40)
@@ -126,10 +125,9 @@ func TestCrashesDeliverOnce(t *testing.T) {
 	}
 }
 
-// TestCrashesDoubleWithoutTheCursor removes the guard that the test above trusts in.
-func TestCrashesDoubleWithoutTheCursor(t *testing.T) {
-	_, cfg := fake(t)
-	w := newStorm(newOutbox("shop/out"), cfg, func(r *Relay) {
+// crashesDoubleWithoutTheCursor removes the guard that the test above trusts in.
+func crashesDoubleWithoutTheCursor(t *testing.T, b *broker) {
+	w := newStorm(newOutbox("shop/out"), b, func(r *Relay) {
 		r.fetchCursor = func(context.Context, *session) (uint64, bool, error) { return r.next, true, nil }
 		r.started = true
 	})
@@ -176,8 +174,8 @@ func TestCursorIsAskedAgain(t *testing.T) {
 	}
 }
 
-func TestZombieIsFenced(t *testing.T) {
-	_, cfg := fake(t)
+func zombieIsFenced(t *testing.T, b *broker) {
+	cfg := b.cfg
 	o := newOutbox("shop/out")
 	old, lane := o.claim()
 	asleep, wake := make(chan struct{}), make(chan struct{})
@@ -191,11 +189,11 @@ func TestZombieIsFenced(t *testing.T) {
 			}
 		}
 	})
-	zombie.emit(kafkaOutput("out", "key-0", "1"))
+	zombie.emit(kafkaOutput(b.topic("out"), "key-0", "1"))
 	<-asleep
 	successor := begin(t, o, cfg)
 	o.waitDelivered(t, 2)
-	successor.emit(kafkaOutput("out", "key-0", "2"))
+	successor.emit(kafkaOutput(b.topic("out"), "key-0", "2"))
 	o.waitDelivered(t, 3)
 	close(wake)
 	select {
@@ -206,18 +204,18 @@ func TestZombieIsFenced(t *testing.T) {
 	case <-time.After(20 * time.Second):
 		t.Fatal("the zombie does not notice")
 	}
-	if diff := cmp.Diff(numbers(1, 2), committed(t, cfg.Brokers, "out")); diff != "" {
+	if diff := cmp.Diff(numbers(1, 2), committed(t, cfg.Brokers, b.topic("out"))); diff != "" {
 		t.Error(diff)
 	}
 }
 
-// TestFencedOwnerGoesOn: somebody else's session with the same id must not stop the lane's owner.
-func TestFencedOwnerGoesOn(t *testing.T) {
-	_, cfg := fake(t)
+// fencedOwnerGoesOn: somebody else's session with the same id must not stop the lane's owner.
+func fencedOwnerGoesOn(t *testing.T, b *broker) {
+	cfg := b.cfg
 	o := newOutbox("shop/out")
 	l := begin(t, o, cfg)
 	for n := range 5 {
-		l.emit(kafkaOutput("out", "key-0", fmt.Sprint(n+1)))
+		l.emit(kafkaOutput(b.topic("out"), "key-0", fmt.Sprint(n+1)))
 		o.waitDelivered(t, uint64(n)+2)
 		cl, err := kgo.NewClient(kgo.SeedBrokers(cfg.Brokers...), kgo.TransactionalID(l.relay.cfg.name(o.id)))
 		if err != nil {
@@ -228,25 +226,25 @@ func TestFencedOwnerGoesOn(t *testing.T) {
 		}
 		cl.Close()
 	}
-	l.emit(kafkaOutput("out", "key-0", "6"))
+	l.emit(kafkaOutput(b.topic("out"), "key-0", "6"))
 	o.waitDelivered(t, 7)
-	if diff := cmp.Diff(numbers(1, 6), committed(t, cfg.Brokers, "out")); diff != "" {
+	if diff := cmp.Diff(numbers(1, 6), committed(t, cfg.Brokers, b.topic("out"))); diff != "" {
 		t.Error(diff)
 	}
 }
 
-func TestCursorLostHaltsTheLane(t *testing.T) {
-	_, cfg := fake(t)
+func cursorLostHaltsTheLane(t *testing.T, b *broker) {
+	cfg := b.cfg
 	o := newOutbox("shop/out")
 	first := begin(t, o, cfg)
-	first.emit(kafkaOutput("out", "key-0", "1"))
+	first.emit(kafkaOutput(b.topic("out"), "key-0", "1"))
 	o.waitDelivered(t, 2)
 	if err := first.end(t); err != nil {
 		t.Fatal(err)
 	}
-	forget(t, cfg, first.relay.cfg.name(o.id))
+	b.forget(t, first.relay.cfg.name(o.id))
 	second := begin(t, o, cfg)
-	second.emit(kafkaOutput("out", "key-0", "2"))
+	second.emit(kafkaOutput(b.topic("out"), "key-0", "2"))
 	text := second.told.waitDegraded(t, "egress shop/out: cursor lost")
 	if !strings.Contains(text, first.relay.cfg.name(o.id)) {
 		t.Errorf("%q does not name the group", text)
@@ -254,36 +252,17 @@ func TestCursorLostHaltsTheLane(t *testing.T) {
 	if err := second.end(t); err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(numbers(1, 1), committed(t, cfg.Brokers, "out")); diff != "" {
+	if diff := cmp.Diff(numbers(1, 1), committed(t, cfg.Brokers, b.topic("out"))); diff != "" {
 		t.Error(diff)
 	}
 }
 
-// forget deletes the cursor's group.
-func forget(t testing.TB, cfg Config, group string) {
-	t.Helper()
-	cl, err := kgo.NewClient(kgo.SeedBrokers(cfg.Brokers...))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer cl.Close()
-	req := kmsg.NewPtrDeleteGroupsRequest()
-	req.Groups = []string{group}
-	resp, err := req.RequestWith(context.Background(), cl)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := kerr.ErrorForCode(resp.Groups[0].ErrorCode); err != nil {
-		t.Fatal(err)
-	}
-}
-
-func TestStoreWentBackHaltsTheLane(t *testing.T) {
-	_, cfg := fake(t)
+func storeWentBackHaltsTheLane(t *testing.T, b *broker) {
+	cfg := b.cfg
 	o := newOutbox("shop/out")
 	first := begin(t, o, cfg)
 	for n := range 5 {
-		first.emit(kafkaOutput("out", "key-0", fmt.Sprint(n+1)))
+		first.emit(kafkaOutput(b.topic("out"), "key-0", fmt.Sprint(n+1)))
 	}
 	o.waitDelivered(t, 6)
 	if err := first.end(t); err != nil {
@@ -295,7 +274,7 @@ func TestStoreWentBackHaltsTheLane(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			l := begin(t, older, cfg)
-			l.emit(kafkaOutput("out", "key-0", "other"))
+			l.emit(kafkaOutput(b.topic("out"), "key-0", "other"))
 			text := l.told.waitDegraded(t, "egress shop/out: store is older")
 			if !strings.Contains(text, "below 6") {
 				t.Errorf("%q does not name the cursor", text)
@@ -305,14 +284,14 @@ func TestStoreWentBackHaltsTheLane(t *testing.T) {
 			}
 		})
 	}
-	if diff := cmp.Diff(numbers(1, 5), committed(t, cfg.Brokers, "out")); diff != "" {
+	if diff := cmp.Diff(numbers(1, 5), committed(t, cfg.Brokers, b.topic("out"))); diff != "" {
 		t.Error(diff)
 	}
 }
 
-// TestCrashBetweenFirstCursorAndMark: the lane is not marked as started although its cursor is there.
-func TestCrashBetweenFirstCursorAndMark(t *testing.T) {
-	_, cfg := fake(t)
+// crashBetweenFirstCursorAndMark: the lane is not marked as started although its cursor is there.
+func crashBetweenFirstCursorAndMark(t *testing.T, b *broker) {
+	cfg := b.cfg
 	o := newOutbox("shop/out")
 	var l *life
 	ready := make(chan struct{})
@@ -330,32 +309,32 @@ func TestCrashBetweenFirstCursorAndMark(t *testing.T) {
 		t.Fatal("the lane is marked as started: the crash came too late")
 	}
 	second := begin(t, o, cfg)
-	second.emit(kafkaOutput("out", "key-0", "1"))
+	second.emit(kafkaOutput(b.topic("out"), "key-0", "1"))
 	o.waitDelivered(t, 2)
 	if !o.started {
 		t.Error("the lane is not marked as started")
 	}
-	if diff := cmp.Diff(numbers(1, 1), committed(t, cfg.Brokers, "out")); diff != "" {
+	if diff := cmp.Diff(numbers(1, 1), committed(t, cfg.Brokers, b.topic("out"))); diff != "" {
 		t.Error(diff)
 	}
 }
 
-func TestTwoStoresDoNotFenceEachOther(t *testing.T) {
-	_, cfg := fake(t)
+func twoStoresDoNotFenceEachOther(t *testing.T, b *broker) {
+	cfg := b.cfg
 	one, two := newOutbox("shop/out"), newOutbox("shop/out")
 	other := cfg
 	other.StoreID = "7b1f4b3e-0000-4000-8000-000000000002"
-	a, b := begin(t, one, cfg), begin(t, two, other)
+	first, second := begin(t, one, cfg), begin(t, two, other)
 	for n := range 50 {
-		a.emit(kafkaOutput("out", "key-0", fmt.Sprint(n+1)))
-		b.emit(kafkaOutput("out", "key-1", fmt.Sprint(n+1)))
+		first.emit(kafkaOutput(b.topic("out"), "key-0", fmt.Sprint(n+1)))
+		second.emit(kafkaOutput(b.topic("out"), "key-1", fmt.Sprint(n+1)))
 	}
 	one.waitDelivered(t, 51)
 	two.waitDelivered(t, 51)
-	if diff := cmp.Diff(numbers(2, 50), committed(t, cfg.Brokers, "out")); diff != "" {
+	if diff := cmp.Diff(numbers(2, 50), committed(t, cfg.Brokers, b.topic("out"))); diff != "" {
 		t.Error(diff)
 	}
-	for _, l := range []*life{a, b} {
+	for _, l := range []*life{first, second} {
 		l.told.mu.Lock()
 		if len(l.told.degraded)+len(l.told.ended) > 0 {
 			t.Errorf("trouble: %v, was: %v", l.told.degraded, l.told.ended)
@@ -364,10 +343,9 @@ func TestTwoStoresDoNotFenceEachOther(t *testing.T) {
 	}
 }
 
-func TestIdleCursorIsKeptAlive(t *testing.T) {
-	c, cfg := fake(t)
+func idleCursorIsKeptAlive(t *testing.T, b *broker) {
+	cfg := b.cfg
 	cfg.keepAlive = 30 * time.Millisecond
-	seen := c.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.TxnOffsetCommit}, Observe: true, Count: -1})
 	o := newOutbox("shop/out")
 	kept := make(chan struct{}, 100)
 	l := begin(t, o, cfg, func(r *Relay) {
@@ -380,15 +358,15 @@ func TestIdleCursorIsKeptAlive(t *testing.T) {
 	for range 3 {
 		<-kept
 	}
-	l.emit(kafkaOutput("out", "key-0", "1"))
+	if got := b.cursor(t, l.relay.cfg.name(o.id)); got != 1 {
+		t.Errorf("the cursor is %d, want 1", got)
+	}
+	l.emit(kafkaOutput(b.topic("out"), "key-0", "1"))
 	o.waitDelivered(t, 2)
 	if err := l.end(t); err != nil {
 		t.Fatal(err)
 	}
-	if got := seen.Hits(); got < 5 {
-		t.Errorf("%d commits of the cursor, want at least 5", got)
-	}
-	if diff := cmp.Diff(numbers(1, 1), committed(t, cfg.Brokers, "out")); diff != "" {
+	if diff := cmp.Diff(numbers(1, 1), committed(t, cfg.Brokers, b.topic("out"))); diff != "" {
 		t.Error(diff)
 	}
 }

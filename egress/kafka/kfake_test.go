@@ -42,7 +42,7 @@ func readAll(t testing.TB, brokers []string, topic string, isolation kgo.Isolati
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 40*time.Second)
 	defer cancel()
-	ends := stableEnds(ctx, t, brokers, topic)
+	ends := endsOf(ctx, t, brokers, topic, stableEnd)
 	offsets := map[int32]kgo.Offset{}
 	for p, end := range ends {
 		if end > 0 {
@@ -76,8 +76,14 @@ func readAll(t testing.TB, brokers []string, topic string, isolation kgo.Isolati
 	return all
 }
 
-// stableEnds are the last stable offsets.
-func stableEnds(ctx context.Context, t testing.TB, brokers []string, topic string) map[int32]int64 {
+// What endsOf asks for, as isolation level.
+const (
+	highWatermark int8 = iota
+	stableEnd
+)
+
+// endsOf are the ends of a topic's partitions.
+func endsOf(ctx context.Context, t testing.TB, brokers []string, topic string, isolation int8) map[int32]int64 {
 	t.Helper()
 	cl, err := kgo.NewClient(kgo.SeedBrokers(brokers...))
 	if err != nil {
@@ -93,7 +99,7 @@ func stableEnds(ctx context.Context, t testing.TB, brokers []string, topic strin
 		t.Fatal(err)
 	}
 	req := kmsg.NewPtrListOffsetsRequest()
-	req.ReplicaID, req.IsolationLevel = -1, 1
+	req.ReplicaID, req.IsolationLevel = -1, isolation
 	rt := kmsg.NewListOffsetsRequestTopic()
 	rt.Topic = topic
 	for _, p := range resp.Topics[0].Partitions {
@@ -127,20 +133,20 @@ func numbers(keys, each int) map[string][]string {
 	return want
 }
 
-func TestExactlyOnceDelivers(t *testing.T) {
-	_, cfg := fake(t)
+func exactlyOnceDelivers(t *testing.T, b *broker) {
+	cfg := b.cfg
 	o := newOutbox("shop/out")
 	l := begin(t, o, cfg)
 	for n := range 50 {
 		for k := range 4 {
-			l.emit(kafkaOutput("out", fmt.Sprintf("key-%d", k), fmt.Sprint(n+1)))
+			l.emit(kafkaOutput(b.topic("out"), fmt.Sprintf("key-%d", k), fmt.Sprint(n+1)))
 		}
 	}
 	o.waitDelivered(t, 201)
 	if err := l.end(t); err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(numbers(4, 50), committed(t, cfg.Brokers, "out")); diff != "" {
+	if diff := cmp.Diff(numbers(4, 50), committed(t, cfg.Brokers, b.topic("out"))); diff != "" {
 		t.Error(diff)
 	}
 	if got := l.told.count("ok"); got != 200 {
