@@ -20,6 +20,11 @@ func (s *stage) command(line string) {
 		s.create(args)
 	case "function":
 		s.function(args)
+	case "undeclare":
+		delete(s.fns, args[0])
+	case "reroute":
+		s.routes[args[0]] = nil
+		s.route(args)
 	case "egress":
 		s.cfg.Egresses[args[0]] = machine.Egress{Outbox: len(args) == 1}
 	case "route":

@@ -179,6 +179,7 @@ func (m *Machine) Committed(number uint64) {
 	if !m.timers.loading {
 		m.forgetCancelled()
 	}
+	m.pruneTimers()
 	for _, c := range out.cells {
 		c.pins--
 		m.settle(c)

@@ -42,6 +42,7 @@ type Config struct {
 	LoadBatch         int   // addresses in one load; default 1,000
 	TimerAhead        int64 // timers due within it are in memory; default 30,000
 	TimerBatch        int   // timers read at a time; default 10,000
+	TimersMax         int   // timers in memory; beyond, those that are due last are left to the store; default 200,000
 	SweepInterval     int64 // between looks for expired states; default 5,000
 }
 
@@ -90,6 +91,7 @@ func (c *Config) defaults() {
 	orDefault(&c.LoadBatch, 1000)
 	orDefault(&c.TimerAhead, 30_000)
 	orDefault(&c.TimerBatch, 10_000)
+	orDefault(&c.TimersMax, 200_000)
 	orDefault(&c.SweepInterval, 5000)
 }
 

@@ -73,6 +73,15 @@ func (m *Machine) overKeptAny() bool {
 	return slices.ContainsFunc(m.functionList, func(f *function) bool { return f.keptBytes+f.storedBy >= m.cfg.KeptBytesMax })
 }
 
+// cutText bounds what is remembered of texts that others have written: names in a reply may be as long as the reply.
+func cutText(s string) string {
+	const textMax = 2048
+	if len(s) <= textMax {
+		return s
+	}
+	return strings.ToValidUTF8(s[:textMax], "") + "..."
+}
+
 // deliverable sets a message aside that can never be a call, and reports whether it is one.
 func (m *Machine) deliverable(msg *api.Message, s *source, offset int64) bool {
 	reason, detail := "", ""
@@ -87,7 +96,7 @@ func (m *Machine) deliverable(msg *api.Message, s *source, offset int64) bool {
 		return true
 	}
 	d := api.DeadLetter{
-		Kind: api.DeadMessage, From: msg.Target.Type.String(), Reason: reason, Detail: detail,
+		Kind: api.DeadMessage, From: cutText(msg.Target.Type.String()), Reason: reason, Detail: cutText(detail),
 		Address: msg.Target, Caller: msg.Caller, TypeName: msg.Argument.TypeName, Value: msg.Argument.Value,
 	}
 	if s != nil {

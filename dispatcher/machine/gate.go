@@ -176,7 +176,7 @@ func (m *Machine) blame(g *gate, f Failure) {
 		return
 	}
 	g.failures++
-	g.lastError = f.Text
+	g.lastError = cutText(f.Text)
 	if g.open || g.failures < m.cfg.BreakerFailures {
 		return
 	}
@@ -191,7 +191,7 @@ func (m *Machine) retryLater(c *cell, f Failure) {
 	if c.failedSince == 0 {
 		c.failedSince = max(m.now, 1)
 	}
-	c.failKind, c.lastError = f.Kind, f.Text
+	c.failKind, c.lastError = f.Kind, cutText(f.Text)
 	delay := m.cfg.BackoffMax
 	if n := c.attempts - 1; n < 24 && m.now-c.failedSince <= c.fn.cfg.Budget {
 		delay = min(m.cfg.BackoffMin<<n, m.cfg.BackoffMax)

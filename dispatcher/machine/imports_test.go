@@ -14,7 +14,7 @@ import (
 
 // allowedImports neither do I/O nor know the time. What they may be used for is said below where it is not everything.
 var allowedImports = []string{
-	"container/heap", "fmt", "maps", "math", "math/rand/v2", "slices", "sort", "strings",
+	"cmp", "container/heap", "fmt", "maps", "math", "math/rand/v2", "slices", "sort", "strings",
 	"github.com/stategate/stategate/api", "github.com/stategate/stategate/statestore",
 }
 

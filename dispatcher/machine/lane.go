@@ -56,8 +56,8 @@ func (m *Machine) output(from api.Address, o *Output) {
 	l := m.lanes[o.Egress]
 	if l == nil {
 		m.setAside(api.DeadLetter{
-			Kind: api.DeadOutput, From: o.Egress, Reason: "unknown egress",
-			Detail: fmt.Sprintf("the module declares no egress %q", o.Egress), Address: from, TypeName: o.Value.TypeName, Value: o.Value.Value,
+			Kind: api.DeadOutput, From: cutText(o.Egress), Reason: "unknown egress",
+			Detail: fmt.Sprintf("the module declares no egress %q", cutText(o.Egress)), Address: from, TypeName: o.Value.TypeName, Value: o.Value.Value,
 		})
 		return
 	}

@@ -63,7 +63,7 @@ func (s *shadow) started(w *world, c *machine.Call, now int64) error {
 			if have.Name == stateInvoke {
 				want = a.invoke
 			}
-			if have.Set != want.set || want.set && string(have.Value.Value) != fmt.Sprint(want.node) {
+			if have.Set != want.set || want.set && string(have.Value.Value) != w.nodes[want.node].mark() {
 				return fmt.Errorf("call of %v at %d carries state %s %v %q, want %+v (time to live %d, %d)",
 					c.Target, now, have.Name, have.Set, have.Value.Value, want, w.ttlW, w.ttlI)
 			}

@@ -1,8 +1,10 @@
 package machine
 
 import (
+	"cmp"
 	"container/heap"
 	"math"
+	"slices"
 
 	"github.com/stategate/stategate/api"
 	"github.com/stategate/stategate/statestore"
@@ -148,7 +150,7 @@ func (m *Machine) fire() {
 func (m *Machine) windowTimers() {
 	w := &m.timers
 	far := w.horizon() > m.now+m.cfg.TimerAhead/2
-	if w.loading || m.saturated() || far && (!w.more || len(w.heap) >= 10*m.cfg.TimerBatch) {
+	if w.loading || m.saturated() || far && (!w.more || len(w.heap) >= m.cfg.TimersMax/2) {
 		return
 	}
 	if !w.more {
@@ -166,6 +168,35 @@ func (m *Machine) windowTimers() {
 	m.forgetCancelled()
 	w.loading = true
 	m.work.TimerLoad = &TimerLoad{ID: m.id(), After: w.after, Due: w.until, Limit: m.cfg.TimerBatch}
+}
+
+// pruneTimers leaves timers to the store that memory has no room for: the window is read again from the last one that stays.
+// What the store does not have yet stays, and is known when a load answers it.
+func (m *Machine) pruneTimers() {
+	w := &m.timers
+	if len(w.heap) <= m.cfg.TimersMax || w.loading {
+		return
+	}
+	slices.SortFunc(w.heap, func(a, b *timer) int { return cmp.Or(cmp.Compare(a.Due, b.Due), compare(a.Number, b.Number)) })
+	keep := max(m.cfg.TimersMax/2, 1)
+	last := w.heap[keep-1].TimerKey
+	live := w.heap[:keep]
+	for _, t := range w.heap[keep:] {
+		if t.gen > m.confirmedGen {
+			live = append(live, t)
+			continue
+		}
+		t.index = -1
+		m.dropTimer(t)
+	}
+	clear(w.heap[len(live):])
+	w.heap = live // sorted, so it is a heap
+	for i, t := range w.heap {
+		t.index = i
+	}
+	if w.complete(last) {
+		w.after, w.more = last, true
+	}
 }
 
 func (m *Machine) admit(t *timer) {
