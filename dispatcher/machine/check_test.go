@@ -20,7 +20,7 @@ func (l *life) rest() {
 		if l.steps-from > restSteps {
 			l.failf("does not come to rest: %s", l.unrest())
 		}
-		l.step()
+		l.play(16)
 	}
 	for _, ttl := range []int64{l.w.ttlW, l.w.ttlI} { // expired states are found, and what may be lazy is written
 		l.now += ttl + ttl/10 + 1
@@ -29,6 +29,12 @@ func (l *life) rest() {
 		if l.steps-from > restSteps {
 			l.failf("expired states or delivered outputs are still stored: %s", l.unrest())
 		}
+		l.play(16)
+	}
+}
+
+func (l *life) play(steps int) {
+	for range steps {
 		l.step()
 	}
 }

@@ -194,7 +194,10 @@ func (l *life) start() {
 	l.inc++
 	cfg := l.cfg
 	cfg.Incarnation = l.inc
-	l.logf("incarnation %d: commit %d next %d, progress %+v, packs %v, spilled %v", l.inc, claim.Commit, claim.NextNumber, claim.Progress, claim.Packs, claim.Spilled)
+	l.logf("incarnation %d: commit %d, next number %d, %d packs, spilled %v", l.inc, claim.Commit, claim.NextNumber, len(claim.Packs), claim.Spilled)
+	for _, p := range claim.Progress {
+		l.logf("  progress %s", progress(p))
+	}
 	l.claim = claim
 	l.m, l.told = machine.New(cfg, claim, l.now), l.now
 	l.tokens, l.commit, l.busy = map[uint64]func(){}, nil, map[api.Address]bool{}
@@ -267,7 +270,10 @@ func (l *life) takeCommit(c *statestore.Commit) {
 	if l.commit != nil {
 		l.failf("commit %d while %d is out", c.Number, l.commit.c.Number)
 	}
-	l.logf("commit %d %+v", c.Number, *c)
+	l.logf("commit %d", c.Number)
+	if l.trace != nil {
+		tellCommit(func(format string, args ...any) { l.logf("  "+format, args...) }, c, l.now)
+	}
 	l.commit = &commit{c: c, shadow: l.shadow.clone()}
 	l.seen.spills += len(c.Mail)
 	l.seen.cancels += len(c.Cancels)

@@ -160,7 +160,8 @@ func (l *life) answerCall() bool {
 		return true
 	}
 	reply := l.w.answer(&f.call)
-	l.logf("call %d of %v answers %+v", f.call.ID.N, f.call.Target, *reply)
+	l.logf("call %d of %v answers: missing %d, %d sends, %d delayed, %d outputs, %d mutations", f.call.ID.N, f.call.Target,
+		len(reply.Missing), len(reply.Sends), len(reply.Delayed), len(reply.Outputs), len(reply.Mutations))
 	if !reply.Incomplete {
 		if err := l.shadow.replied(l.w, &f.call, f.built, l.told, l.steps); err != nil {
 			l.failf("%v", err)

@@ -24,7 +24,7 @@ func (s *stage) tell(out *strings.Builder, w *machine.Work) {
 	if w.Commit != nil {
 		s.commit = w.Commit
 		line("commit %d", w.Commit.Number)
-		s.tellCommit(func(format string, args ...any) { line("  "+format, args...) }, w.Commit)
+		tellCommit(func(format string, args ...any) { line("  "+format, args...) }, w.Commit, s.now)
 	}
 	s.takeAsks(out, w)
 	for i := range w.Calls {
@@ -40,7 +40,7 @@ func (s *stage) tell(out *strings.Builder, w *machine.Work) {
 	}
 }
 
-func (s *stage) tellCommit(line func(string, ...any), c *statestore.Commit) {
+func tellCommit(line func(string, ...any), c *statestore.Commit, now int64) {
 	for _, p := range c.Progress {
 		line("progress %s", progress(p))
 	}
@@ -48,7 +48,7 @@ func (s *stage) tellCommit(line func(string, ...any), c *statestore.Commit) {
 		line("function %s %s", f.Function.Name, specs(f.States))
 	}
 	for _, a := range c.States {
-		line("state %s%s%s", name(a.Address), values(a.Values), after(" expires", a.Expires, s.now))
+		line("state %s%s%s", name(a.Address), values(a.Values), after(" expires", a.Expires, now))
 	}
 	for _, m := range c.PackMarks {
 		if m.Remove {
@@ -73,7 +73,7 @@ func (s *stage) tellCommit(line func(string, ...any), c *statestore.Commit) {
 		line("cancel %s of id %s below %d", k.Token, k.SenderID, k.Below)
 	}
 	for _, t := range c.Timers {
-		due := fmt.Sprintf("+%d", t.Due-s.now)
+		due := fmt.Sprintf("+%d", t.Due-now)
 		if t.Due == 1<<63-1 {
 			due = "never"
 		}
@@ -138,7 +138,19 @@ func values(all []statestore.StateValue) (text string) {
 		return " is gone"
 	}
 	for _, v := range all {
-		text += fmt.Sprintf(" %s=%s", v.Name, v.Value)
+		text += fmt.Sprintf(" %s=%s", v.Name, brief(v.Value))
+	}
+	return text
+}
+
+// brief tells a value: as text, or in hexadecimal, and of a long one the beginning.
+func brief(v []byte) string {
+	text := string(v)
+	if strings.ContainsFunc(text, func(r rune) bool { return r < ' ' || r > '~' }) {
+		text = fmt.Sprintf("%x", v[:min(len(v), 32)])
+	}
+	if len(text) > 64 {
+		text = strings.TrimSpace(text[:64]) + "..."
 	}
 	return text
 }
