@@ -77,7 +77,11 @@ func (w *waiter) attempt(ctx context.Context, egresses []string) (claim *statest
 			s.lock.keep(before)
 		}
 	}()
-	if claim, err = w.take(ctx, egresses); err != nil {
+	claim, err = w.take(ctx, egresses, h == heldHere || h == holdNone)
+	if errors.Is(err, errLives) {
+		return nil, nil
+	}
+	if err != nil {
 		return nil, err
 	}
 	s.lock.keep(claim.Fence)

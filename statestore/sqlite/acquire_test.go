@@ -265,3 +265,31 @@ func TestWithoutFileLocks(t *testing.T) {
 		t.Errorf("took over after %v, want the rest of the lease", took)
 	}
 }
+
+// A commit that takes longer than the lease is not taken over behind its back: its end counts as a sign of life.
+func TestLongCommitKeepsTheLease(t *testing.T) {
+	const lease = 100 * time.Millisecond
+	s := open(t, Config{Path: fresh(t), Lease: lease})
+	a := acquire(t, s, newMember())
+	var other *waiting
+	<-s.writer.turn
+	commit := s.writer.finish
+	s.writer.finish = func(c *conn) error {
+		s.writer.finish = commit
+		other = standby(t, s, newMember())
+		other.none(t, 3*lease) // it waits for its turn to write
+		if _, err := c.exec(`UPDATE member SET lease_until = ?`, time.Now().Add(time.Second).UnixMilli()); err != nil {
+			return err
+		}
+		return commit(c)
+	}
+	s.writer.turn <- struct{}{}
+	if err := s.Commit(t.Context(), &statestore.Commit{Fence: a.Fence, Number: 1, NextNumber: 1}); err != nil {
+		t.Fatal(err)
+	}
+	other.none(t, 3*lease)
+	if err := s.Commit(t.Context(), &statestore.Commit{Fence: a.Fence, Number: 2, NextNumber: 1}); err != nil {
+		t.Errorf("commit after a long one: %v", err)
+	}
+	other.get(t)
+}

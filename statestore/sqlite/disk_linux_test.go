@@ -213,6 +213,7 @@ func TestReadOnlyPlacesAreRefused(t *testing.T) {
 		if err := errors.Join(open(t, Config{Path: file}).Close(), os.Chmod(file, 0o444)); err != nil {
 			t.Fatal(err)
 		}
+		t.Cleanup(func() { _ = os.Chmod(dir, 0o755) })
 		check(file, "cannot be written", "change its mode")
 		if err := errors.Join(os.Chmod(file, 0o644), os.Remove(file+".lock"), os.Chmod(dir, 0o555)); err != nil {
 			t.Fatal(err)

@@ -2,6 +2,7 @@ package sqlite
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -11,9 +12,21 @@ import (
 // forgetMembers is how long after the end of their lease members are forgotten that own nothing.
 const forgetMembers = time.Hour
 
-// take makes the member the owner.
-func (w *waiter) take(ctx context.Context, egresses []string) (claim *statestore.Claim, err error) {
+// errLives: the owner has said something since its lease was looked at.
+var errLives = errors.New("the owner lives")
+
+// take makes the member the owner. byLease says that nothing but the former owner's lease tells that it is dead.
+func (w *waiter) take(ctx context.Context, egresses []string, byLease bool) (claim *statestore.Claim, err error) {
 	err = w.store.write(ctx, "take over", func(c *conn) error {
+		if byLease {
+			lives, err := c.one(`SELECT 1 FROM ownership o JOIN member m ON m.id = o.member WHERE o.lo = 0 AND m.id <> ? AND m.lease_until > ?`, w.member.ID, time.Now().UnixMilli())
+			if err != nil {
+				return err
+			}
+			if lives != nil { // a commit that took long has ended while this transaction waited for it
+				return errLives
+			}
+		}
 		claim, err = w.takeIn(c, egresses)
 		return err
 	})
