@@ -120,7 +120,7 @@ func (m *Machine) deliver(msg *message) {
 	case c.mail.len() > 0:
 		m.makeReady(c)
 	default:
-		m.refill(c)
+		m.settle(c)
 	}
 }
 

@@ -136,9 +136,5 @@ func (m *Machine) loaded(c *cell, l *statestore.Loaded) {
 		m.makeReady(c)
 		return
 	}
-	m.refill(c)
-	if c.mail.len() > 0 {
-		m.makeReady(c)
-	}
-	m.rest(c)
+	m.settle(c)
 }
