@@ -3,6 +3,7 @@ package sqlite
 import (
 	"context"
 	"database/sql/driver"
+	"slices"
 
 	"github.com/stategate/stategate/api"
 	"github.com/stategate/stategate/statestore"
@@ -56,12 +57,12 @@ func (s *Store) SpilledAddresses(ctx context.Context, function api.FunctionType,
 	}
 	low := statestore.FunctionKey(function)
 	high := statestore.KeyAfter(low)
-	if cursor == nil {
-		cursor = []byte{} // before every key; low itself is the key of the empty id
+	if cursor != nil {
+		low = append(slices.Clone(cursor), 0) // the first key behind it
 	}
 	var last []byte
-	err = s.list(ctx, "list spilled addresses", `SELECT key, address FROM mailbox WHERE key > ? AND key >= ? AND key < ? ORDER BY key LIMIT ?`,
-		args(cursor, low, high, int64(limit)+1), func(r row) (bool, error) {
+	err = s.list(ctx, "list spilled addresses", `SELECT key, address FROM mailbox WHERE key >= ? AND key < ? ORDER BY key LIMIT ?`,
+		args(low, high, int64(limit)+1), func(r row) (bool, error) {
 			if len(out) == limit {
 				next = last
 				return false, nil
@@ -96,7 +97,7 @@ func (s *Store) Timers(ctx context.Context, after statestore.TimerKey, dueMS int
 
 // ExpiredAddresses reads the oldest first.
 func (s *Store) ExpiredAddresses(ctx context.Context, ms int64, limit int) (out []api.Address, err error) {
-	err = s.list(ctx, "list expired addresses", `SELECT data FROM state WHERE expires > 0 AND expires < ? ORDER BY expires, key LIMIT ?`,
+	err = s.list(ctx, "list expired addresses", `SELECT data FROM state WHERE expires > 0 AND expires < ? ORDER BY expires LIMIT ?`,
 		args(ms, int64(max(limit, 0))), func(r row) (bool, error) {
 			a, _, _, err := statestore.DecodeStates(r.blob(0))
 			out = append(out, a)
