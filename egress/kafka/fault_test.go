@@ -91,6 +91,36 @@ func TestBrokerThatIsAway(t *testing.T) {
 	}
 }
 
+// TestEndIsBoundedWhenTheBrokerHangs: a request without an answer holds the end up for the grace time, and nothing is left behind.
+func TestEndIsBoundedWhenTheBrokerHangs(t *testing.T) {
+	for _, key := range []kmsg.Key{kmsg.Produce, kmsg.EndTxn, kmsg.InitProducerID, kmsg.OffsetFetch} {
+		t.Run(key.Name(), func(t *testing.T) {
+			t.Parallel()
+			c, cfg := fake(t)
+			hangs, answer := make(chan struct{}), make(chan struct{})
+			defer close(answer)
+			var once sync.Once
+			c.ControlKey(int16(key), func(kmsg.Request) (kmsg.Response, error, bool) {
+				c.KeepControl()
+				once.Do(func() { close(hangs) })
+				c.SleepControl(func() { <-answer })
+				return nil, nil, false
+			})
+			o := newOutbox("shop/out")
+			l := begin(t, o, cfg)
+			l.emit(kafkaOutput("out", "key-0", "1"))
+			<-hangs
+			begun := time.Now()
+			if err := l.end(t); err != nil {
+				t.Fatal(err)
+			}
+			if took := time.Since(begun); took < graceful || took > stopMax {
+				t.Errorf("it ends after %s, want a little more than %s", took, graceful)
+			}
+		})
+	}
+}
+
 // soon shortens the waits for missing topics.
 func soon(r *Relay) {
 	r.topics.waits = waits{grace: 300 * time.Millisecond, askEvery: 10 * time.Millisecond, askGone: 20 * time.Millisecond, askIdle: 20 * time.Millisecond, watch: 50 * time.Millisecond}

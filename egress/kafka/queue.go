@@ -138,14 +138,15 @@ func (q *queue) take(count, bytes int) (items []item, next uint64, behind bool) 
 	if len(q.packs) == 0 || q.packs[0].First > q.next {
 		return nil, q.next, q.next < q.end
 	}
+	items = make([]item, 0, q.ready(count))
 	for len(q.packs) > 0 {
 		p := &q.packs[0]
 		if p.First > q.next {
 			break
 		}
-		got, full := cut(&p.OutputPack, q.next, count-len(items), &bytes, len(items) == 0)
-		items = append(items, got...)
-		q.next += uint64(len(got))
+		had, full := len(items), false
+		items, full = cut(items, &p.OutputPack, q.next, count, &bytes)
+		q.next += uint64(len(items) - had)
 		if full {
 			break
 		}
@@ -154,19 +155,32 @@ func (q *queue) take(count, bytes int) (items []item, next uint64, behind bool) 
 	return items, q.next, false
 }
 
+// ready is how many outputs are in memory from next on, or count when there are more.
+func (q *queue) ready(count int) int {
+	end := q.next
+	for i := range q.packs {
+		if p := &q.packs[i]; p.First <= end && end-q.next < uint64(count) {
+			end = max(end, p.end())
+			continue
+		}
+		break
+	}
+	return min(int(end-q.next), count)
+}
+
 func (q *queue) drop() {
 	q.bytes -= q.packs[0].bytes
 	q.packs[0] = held{}
 	q.packs = q.packs[1:]
 }
 
-// cut makes items of a pack's outputs from a number on, within count and bytes (any one when first). full: there is more.
-func cut(p *statestore.OutputPack, from uint64, count int, bytes *int, first bool) (items []item, full bool) {
+// cut adds items for a pack's outputs from a number on, up to count and within bytes (the first of all always). full: there is more.
+func cut(items []item, p *statestore.OutputPack, from uint64, count int, bytes *int) (more []item, full bool) {
 	refused := p.Refused
 	for i := int(from - p.First); i < len(p.Outputs); i++ {
 		out := &p.Outputs[i]
 		size := out.Size()
-		if len(items) >= count || size > *bytes && !(first && len(items) == 0) {
+		if len(items) >= count || size > *bytes && len(items) > 0 {
 			return items, true
 		}
 		*bytes -= size

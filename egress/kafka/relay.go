@@ -1,20 +1,3 @@
-// Package kafka delivers the outputs of one lane to Kafka. Exactly-once: the lane's cursor is the offset of a group that
-// nobody joins, and it moves in the transaction that carries the outputs, so what was delivered is asked of Kafka and never
-// remembered. It never delivers what was not offered or read from the store as committed, and never skips an output
-// that was neither delivered nor made a dead letter.
-//
-// # How a lane comes to life
-//
-// Every session with Kafka is opened in one order, at start as after any error:
-//
-//  1. the store says that this member still owns the lane
-//  2. InitProducerId ends what a former session left open and fences it
-//  3. the cursor is read, with RequireStable
-//  4. the store is asked again, for the answer of 1 may have aged meanwhile
-//  5. outputs below the cursor are delivered, the others are sent
-//
-// One goroutine (Run) owns everything but the queue, which Offer shares with it under a mutex. Calls that block in the client
-// run aside and are waited for; they end early because their session's connections can be cut.
 package kafka
 
 import (
