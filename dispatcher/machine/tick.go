@@ -55,8 +55,8 @@ func (m *Machine) nextTick() int64 {
 	if len(m.backoffs) > 0 {
 		soon(m.backoffs[0].due)
 	}
-	if w := &m.timers; len(w.heap) > 0 && w.complete(w.heap[0].TimerKey) {
-		soon(w.heap[0].Due)
+	if t, ok := m.ripe(); ok {
+		soon(t.Due)
 	}
 	if !m.timers.loading {
 		soon(m.timers.horizon() - m.cfg.TimerAhead/2)

@@ -130,10 +130,18 @@ func (w *timers) horizon() int64 {
 	return w.until
 }
 
+// ripe reports whether a timer may fire as soon as it is due, and which: not while too much is uncommitted.
+func (m *Machine) ripe() (*timer, bool) {
+	w := &m.timers
+	if len(w.heap) == 0 || !w.complete(w.heap[0].TimerKey) || m.saturated() {
+		return nil, false
+	}
+	return w.heap[0], true
+}
+
 // fire sends what is due, in its order. From here on it is an ordinary message of its sender.
 func (m *Machine) fire() {
-	for len(m.timers.heap) > 0 && m.timers.heap[0].Due <= m.now && m.timers.complete(m.timers.heap[0].TimerKey) {
-		t := m.timers.heap[0]
+	for t, ok := m.ripe(); ok && t.Due <= m.now; t, ok = m.ripe() {
 		t.ended = true
 		m.dropTimer(t)
 		if t.gen != m.gen { // the store has it, or will before this end is committed
