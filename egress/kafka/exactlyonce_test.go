@@ -174,6 +174,37 @@ func TestCursorIsAskedAgain(t *testing.T) {
 	}
 }
 
+// TestAnswerWithoutTheCursor: brokers leave the partition out when the coordinator is not ready. That does not mean "none".
+func TestAnswerWithoutTheCursor(t *testing.T) {
+	c, cfg := fake(t)
+	o := newOutbox("shop/out")
+	first := begin(t, o, cfg)
+	first.emit(kafkaOutput("out", "key-0", "1"))
+	o.waitDelivered(t, 2)
+	if err := first.end(t); err != nil {
+		t.Fatal(err)
+	}
+	left := 3
+	c.ControlKey(int16(kmsg.OffsetFetch), func(req kmsg.Request) (kmsg.Response, error, bool) {
+		if left == 0 {
+			return nil, nil, false
+		}
+		if left--; left > 0 {
+			c.KeepControl()
+		}
+		return req.ResponseKind(), nil, true
+	})
+	second := begin(t, o, cfg)
+	second.emit(kafkaOutput("out", "key-0", "2"))
+	o.waitDelivered(t, 3)
+	if left != 0 {
+		t.Errorf("%d answers without the cursor were not asked for", left)
+	}
+	if diff := cmp.Diff(numbers(1, 2), committed(t, cfg.Brokers, "out")); diff != "" {
+		t.Error(diff)
+	}
+}
+
 func zombieIsFenced(t *testing.T, b *broker) {
 	cfg := b.cfg
 	o := newOutbox("shop/out")

@@ -41,7 +41,7 @@ const (
 	topicWatch     = time.Second            // while outputs wait in the client
 	topicAskAtOnce = 100                    // missing ones in one question of an idle relay
 	topicFresh     = 5 * time.Second        // that a topic counts as present without asking
-	topicForget    = 5 * time.Minute        // after a missing one was last asked for
+	topicForget    = 5 * time.Minute        // that a missing one is told of after it was last asked for
 	topicsWaited   = 100                    // missing at once; further ones are not waited for
 	topicsKnownMax = 10_000                 // in either map
 )
@@ -194,10 +194,7 @@ func (t *topics) judge(it *item, now time.Time) bool {
 func (t *topics) report(now time.Time) {
 	gone, example := 0, ""
 	for name, m := range t.missing {
-		switch {
-		case now.Sub(m.used) > topicForget:
-			delete(t.missing, name)
-		case m.gone:
+		if m.gone && now.Sub(m.used) <= topicForget {
 			gone++
 			if example == "" || name < example {
 				example = name
@@ -205,7 +202,7 @@ func (t *topics) report(now time.Time) {
 		}
 	}
 	if gone == 0 {
-		t.trouble.end(troubleTopic, "no topic is missing any more")
+		t.trouble.end(troubleTopic, "no topic is missing any more that outputs ask for")
 		return
 	}
 	t.trouble.begin(troubleTopic, fmt.Sprintf("%d topics do not exist, %s for one: outputs for them become dead letters at once until metadata shows the topic", gone, example), slog.LevelWarn)
