@@ -179,13 +179,18 @@ func TestHostileReplies(t *testing.T) {
 	t.Parallel()
 	a := newArena(t, "", nil)
 	all := append(transportReplies(), messageReplies()...)
-	for i := range all { // each case has a function of its own, to be counted by; its states become known
-		a.tell(t, fmt.Sprint("own", i), "healthy "+all[i].name)
+	function := func(i int) string { // of its own, to be counted by
+		if all[i].kind == "timeout" {
+			return "ownbrief"
+		}
+		return fmt.Sprint("own", i)
 	}
 	for i := range all {
-		c := &all[i]
+		a.tell(t, function(i), "healthy "+all[i].name) // its states become known
+	}
+	for i := range all {
+		c, function := &all[i], function(i)
 		a.counted(t, "healthy "+c.name)
-		function := fmt.Sprint("own", i)
 		a.functions.misbehave(function, c.name, c.script)
 		a.tell(t, function, c.name)
 		if c.fine {
@@ -194,7 +199,7 @@ func TestHostileReplies(t *testing.T) {
 		a.tell(t, function, "healthy "+c.name)
 	}
 	for i := range all {
-		c, function := &all[i], fmt.Sprint("own", i)
+		c, function := &all[i], function(i)
 		t.Run(c.name, func(t *testing.T) {
 			a.failing(t, function, c)
 			a.tell(t, function, "healthy "+c.name) // beside the failing one

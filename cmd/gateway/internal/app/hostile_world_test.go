@@ -67,7 +67,10 @@ spec:
     - {topic: "${PREFIX}skip", valueType: test/event, targets: [test/count], onNullKey: skip, onNullValue: skip}
 ---
 kind: io.statefun.endpoints.v2/http
-spec: {functions: test/*, urlPathTemplate: "${URL}/{function.name}", transport: {call: 1s, pool_ttl: 0s}}
+spec: {functions: test/*, urlPathTemplate: "${URL}/{function.name}"}
+---
+kind: io.statefun.endpoints.v2/http
+spec: {functions: test/ownbrief, urlPathTemplate: "${URL}/{function.name}", transport: {call: 1s}}
 ---
 kind: io.statefun.kafka.v1/egress
 spec:
