@@ -10,7 +10,7 @@ import (
 
 var (
 	seedFlag  = flag.Uint64("seed", 0, "play the life of this seed alone, with its story")
-	livesFlag = flag.Uint64("lives", 250, "how many lives to play")
+	livesFlag = flag.Uint64("lives", 200, "how many lives to play")
 	firstFlag = flag.Uint64("first", 1, "seed of the first life")
 )
 

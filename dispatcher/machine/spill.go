@@ -37,16 +37,15 @@ func (m *Machine) spillCells() {
 	if !over && !squeezing {
 		return
 	}
-	stuck := func(c *cell) bool { return c.phase == backoff || c.fn.gate.open }
 	var candidates []*cell
 	for _, c := range m.cells {
-		if c.phase != loading && c.mail.len() > c.batchInCall() && (over || stuck(c)) {
+		if c.phase != loading && c.mail.len() > c.batchInCall() && (over || m.lags(c)) {
 			candidates = append(candidates, c)
 		}
 	}
 	slices.SortFunc(candidates, func(a, b *cell) int {
-		if stuck(a) != stuck(b) {
-			if stuck(a) {
+		if m.lags(a) != m.lags(b) {
+			if m.lags(a) {
 				return -1
 			}
 			return 1
@@ -59,6 +58,14 @@ func (m *Machine) spillCells() {
 		}
 		m.spillCell(c)
 	}
+}
+
+// lagAfter is how long a call may take before what waits behind it is thought to wait long, in milliseconds.
+const lagAfter = 1000
+
+// lags reports whether what waits in the cell's mailbox will wait for long.
+func (m *Machine) lags(c *cell) bool {
+	return c.phase == backoff || c.fn.gate.open || c.phase == calling && m.now-c.callSince >= lagAfter
 }
 
 func (c *cell) batchInCall() int {

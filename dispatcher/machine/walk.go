@@ -92,10 +92,10 @@ func (m *Machine) arrived(c *cell) {
 	}
 }
 
-// squeeze makes room when spilled mail waits for it and what fills memory is stuck: without it, one endpoint that is down
+// squeeze makes room when spilled mail waits for it and what fills memory lags: without it, one endpoint that is down or slow
 // could keep the mail of all others in the store.
 func (m *Machine) squeeze() {
-	if m.now < m.nextSqueeze || m.roomy() || m.unwatched.len() == 0 || len(m.backoffs) == 0 && len(m.openGates) == 0 {
+	if m.now < m.nextSqueeze || m.roomy() || m.unwatched.len() == 0 {
 		return
 	}
 	m.nextSqueeze = m.now + min(1000, m.cfg.HoldMax)
