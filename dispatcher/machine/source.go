@@ -98,9 +98,19 @@ func (s *source) finishedAll(offset int64) bool {
 	return true
 }
 
-// Started tells the start position of a source, before its first record. The token is Done when it is durable.
+// Started tells the start position of a source, before its first record or because it is to be read from elsewhere. The token is
+// Done when it is durable. What the source has brought in and not finished is kept as messages: offsets mean something else from
+// now on, so it could neither be replayed nor marked as finished.
 func (m *Machine) Started(p statestore.Progress, token uint64) {
 	s := m.source(p.Source)
+	for t := range s.waiting {
+		for _, msg := range s.waiting[t].all() {
+			if msg.source == s {
+				m.keep(msg)
+			}
+		}
+		s.waiting[t] = fifo[*message]{}
+	}
 	s.progress = p.Clone()
 	s.seen = s.progress.Position()
 	s.routed = false
