@@ -1,6 +1,7 @@
 package sqlite
 
 import (
+	"bytes"
 	"context"
 	"database/sql/driver"
 	"slices"
@@ -57,7 +58,7 @@ func (s *Store) SpilledAddresses(ctx context.Context, function api.FunctionType,
 	}
 	low := statestore.FunctionKey(function)
 	high := statestore.KeyAfter(low)
-	if cursor != nil {
+	if bytes.Compare(cursor, low) >= 0 {
 		low = append(slices.Clone(cursor), 0) // the first key behind it
 	}
 	var last []byte

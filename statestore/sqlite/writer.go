@@ -102,7 +102,11 @@ func (w *writer) rollback(cause error) {
 // readers are asked to pause.
 func (w *writer) bound() {
 	info, err := os.Stat(w.store.cfg.Path + "-wal")
-	if err != nil || info.Size() < max(w.logBound, w.logNext) {
+	if err != nil || info.Size() < w.logBound {
+		w.logNext = 0
+		return
+	}
+	if info.Size() < w.logNext {
 		return
 	}
 	start := time.Now()
