@@ -190,24 +190,19 @@ func TestHostileReplies(t *testing.T) {
 	}
 	for i := range all {
 		c, function := &all[i], function(i)
-		a.counted(t, "healthy "+c.name)
-		a.functions.misbehave(function, c.name, c.script)
-		a.tell(t, function, c.name)
-		if c.fine {
-			delete(a.events, c.name)
-		}
-		a.tell(t, function, "healthy "+c.name)
-	}
-	for i := range all {
-		c, function := &all[i], function(i)
 		t.Run(c.name, func(t *testing.T) {
+			a.counted(t, "healthy "+c.name)
+			a.functions.misbehave(function, c.name, c.script)
+			a.tell(t, function, c.name)
 			a.failing(t, function, c)
 			a.tell(t, function, "healthy "+c.name) // beside the failing one
 			a.counted(t, "healthy "+c.name)
 			a.functions.behave(function, c.name)
-			if !c.fine {
-				a.counted(t, c.name)
+			if c.fine {
+				delete(a.events, c.name)
+				return
 			}
+			a.counted(t, c.name)
 		})
 	}
 	a.finish(t)
