@@ -78,7 +78,8 @@ type Dispatcher struct {
 	waiters  map[uint64]chan struct{}           // by token; guarded by mu
 	tokens   uint64                             // guarded by mu
 
-	clean chan struct{} // closed when a drain has nothing left to wait for; the loop's own
+	setAside int           // dead letters so far; the loop's own
+	clean    chan struct{} // closed when a drain has nothing left to wait for; the loop's own
 }
 
 // New makes an incarnation on what the store keeps. Run starts it.
@@ -127,7 +128,12 @@ func (d *Dispatcher) Run(ctx context.Context) error {
 func (d *Dispatcher) newMachine() *machine.Machine {
 	cfg := d.cfg.Machine
 	cfg.Egresses = d.cfg.Egresses
-	cfg.OnDeadLetter = d.cfg.Hooks.DeadLetter
+	cfg.OnDeadLetter = func(dead *api.DeadLetter) {
+		d.setAside++
+		if d.cfg.Hooks.DeadLetter != nil {
+			d.cfg.Hooks.DeadLetter(dead)
+		}
+	}
 	cfg.Function = func(t api.FunctionType) (machine.Function, bool) {
 		f, ok := d.cfg.Function(t)
 		return f.Function, ok

@@ -70,6 +70,8 @@ func (d *Dispatcher) Start(ctx context.Context, p statestore.Progress) error {
 }
 
 // Arrive hands over records (ingress.Engine). It returns when the machine has them, so that one source has one batch on its way.
+// A batch of which some was set aside waits for its commit: what is finished on arrival counts in no bound of its source, and a
+// topic full of it would fill the memory while the store is slow or away.
 func (d *Dispatcher) Arrive(ctx context.Context, source api.Source, records []api.Record) error {
 	g := d.gate(source)
 	for room := g.room(); room != nil; room = g.room() {
@@ -77,12 +79,17 @@ func (d *Dispatcher) Arrive(ctx context.Context, source api.Source, records []ap
 			return err
 		}
 	}
-	taken := make(chan struct{})
+	taken, setAside := make(chan struct{}), false
 	d.inbox.post(func(m *machine.Machine) {
+		before := d.setAside
 		m.Arrive(source, records)
+		setAside = d.setAside > before
 		close(taken)
 	})
-	return d.await(ctx, taken)
+	if err := d.await(ctx, taken); err != nil || !setAside {
+		return err
+	}
+	return d.durable(ctx, func(m *machine.Machine, token uint64) { m.Sync(token) })
 }
 
 // durable tells the machine something and returns when that is committed.
