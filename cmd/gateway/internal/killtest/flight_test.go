@@ -5,6 +5,7 @@ package killtest
 import (
 	"fmt"
 	"testing"
+	"time"
 )
 
 // flight is records on their way through a gateway: who sends them, and where each of them comes out.
@@ -12,14 +13,15 @@ type flight struct {
 	*world
 	producers []*producer
 	out       *reader
-	base      int // outputs that were visible when the gateway was started
+	base      int     // outputs that were visible when the gateway began
+	committed float64 // commits that its process had made then
 	kills     int
 	lives     int
 }
 
 func (f *flight) start(g *gateway) {
 	f.t.Helper()
-	f.base = f.out.count()
+	f.base, f.committed = f.out.count(), 0
 	f.lives++
 	g.start()
 }
@@ -46,46 +48,57 @@ func (f *flight) allow(n int) {
 	}
 }
 
-// moment lets records out, waits until the gateway has committed and delivered since it was started, and then for a moment that is
+// standsStill is what a gateway says of a lane that waits for an operator. Nothing that is done here may bring it to that.
+const (
+	standsStill = "stands still"
+	silenceMax  = 10 * time.Second // before it is asked whether it does
+)
+
+// moment lets records out, waits until the gateway has committed and delivered since it began, and then for a moment that is
 // drawn: some part of these records is out, the others follow.
 func (f *flight) moment(what string, g *gateway, records int) {
 	f.t.Helper()
 	from := f.acked()
 	f.allow(records)
 	after := from + int(float64(records)*(0.1+0.6*f.rand.Float64()))
+	began := time.Now()
 	poll(f.t, "a moment for "+what, func() (bool, string) {
 		g.mustRun()
 		commits, visible, acked := g.samples().commits(), f.out.count(), f.acked()
+		if visible == f.base && time.Since(began) > silenceMax {
+			if r, err := g.readiness(); err == nil && r.says(standsStill) {
+				f.t.Fatalf("%s delivers nothing: %v", g.name, r)
+			}
+		}
 		if acked >= f.allowed() {
 			f.allow(records / 4) // the gateway needs long to begin: something must be under way when it has begun
 		}
-		return commits > 0 && visible > f.base && acked >= after && acked > visible,
-			fmt.Sprintf("%v commits, %d outputs since the start, %d records of %d", commits, visible-f.base, acked, after)
+		return commits > f.committed && visible > f.base && acked >= after && acked > visible,
+			fmt.Sprintf("%v commits, %d outputs since it began, %d records of %d", commits-f.committed, visible-f.base, acked, after)
 	})
 	f.t.Logf("%6d records, %6d outputs: %s", f.acked(), f.out.count(), what)
 }
 
-// kill is kill -9, in the midst of records and after a commit of this life, or the test fails. It answers the gateway's last metrics.
-func (f *flight) kill(g *gateway) samples {
+// kill is kill -9, in the midst of records and after a commit of this life, or the test fails. last is what its metrics said before.
+func (f *flight) kill(g *gateway, last samples) {
 	f.t.Helper()
-	last, acked := g.samples(), f.acked()
+	acked := f.acked()
 	g.kill()
 	f.kills++
 	// Nobody delivers now: what is visible is all that got through.
 	if visible := f.out.settle(); visible >= acked {
 		f.t.Fatalf("a kill found nothing in flight: %d records were acknowledged before it and %d outputs are visible", acked, visible)
 	}
-	if last.commits() < 1 {
+	if last.commits() <= f.committed {
 		f.t.Fatal("a kill found no commit since the start")
 	}
-	return last
 }
 
 // sound fails the test at once when an output is wrong already.
 func (f *flight) sound(after string) {
 	f.t.Helper()
 	if wrong := f.out.early(); wrong != "" {
-		f.t.Fatalf("wrong after %q, if not before (seed %d): %s", after, f.seed, wrong)
+		f.t.Fatalf("%s after %q, if not before (seed %d): %s", wrongOutputs, after, f.seed, wrong)
 	}
 }
 

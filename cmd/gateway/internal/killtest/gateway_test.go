@@ -61,14 +61,14 @@ func (g *gateway) start() {
 func (g *gateway) kill() {
 	g.t.Helper()
 	if err := g.process.kill(); err != nil {
-		g.t.Fatalf("%v\n%s", err, tail(g.log, 4<<10))
+		g.t.Fatal(err)
 	}
 }
 
 func (g *gateway) stop() {
 	g.t.Helper()
 	if err := g.process.stop(); err != nil {
-		g.t.Fatalf("%v\n%s", err, tail(g.log, 4<<10))
+		g.t.Fatal(err)
 	}
 }
 
@@ -171,7 +171,7 @@ func (g *gateway) until(what string, ok func(readiness) bool) (last readiness) {
 func (g *gateway) mustRun() {
 	g.t.Helper()
 	if !g.process.runs() {
-		g.t.Fatalf("%s has ended by itself: %v\n%s", g.name, g.process.err, tail(g.log, 4<<10))
+		g.t.Fatalf("%s %s: %v: %s", g.name, endedByItself, g.process.err, last(g.log))
 	}
 }
 

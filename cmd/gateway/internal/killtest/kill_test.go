@@ -69,11 +69,12 @@ func (k *killing) plan() []blow {
 				k.mend(k.postgres.Stop(syscall.SIGQUIT))
 				k.killGateway(func() { k.mend(k.postgres.Start()) })
 			}},
-			blow{"gateway: SIGSTOP, another takes over, SIGCONT", k.freezeGateway},
-			blow{"gateway: SIGSTOP, another takes over, SIGCONT", k.freezeGateway},
 		)
+		for range *freezesFlag {
+			all = append(all, blow{"gateway: SIGSTOP, another takes over, SIGCONT, kill -9 of the other", k.freezeGateway})
+		}
 	}
-	for n := 0; n < *killsFlag; n++ {
+	for range *killsFlag {
 		all = append(all, k.another())
 	}
 	k.rand.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
@@ -121,7 +122,9 @@ func (k *killing) successor() {
 // killGateway kills it and starts it again; meanwhile mends what else is broken.
 func (k *killing) killGateway(meanwhile func()) {
 	k.t.Helper()
-	k.skipped += k.flight.kill(k.gateway).skipped()
+	last := k.gateway.samples()
+	k.skipped += last.skipped()
+	k.kill(k.gateway, last)
 	meanwhile()
 	k.start(k.gateway)
 }
@@ -144,17 +147,41 @@ func (k *killing) restartFunctions() {
 	k.functions.start()
 }
 
-// freezeGateway stops a gateway in the midst of its work; another takes over, and then the first goes on as though nothing had happened.
+// freezeGateway stops the owner in the midst of its work. Another takes over and is frozen in its turn, so that it cannot put right
+// what the first might do when it wakes: it has commits and outputs on its way, and may make none of them. Then the other is killed.
 func (k *killing) freezeGateway() {
 	k.t.Helper()
-	asleep, last := k.gateway, k.gateway.samples()
+	k.jam()
+	asleep := k.gateway
 	asleep.signal(syscall.SIGSTOP)
-	k.skipped += last.skipped()
 	k.successor()
-	k.moment("SIGCONT", k.gateway, k.slice)
+	k.moment("SIGSTOP of the other, SIGCONT", k.gateway, k.slice)
+	other, last := k.gateway, k.gateway.samples()
+	k.skipped += last.skipped()
+	other.signal(syscall.SIGSTOP)
 	asleep.signal(syscall.SIGCONT)
 	asleep.until("a standby", isStandby)
-	asleep.kill()
+	k.kill(other, last)
+	k.gateway, k.base, k.committed = asleep, k.out.count(), asleep.samples().commits()
+}
+
+// jam brings the gateway to the top of its speed: records have gathered while its functions slept, and now it works on them.
+func (k *killing) jam() {
+	k.t.Helper()
+	const records = 600
+	if err := k.functions.process.signal(syscall.SIGSTOP); err != nil {
+		k.t.Fatal(err)
+	}
+	k.allow(2 * records)
+	poll(k.t, "records to gather", func() (bool, string) {
+		waiting := k.acked() - k.out.count()
+		return waiting >= records, fmt.Sprintf("%d of %d", waiting, records)
+	})
+	before := k.out.settle()
+	if err := k.functions.process.signal(syscall.SIGCONT); err != nil {
+		k.t.Fatal(err)
+	}
+	k.out.untilCount(before + 1)
 }
 
 func (k *killing) mend(err error) {

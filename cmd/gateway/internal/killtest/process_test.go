@@ -18,6 +18,7 @@ import (
 // process is one life of a child. It dies with the test binary, however that ends.
 type process struct {
 	name   string
+	log    string
 	cmd    *exec.Cmd
 	exited chan struct{}
 	err    error // of Wait; valid when exited is closed
@@ -33,7 +34,7 @@ func spawn(name, log string, cmd *exec.Cmd) (*process, error) {
 	cmd.Stdout, cmd.Stderr = f, f
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // an interrupt from the terminal is for the tests
 	dieWithParent(cmd.SysProcAttr)
-	p := &process{name: name, cmd: cmd, exited: make(chan struct{})}
+	p := &process{name: name, log: log, cmd: cmd, exited: make(chan struct{})}
 	started := make(chan error, 1)
 	go func() {
 		runtime.LockOSThread() // see dieWithParent
@@ -69,10 +70,19 @@ func (p *process) signal(sig syscall.Signal) error {
 	return nil
 }
 
+// endedByItself is in every complaint about a process that nobody has asked to end.
+const endedByItself = "has ended by itself"
+
+// last is the last line of a log: the program's own word on why it ended.
+func last(log string) string {
+	lines := strings.Split(strings.TrimSpace(tail(log, 4<<10)), "\n")
+	return lines[len(lines)-1]
+}
+
 // kill is kill -9, and waits for the end. A process that has ended by itself before is an error: nobody asked it to.
 func (p *process) kill() error {
 	if !p.runs() {
-		return fmt.Errorf("%s has ended by itself: %v", p.name, p.err)
+		return fmt.Errorf("%s %s: %v: %s", p.name, endedByItself, p.err, last(p.log))
 	}
 	if err := p.signal(syscall.SIGKILL); err != nil {
 		return err
@@ -88,7 +98,7 @@ func (p *process) kill() error {
 // stop is SIGTERM, and waits for the end, which must be a good one.
 func (p *process) stop() error {
 	if !p.runs() {
-		return fmt.Errorf("%s has ended by itself: %v", p.name, p.err)
+		return fmt.Errorf("%s %s: %v: %s", p.name, endedByItself, p.err, last(p.log))
 	}
 	if err := p.signal(syscall.SIGTERM); err != nil {
 		return err

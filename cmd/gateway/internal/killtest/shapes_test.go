@@ -31,7 +31,7 @@ func TestKillShapes(t *testing.T) {
 			w.functions.control("up", "audit")
 		}
 		f.moment("kill -9", g, records)
-		f.kill(g)
+		f.kill(g, g.samples())
 		f.sound("kill -9")
 	}
 	f.start(g)

@@ -10,6 +10,9 @@ import (
 	"testing"
 )
 
+// wrongOutputs begins every complaint about outputs: by it TestGuardsRemoved tells a test that found what it is for from one that broke.
+const wrongOutputs = "wrong outputs"
+
 // keysShown bounds how many wrong keys a report lists.
 const keysShown = 10
 
@@ -108,7 +111,7 @@ func (w *world) verify(topic string, want map[string]int) {
 	r := newReader(w.t, w.broker, topic)
 	total := r.settle()
 	if wrong := judge(r.lines(), want); wrong != "" {
-		w.t.Errorf("outputs in topic %s (seed %d): %s", topic, w.seed, wrong)
+		w.t.Errorf("%s in topic %s (seed %d): %s", wrongOutputs, topic, w.seed, wrong)
 	}
 	sum := 0
 	for _, n := range want {

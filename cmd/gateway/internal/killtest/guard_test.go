@@ -1,0 +1,125 @@
+//go:build unix
+
+package killtest
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// guards are patches that each take one guard out of the engine, and the run of TestKill that must find it out.
+var guards = []struct{ name, run string }{
+	{"none", "sqlite -kills=6"}, // the copy as it is: it must pass
+	{"position", "sqlite -kills=6"},
+	{"cursor", "sqlite -kills=6"},
+	// On a file an owner keeps its lock even in its sleep, so nobody meets the fence.
+	{"fence", "postgres -kills=2 -freezes=6"},
+}
+
+// TestGuardsRemoved shows that TestKill fails when it should. It takes minutes, so it is asked for.
+func TestGuardsRemoved(t *testing.T) {
+	if !*mutantsFlag {
+		t.Skip("it takes minutes: run it with -mutants")
+	}
+	root, err := exec.Command("git", "rev-parse", "--show-toplevel").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	repository := strings.TrimSpace(string(root))
+	for _, g := range guards {
+		t.Run(g.name, func(t *testing.T) {
+			text, failed := runWithout(t, repository, g.name, strings.Fields(g.run))
+			complaint := complaintIn(text)
+			switch {
+			case g.name == "none" && failed:
+				t.Errorf("the copy fails with all its guards:\n%s", text)
+			case g.name == "none":
+			case !failed:
+				t.Errorf("nothing is found out without the guard:\n%s", text)
+			case complaint == "":
+				t.Errorf("it fails, but not by what came out:\n%s", text)
+			default:
+				t.Logf("found out: %s", complaint)
+			}
+		})
+	}
+}
+
+// complaintIn is what a run has found out: wrong outputs, or a gateway that could not go on because of what it found in its store. "" when it broke for another reason.
+func complaintIn(text string) string {
+	for _, what := range []string{wrongOutputs, endedByItself, standsStill} {
+		if at := strings.Index(text, what); at >= 0 {
+			complaint, _, next := strings.Cut(text[at:], "_test.go:") // the next one
+			if next {
+				complaint = complaint[:max(0, strings.LastIndexByte(complaint, '\n'))]
+			}
+			return complaint[:min(len(complaint), 1500)]
+		}
+	}
+	return ""
+}
+
+// runWithout runs a short TestKill in a copy of the module that the guard is taken out of. run is the store and flags.
+func runWithout(t *testing.T, repository, guard string, run []string) (text string, failed bool) {
+	t.Helper()
+	folder := t.TempDir()
+	copyModule(t, repository, folder)
+	if guard != "none" {
+		patch, err := filepath.Abs(filepath.Join("testdata", "mutation", guard+".patch"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		apply := exec.Command("git", "apply", "-C1", "--recount", patch)
+		apply.Dir = folder
+		if text, err := apply.CombinedOutput(); err != nil {
+			t.Fatalf("%s does not fit the code any more: %v\n%s", patch, err, text)
+		}
+	}
+	cmd := exec.Command("go", "test", "-count=1", "-v", "-run", "^TestKill$/^"+run[0]+"$", "./cmd/gateway/internal/killtest", "-records=8000")
+	cmd.Args = append(cmd.Args, run[1:]...)
+	if *seedFlag != 0 {
+		cmd.Args = append(cmd.Args, fmt.Sprintf("-seed=%d", *seedFlag))
+	}
+	cmd.Dir = folder
+	cmd.Env = os.Environ()
+	if os.Getenv("STATEGATE_TEST_CACHE") == "" {
+		cmd.Env = append(cmd.Env, "STATEGATE_TEST_CACHE="+filepath.Join(repository, ".cache"))
+	}
+	out, err := cmd.CombinedOutput()
+	text = string(out)
+	if strings.Contains(text, "NOT RUN") || strings.Contains(text, "[build failed]") || !strings.Contains(text, "TestKill/"+run[0]) {
+		t.Fatalf("the run did not take place: %v\n%s", err, text)
+	}
+	return text, err != nil
+}
+
+// copyModule copies what the repository holds, uncommitted changes too, and nothing that it ignores.
+func copyModule(t *testing.T, from, to string) {
+	t.Helper()
+	list := exec.Command("git", "ls-files", "-z", "--cached", "--others", "--exclude-standard")
+	list.Dir = from
+	names, err := list.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name := range strings.SplitSeq(strings.TrimSuffix(string(names), "\x00"), "\x00") {
+		data, err := os.ReadFile(filepath.Join(from, name))
+		if os.IsNotExist(err) {
+			continue // removed and not committed
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		path := filepath.Join(to, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, data, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
