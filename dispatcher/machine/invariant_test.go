@@ -53,6 +53,9 @@ func (m *Machine) Invariants() error {
 		if s.pending != pending[s] {
 			return fmt.Errorf("%v has %d messages pending, counted are %d", s.id, pending[s], s.pending)
 		}
+		if (s.pending >= m.cfg.SourceMessagesMax || m.choke) && !s.told {
+			return fmt.Errorf("%v has %d messages pending, and was not told that it is full", s.id, s.pending)
+		}
 	}
 	return nil
 }
