@@ -215,7 +215,7 @@ func endAbortsWhatIsUnderWay(t *testing.T, b *broker) {
 	})
 	l.emit(kafkaOutput(b.topic("out"), "key-0", "1"))
 	close(ready)
-	if err := l.end(t); err != nil {
+	if err := <-l.done; err != nil {
 		t.Fatal(err)
 	}
 	if o.delivered != 1 {

@@ -196,8 +196,12 @@ func topicThatVanishes(t *testing.T, b *broker) {
 	l.emit(kafkaOutput(b.topic("gone"), "key-0", "1"), kafkaOutput(b.topic("out"), "key-0", "1"))
 	o.waitDelivered(t, 3)
 	b.remove(t, "gone")
+	begun := time.Now()
 	l.emit(kafkaOutput(b.topic("gone"), "key-0", "lost"), kafkaOutput(b.topic("out"), "key-0", "2"))
 	o.waitDelivered(t, 5)
+	if took := time.Since(begun); took > 7*time.Second {
+		t.Errorf("it took %s: a broker that has no such topic is asked for 9 s to add it to the transaction", took)
+	}
 	if len(o.dead) != 1 || o.dead[0].Reason != reasonMissing {
 		t.Errorf("dead letters: %+v", o.dead)
 	}
