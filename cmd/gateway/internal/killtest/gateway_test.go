@@ -39,6 +39,7 @@ func (w *world) newGateway(name, store string, args ...string) *gateway {
 	g.args = append([]string{"run", "--module", w.moduleFile(), "--store", store, "--listen", "127.0.0.1:0", "--admin", admin, "--log-format", "text"}, args...)
 	w.t.Cleanup(func() {
 		g.process.end()
+		g.checkRaces()
 		if w.t.Failed() {
 			w.t.Logf("the end of %s:\n%s", g.log, tail(g.log, 6<<10))
 		}
@@ -49,7 +50,7 @@ func (w *world) newGateway(name, store string, args ...string) *gateway {
 func (g *gateway) start() {
 	g.t.Helper()
 	cmd := exec.Command(gatewayProgram(g.t), g.args...)
-	cmd.Env = cleanEnviron(g.env...)
+	cmd.Env = append(cleanEnviron(g.env...), "GORACE=exitcode=0") // see checkRaces
 	cmd.Dir = filepath.Dir(g.log)
 	g.lives++
 	var err error
