@@ -139,13 +139,16 @@ func setProtocol(_ *settings, v string) error {
 	return nil
 }
 
-// Check lists what a configuration asks for and does not get, sorted. What it cannot do without is an error of New instead.
-func Check(cfg Config) []string {
-	_, warnings, err := translate(cfg)
-	if err != nil {
-		warnings = append(warnings, err.Error())
+// Check lists what a configuration asks for and does not get, sorted. The error is what New would refuse it with.
+func Check(cfg Config) (warnings []string, err error) {
+	if err := cfg.validate(); err != nil {
+		return nil, fmt.Errorf("egress %s: %w", cfg.ID, err)
 	}
-	return warnings
+	_, warnings, err = translate(cfg)
+	if err != nil {
+		err = fmt.Errorf("egress %s: %w", cfg.ID, err)
+	}
+	return warnings, err
 }
 
 // translate turns properties into settings.

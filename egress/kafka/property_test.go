@@ -56,7 +56,11 @@ func TestTransactionTimeoutIsAnUpperBound(t *testing.T) {
 		if got := set.client(cfg, noLane, newWires(), hurry).Producer.Transaction.Timeout; got != want {
 			t.Errorf("%s becomes %s, want %s", value, got, want)
 		}
-		if warned := strings.Contains(strings.Join(Check(cfg), "\n"), "aborts good transactions"); warned != (value > 0 && value < time.Second) {
+		warnings, err := Check(cfg)
+		if err != nil {
+			t.Errorf("%s: %v", value, err)
+		}
+		if warned := strings.Contains(strings.Join(warnings, "\n"), "aborts good transactions"); warned != (value > 0 && value < time.Second) {
 			t.Errorf("%s: warned %v", value, warned)
 		}
 	}
@@ -123,9 +127,12 @@ func TestProperties(t *testing.T) {
 			if err != nil && strings.Contains(err.Error(), "secret-password") {
 				t.Errorf("%v: tells a secret", err)
 			}
-			said := strings.Join(Check(cfg), "\n")
-			if want := test.warning + test.err; !strings.Contains(said, want) || want == "" && said != "" {
-				t.Errorf("Check: %q, want ...%s...", said, want)
+			warnings, checked := Check(cfg)
+			if said := strings.Join(warnings, "\n"); !strings.Contains(said, test.warning) || test.warning == "" && said != "" {
+				t.Errorf("Check warns: %q, want ...%s...", said, test.warning)
+			}
+			if (err == nil) != (checked == nil) || err != nil && err.Error() != checked.Error() {
+				t.Errorf("Check: %v, New: %v, want the same", checked, err)
 			}
 		})
 	}

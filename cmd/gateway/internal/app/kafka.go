@@ -88,7 +88,11 @@ func topicOf(t *module.KafkaTopic) ingresskafka.Topic {
 func (a *App) kafkaSink(k *module.KafkaEgress) (*sink, error) {
 	cfg := KafkaEgressConfig(k)
 	cfg.StoreID, cfg.Log, cfg.Hooks = a.cfg.Store.Identity(), a.log, a.egressHooks()
-	for _, w := range egresskafka.Check(cfg) {
+	warnings, err := egresskafka.Check(cfg)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", k.Place, err)
+	}
+	for _, w := range warnings {
 		a.log.Warn("kafka egress: "+w, "egress", k.ID)
 	}
 	return &sink{id: k.ID, outbox: cfg.Semantic != egresskafka.None, open: func(lane statestore.Lane, engine egress.Engine) (relay, error) {
