@@ -113,6 +113,6 @@ func bounds(cfg config.Config) machine.Config {
 	return machine.Config{
 		Slots: cfg.Slots, SourceMessagesMax: cfg.SourceMessagesMax, SourceBytesMax: cfg.SourceBytesMax, MailBytesMax: cfg.MailBytesMax,
 		CacheBytesMax: cfg.CacheBytesMax, EffectsMax: cfg.EffectsMax, EffectBytesMax: cfg.EffectBytesMax,
-		OutboxBytesMax: cfg.OutboxBytesMax, KeptBytesMax: cfg.KeptBytesMax,
+		OutboxBytesMax: cfg.OutboxBytesMax, KeptBytesMax: cfg.KeptBytesMax, StoredBytesMax: cfg.StoredBytesMax,
 	}
 }

@@ -37,7 +37,8 @@ type Config struct {
 	EffectsMax        int   // uncommitted effects (counted) before no new call starts; default 20,000
 	EffectBytesMax    int   // the same in bytes; default 64 MiB
 	OutboxBytesMax    int64 // undelivered outputs of one egress before the sources wait; default 1 GiB
-	KeptBytesMax      int64 // kept messages of one function, in memory and spilled, before the sources wait; default 4 GiB
+	KeptBytesMax      int64 // kept messages of one function, in memory and spilled, before the sources that name it wait; default 4 GiB
+	StoredBytesMax    int64 // kept messages of all functions, before all sources wait; default 16 GiB
 	LoadsMax          int   // loads of states in flight; default 4
 	LoadBatch         int   // addresses in one load; default 1,000
 	TimerAhead        int64 // timers due within it are in memory; default 30,000
@@ -87,6 +88,7 @@ func (c *Config) defaults() {
 	orDefault(&c.EffectBytesMax, 64<<20)
 	orDefault(&c.OutboxBytesMax, 1<<30)
 	orDefault(&c.KeptBytesMax, 4<<30)
+	orDefault(&c.StoredBytesMax, 16<<30)
 	orDefault(&c.LoadsMax, 4)
 	orDefault(&c.LoadBatch, 1000)
 	orDefault(&c.TimerAhead, 30_000)

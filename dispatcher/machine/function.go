@@ -53,12 +53,9 @@ func (f *function) keptCount(msg *message, n int64) {
 }
 
 // overKept reports whether no more records may be kept for the function.
-func (m *Machine) overKept(t api.FunctionType) bool {
-	f := m.function(t)
-	return f.keptBytes+f.storedBy >= m.cfg.KeptBytesMax
-}
+func (m *Machine) overKept(f *function) bool { return f.keptBytes+f.storedBy >= m.cfg.KeptBytesMax }
 
-// choked reports whether the sources must wait because a bound of the store is reached.
+// choked reports whether all sources must wait: a bound of the store is reached to which any of them may lead.
 func (m *Machine) choked() bool {
 	for _, l := range m.laneList {
 		if l.bytes >= m.cfg.OutboxBytesMax {
@@ -68,9 +65,13 @@ func (m *Machine) choked() bool {
 	return m.heavy
 }
 
-// overKeptAny looks through all functions, which may be many: now and then.
-func (m *Machine) overKeptAny() bool {
-	return slices.ContainsFunc(m.functionList, func(f *function) bool { return f.keptBytes+f.storedBy >= m.cfg.KeptBytesMax })
+// overStored looks through all functions, which may be many: now and then.
+func (m *Machine) overStored() bool {
+	var sum int64
+	for _, f := range m.functionList {
+		sum += f.keptBytes + f.storedBy
+	}
+	return sum >= m.cfg.StoredBytesMax
 }
 
 // cutText bounds what is remembered of texts that others have written: names in a reply may be as long as the reply.

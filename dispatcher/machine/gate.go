@@ -19,8 +19,8 @@ type gate struct {
 	nextProbe   int64
 	probeGap    int64
 	lastSuccess int64
-	lastError   string
-	parked      []*cell // in back-off because of the endpoint: they are released when it answers again
+	lastKind    FailureKind // of the failure that was last blamed on it
+	parked      []*cell     // in back-off because of the endpoint: they are released when it answers again
 }
 
 func (m *Machine) gate(key string) *gate {
@@ -176,7 +176,7 @@ func (m *Machine) blame(g *gate, f Failure) {
 		return
 	}
 	g.failures++
-	g.lastError = cutText(f.Text)
+	g.lastKind = f.Kind
 	if g.open || g.failures < m.cfg.BreakerFailures {
 		return
 	}

@@ -102,7 +102,7 @@ func (m *Machine) Reasons() []Reason {
 	var out []Reason
 	for _, g := range m.gateList {
 		if g.open {
-			out = append(out, Reason{"endpoint", fmt.Sprintf("endpoint %s does not answer: %s", g.key, g.lastError)})
+			out = append(out, Reason{"endpoint", fmt.Sprintf("endpoint %s %s; its addresses show what was said", g.key, troubleOf(g.lastKind))})
 		}
 	}
 	stuck := 0
@@ -115,9 +115,12 @@ func (m *Machine) Reasons() []Reason {
 		out = append(out, Reason{"stuck", fmt.Sprintf("%d addresses have failed for longer than the budget of their call", stuck)})
 	}
 	for _, f := range m.functionList {
-		if f.keptBytes+f.storedBy >= m.cfg.KeptBytesMax {
-			out = append(out, Reason{"mailbox", fmt.Sprintf("messages kept for %s have reached their bound: sources wait", f.name)})
+		if m.overKept(f) {
+			out = append(out, Reason{"mailbox", fmt.Sprintf("messages kept for %s have reached their bound: sources that name it wait", f.name)})
 		}
+	}
+	if m.heavy {
+		out = append(out, Reason{"mailbox", "messages kept for all functions have reached their bound: sources wait"})
 	}
 	for _, l := range m.laneList {
 		if l.bytes >= m.cfg.OutboxBytesMax {
@@ -125,6 +128,14 @@ func (m *Machine) Reasons() []Reason {
 		}
 	}
 	return out
+}
+
+// troubleOf words a failure without anything that a function has said, which may be a payload.
+func troubleOf(k FailureKind) string {
+	if k == FailTimeout {
+		return "does not answer in time"
+	}
+	return "cannot be reached, or says that it is overloaded"
 }
 
 func sortedKeys[V any](in map[string]V) []string { return slices.Sorted(maps.Keys(in)) }

@@ -152,7 +152,7 @@ func (l *life) newConfig() machine.Config {
 		HoldMax: some64(1, 20, 200, 0), RangesMax: some(1, 3, 0),
 		SourceMessagesMax: some(1, 5, 50, 0), SourceBytesMax: some(1, 2000, 0),
 		MailBytesMax: some(300, 1000, 5000, 0), MailWindow: some(1, 500, 0), CacheBytesMax: some(1, 2000, 0),
-		EffectsMax: some(1, 5, 0), EffectBytesMax: some(500, 0), OutboxBytesMax: some64(1, 3000, 0), KeptBytesMax: some64(1, 3000, 0),
+		EffectsMax: some(1, 5, 0), EffectBytesMax: some(500, 0), OutboxBytesMax: some64(1, 3000, 0), KeptBytesMax: some64(1, 3000, 0), StoredBytesMax: some64(1, 6000, 0),
 		LoadsMax: some(1, 2, 0), LoadBatch: some(1, 3, 0), TimerAhead: some64(2, 30, 300, 0), TimerBatch: some(1, 3, 0), TimersMax: some(1, 4, 0), SweepInterval: some64(10, 100),
 	}
 }

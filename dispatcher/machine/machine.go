@@ -45,7 +45,7 @@ type Machine struct {
 	sourceList []*source
 	pending    int       // messages of all sources that only those can replay
 	fulls      int       // sources that are full
-	heavy      bool      // the messages kept for some function have reached their bound, when it was last looked at
+	heavy      bool      // the messages kept for all functions have reached their bound, when it was last looked at
 	judged     []*source // full or not any more, and Work has not said so
 	choke      bool      // a bound of the store is reached: all sources wait
 	lanes      map[string]*lane
@@ -116,7 +116,7 @@ func New(cfg Config, claim *statestore.Claim, now int64) *Machine {
 	m.claimLanes(claim)
 	m.claimPacks(claim)
 	m.nextHold = now + min(100, m.cfg.HoldMax)
-	m.heavy = m.overKeptAny()
+	m.heavy = m.overStored()
 	m.judgeStore()
 	return m
 }

@@ -12,8 +12,9 @@ import (
 type source struct {
 	id       api.Source
 	progress statestore.Progress
-	seen     int64 // offset after the last record that arrived
-	routed   bool  // progress.Targets has been matched with the module's routes
+	seen     int64       // offset after the last record that arrived
+	routed   bool        // progress.Targets has been matched with the module's routes
+	feeds    []*function // that the module's routes name
 	dirty    bool
 
 	pending      int // messages that only the source can replay
@@ -21,7 +22,7 @@ type source struct {
 	full         bool
 	told         bool // what Work said last of full
 	judged       bool // it stands in the machine's list of sources whose full has changed
-	blocked      bool // a record holds the watermark up and must not be kept: the function's budget is used up
+	blocked      bool // a function that it feeds has used up its budget of kept messages
 
 	waiting []fifo[*message] // per target: unfinished messages in order of offset; finished ones linger
 	linger  int              // length of a waiting queue at which it is swept
@@ -55,6 +56,15 @@ func (s *source) match(routes []api.Route) {
 	s.progress.Start = max(s.progress.Start, position)
 	s.waiting = make([]fifo[*message], len(targets))
 	s.routed = true
+}
+
+// fedBy are the functions that routes name.
+func (m *Machine) fedBy(routes []api.Route) []*function {
+	feeds := make([]*function, len(routes))
+	for i := range routes {
+		feeds[i] = m.function(routes[i].Target)
+	}
+	return feeds
 }
 
 func (s *source) target(key string) int {
@@ -138,6 +148,7 @@ func (m *Machine) Arrive(id api.Source, records []api.Record) {
 func (m *Machine) arrive(s *source, r *api.Record) {
 	if !s.routed && (len(r.Routes) > 0 || r.Dead == nil) {
 		s.match(r.Routes)
+		s.feeds = m.fedBy(r.Routes)
 		s.seen = max(s.seen, s.progress.Position())
 	}
 	if r.Offset > s.seen { // markers, aborted and compacted records are never handed out
@@ -255,10 +266,10 @@ func (m *Machine) judgeStore() {
 // holdBack keeps the records that hold a watermark up for too long, so that their source can go on. What is kept leaves the
 // source with the next commit.
 func (m *Machine) holdBack() {
-	m.heavy = m.overKeptAny()
+	m.heavy = m.overStored()
 	m.judgeStore()
 	for _, s := range m.sourceList {
-		s.blocked = false
+		s.blocked = slices.ContainsFunc(s.feeds, m.overKept)
 		for t := range s.waiting {
 			m.holdBackTarget(s, t)
 		}
@@ -279,7 +290,7 @@ func (m *Machine) holdBackTarget(s *source, t int) {
 		if !old && !wide {
 			return
 		}
-		if m.overKept(msg.Target.Type) {
+		if m.overKept(m.function(msg.Target.Type)) {
 			s.blocked = true
 			return
 		}

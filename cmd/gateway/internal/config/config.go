@@ -33,6 +33,7 @@ type Config struct {
 	EffectBytesMax    int
 	OutboxBytesMax    int64
 	KeptBytesMax      int64
+	StoredBytesMax    int64
 }
 
 // LogFormat is how a log line looks.

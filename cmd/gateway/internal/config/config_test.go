@@ -40,7 +40,7 @@ func TestDefault(t *testing.T) {
 		Module: "module.yaml", Store: StoreURL{kind: StoreSQLite, path: "stategate.db", revealed: "sqlite:stategate.db", redacted: "sqlite:stategate.db"},
 		Listen: "127.0.0.1:8080", Admin: "127.0.0.1:8081", LogFormat: LogAuto, LogLevel: slog.LevelInfo,
 		Lease: 3 * time.Second, DrainTimeout: 10 * time.Second, Slots: 1024, SourceMessagesMax: 5000, SourceBytesMax: 16 << 20,
-		MailBytesMax: 128 << 20, CacheBytesMax: 64 << 20, EffectsMax: 20_000, EffectBytesMax: 64 << 20, OutboxBytesMax: 1 << 30, KeptBytesMax: 4 << 30,
+		MailBytesMax: 128 << 20, CacheBytesMax: 64 << 20, EffectsMax: 20_000, EffectBytesMax: 64 << 20, OutboxBytesMax: 1 << 30, KeptBytesMax: 4 << 30, StoredBytesMax: 16 << 30,
 	}
 	got, warnings, err := load(t, nil, nil)
 	if err != nil || len(warnings) > 0 {

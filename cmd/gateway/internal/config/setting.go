@@ -134,7 +134,12 @@ idle between fetches; too many cost memory and make recovery read more again.`,
 	{
 		key: "keptBytesMax", kind: "SIZE", standard: "4GiB", set: size(1<<20, anySize, func(c *Config) *int64 { return &c.KeptBytesMax }),
 		brief:  "kept messages of one function before sources wait",
-		manual: "How much the store keeps for one function that does not take its messages. At this bound the sources that feed it wait.",
+		manual: "How much the store keeps for one function that does not take its messages. At this bound the sources that name it wait.",
+	},
+	{
+		key: "storedBytesMax", kind: "SIZE", standard: "16GiB", set: size(1<<20, anySize, func(c *Config) *int64 { return &c.StoredBytesMax }),
+		brief:  "kept messages of all functions before all sources wait",
+		manual: "How much the store keeps for all functions together. At this bound all sources wait. Keep it well below the room on disk.",
 	},
 }
 
