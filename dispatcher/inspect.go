@@ -8,35 +8,46 @@ import (
 	"github.com/stategate/stategate/statestore"
 )
 
-// ask lets f look at the machine and returns when it has.
-func (d *Dispatcher) ask(ctx context.Context, f func(m *machine.Machine)) error {
-	done := make(chan struct{})
-	d.inbox.post(func(m *machine.Machine) {
-		f(m)
-		close(done)
-	})
-	return d.await(ctx, done)
+// look lets f look at the machine, on the loop, and answers what it saw. The answer goes through a channel with room for it: the
+// loop may come to f when nobody waits any more.
+func look[T any](ctx context.Context, d *Dispatcher, f func(m *machine.Machine) T) (T, error) {
+	seen := make(chan T, 1)
+	d.inbox.post(func(m *machine.Machine) { seen <- f(m) })
+	var none T
+	select {
+	case v := <-seen:
+		return v, nil
+	case <-ctx.Done():
+		return none, ctx.Err()
+	case <-d.ctx.Done():
+		return none, context.Cause(d.ctx)
+	}
 }
 
 // Ping returns when the loop has turned.
-func (d *Dispatcher) Ping(ctx context.Context) error { return d.ask(ctx, func(*machine.Machine) {}) }
+func (d *Dispatcher) Ping(ctx context.Context) error {
+	_, err := look(ctx, d, func(*machine.Machine) struct{} { return struct{}{} })
+	return err
+}
 
 // View is what memory knows of one address, and the states that its function has declared.
-func (d *Dispatcher) View(ctx context.Context, a api.Address) (v machine.View, specs []statestore.StateSpec, err error) {
-	err = d.ask(ctx, func(m *machine.Machine) { v, specs = m.View(a), m.Specs(a.Type) })
-	return v, specs, err
+func (d *Dispatcher) View(ctx context.Context, a api.Address) (machine.View, []statestore.StateSpec, error) {
+	type view struct {
+		machine.View
+		specs []statestore.StateSpec
+	}
+	v, err := look(ctx, d, func(m *machine.Machine) view { return view{m.View(a), m.Specs(a.Type)} })
+	return v.View, v.specs, err
 }
 
 // Gauges is what is at hand right now.
-func (d *Dispatcher) Gauges(ctx context.Context) (g machine.Gauges, err error) {
-	err = d.ask(ctx, func(m *machine.Machine) { g = m.Gauges() })
-	return g, err
+func (d *Dispatcher) Gauges(ctx context.Context) (machine.Gauges, error) {
+	return look(ctx, d, (*machine.Machine).Gauges)
 }
 
 // Reasons lists what is not as it should be.
-func (d *Dispatcher) Reasons(ctx context.Context) (r []machine.Reason, err error) {
-	err = d.ask(ctx, func(m *machine.Machine) { r = m.Reasons() })
-	return r, err
+func (d *Dispatcher) Reasons(ctx context.Context) ([]machine.Reason, error) {
+	return look(ctx, d, (*machine.Machine).Reasons)
 }
 
 // StoreAway says why the store cannot be reached, "" when it can.
