@@ -20,10 +20,10 @@ type flood struct {
 	up    bool
 	each  int // messages that a call of the sender sends
 
-	sent, got          int
-	seen               map[string]int // messages by target id
-	mailMax, cellsMax  int
-	calls, probes, max int
+	sent, got         int
+	seen              map[string]int // messages by target id
+	mailMax, cellsMax int
+	calls, probes     int
 }
 
 var (

@@ -4,7 +4,6 @@ package memory
 
 import (
 	"context"
-	"errors"
 	"sync"
 	"time"
 
@@ -52,8 +51,6 @@ type member struct {
 	commit uint64
 	until  time.Time
 }
-
-var errClosed = errors.New("store is closed")
 
 // New makes an empty store.
 func New(cfg Config) *Store {

@@ -53,8 +53,8 @@ func Run(t *testing.T, fresh func(t *testing.T) *Fixture) {
 		{"States", testStates}, {"States/large", testLargeStates}, {"States/huge", testHugeState}, {"States/expired", testExpired}, {"States/many", testManyStates},
 		{"Ids", testIDs}, {"Ids/random", testRandomIDs},
 		{"Packs", testPacks}, {"Mail", testMail}, {"Mail/paging", testMailPaging}, {"Mail/addresses", testSpilledAddresses}, {"Mail/totals", testSpillTotals},
-		{"Timers", testTimers}, {"Timers/cancel", testCancels}, {"Timers/tokens", testTokens},
-		{"Outputs", testOutputs}, {"Outputs/large", testLargeOutputs}, {"Outputs/refused", testRefused}, {"Lanes", testLanes},
+		{"Timers", testTimers}, {"Timers/cancel", testCancels}, {"Timers/tokens", testTokens}, {"Bounds", testHighestBounds},
+		{"Outputs", testOutputs}, {"Outputs/large", testLargeOutputs}, {"Outputs/gaps", testGaps}, {"Outputs/refused", testRefused}, {"Lanes", testLanes},
 		{"DeadLetters", testDeadLetters}, {"Model", testModel},
 	}
 	for _, test := range tests {
@@ -77,7 +77,6 @@ type owner struct {
 	claim   *statestore.Claim
 	number  uint64 // of the last commit
 	next    uint64
-	closed  bool
 }
 
 func newMember() statestore.Member {

@@ -27,7 +27,7 @@ type StoreURL struct {
 }
 
 // errStoreURL is all that is said of text that is no URL of a store: nobody can tell which part of it is a password.
-var errStoreURL = errors.New("want sqlite:PATH, postgres://USER@HOST:PORT/DATABASE or memory:")
+var errStoreURL = errors.New("want sqlite:PATH, memory: or postgres://USER@HOST:PORT/DATABASE")
 
 // ParseStoreURL reads sqlite:PATH, postgres://... (or postgresql://...) and memory:. Its errors never show what was given.
 func ParseStoreURL(text string) (StoreURL, error) {
