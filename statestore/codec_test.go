@@ -100,6 +100,12 @@ func TestCodecRoundTrip(t *testing.T) {
 		got, err := DecodeNumbers(AppendNumbers(nil, n))
 		check("numbers", got, n, err)
 	}
+	sizes, err := DecodeSizes(AppendSizes(nil, sampleMails()))
+	var wantSizes []MailSize
+	for _, m := range sampleMails() {
+		wantSizes = append(wantSizes, MailSize{m.Number, int64(m.Message.Size())})
+	}
+	check("sizes", sizes, wantSizes, err)
 }
 
 func TestStatesRoundTrip(t *testing.T) {
@@ -166,6 +172,10 @@ var decoders = map[string]func(row []byte) error{
 		err = DecodeTimerMessage(row, &t)
 		return t, err
 	}, func(t Timer) []byte { return AppendTimerMessage(nil, &t) }),
+	"sizes": func(row []byte) error {
+		_, err := DecodeSizes(row)
+		return err
+	},
 	"states": func(row []byte) error {
 		_, _, _, err := DecodeStates(row)
 		return err
@@ -193,6 +203,7 @@ func FuzzDecode(f *testing.F) {
 	f.Add(AppendProgress(nil, &progress))
 	f.Add(AppendNumbers(nil, []uint64{1, 5, 1 << 60}))
 	f.Add(AppendStates(nil, cartA, []StateValue{{Name: "n", Value: []byte("v"), Touched: 1}}))
+	f.Add(AppendSizes(nil, sampleMails()))
 	f.Add([]byte{})
 	f.Fuzz(func(t *testing.T, row []byte) {
 		for _, decode := range decoders {

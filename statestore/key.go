@@ -3,6 +3,7 @@ package statestore
 import (
 	"crypto/sha256"
 	"encoding/binary"
+	"errors"
 
 	"github.com/stategate/stategate/api"
 )
@@ -63,6 +64,22 @@ func SourceKey(s api.Source) []byte {
 
 // EgressKey identifies an egress.
 func EgressKey(egress string) []byte { return appendName(nil, egress, pairKeyMax) }
+
+// FiringKey sorts as timers fire: by due time, then by number.
+func FiringKey(k TimerKey) []byte {
+	b := binary.BigEndian.AppendUint64(make([]byte, 0, 16), uint64(k.Due)^1<<63)
+	return binary.BigEndian.AppendUint64(b, k.Number)
+}
+
+var errFiringKey = errors.New("read a timer's key: not 16 bytes")
+
+// DecodeFiringKey reads what FiringKey wrote.
+func DecodeFiringKey(key []byte) (k TimerKey, err error) {
+	if len(key) != 16 {
+		return k, errFiringKey
+	}
+	return TimerKey{Due: int64(binary.BigEndian.Uint64(key) ^ 1<<63), Number: binary.BigEndian.Uint64(key[8:])}, nil
+}
 
 // KeyAfter is the first key behind all that begin with the prefix; nil when there is none.
 func KeyAfter(prefix []byte) []byte {

@@ -2,6 +2,7 @@ package statestore
 
 import (
 	"bytes"
+	"math"
 	"strings"
 	"testing"
 
@@ -80,5 +81,22 @@ func TestOtherKeys(t *testing.T) {
 	}
 	if bytes.Equal(EgressKey(long), EgressKey(long[1:])) {
 		t.Error("egress keys")
+	}
+}
+
+// Keys of times sort as the times do, also before 1970.
+func TestFiringKeysSort(t *testing.T) {
+	dues := []int64{math.MinInt64, -1, 0, 1, math.MaxInt64}
+	for i, due := range dues {
+		k := TimerKey{Due: due, Number: math.MaxUint64}
+		if got, err := DecodeFiringKey(FiringKey(k)); got != k || err != nil {
+			t.Errorf("%v came back as %v, %v", k, got, err)
+		}
+		if i > 0 && bytes.Compare(FiringKey(TimerKey{Due: dues[i-1], Number: math.MaxUint64}), FiringKey(TimerKey{Due: due})) >= 0 {
+			t.Errorf("%d does not sort before %d", dues[i-1], due)
+		}
+	}
+	if _, err := DecodeFiringKey([]byte("short")); err == nil {
+		t.Error("a short key is no error")
 	}
 }

@@ -3,6 +3,7 @@ package postgres
 import (
 	"bytes"
 	"fmt"
+	"math/rand/v2"
 	"testing"
 
 	"github.com/stategate/stategate/api"
@@ -12,7 +13,7 @@ import (
 // BenchmarkCommit is what a counting function costs the store: n states of 100 bytes of 10,000 addresses, as many outputs on
 // one lane, their trim some commits later, and progress of four partitions.
 func BenchmarkCommit(b *testing.B) {
-	for _, n := range []int{1, 100, 1000} {
+	for _, n := range []int{1, 10, 100, 1000} {
 		b.Run(fmt.Sprintf("states=%d", n), func(b *testing.B) {
 			s := open(b, Config{URL: common(b).URL(), Schema: fresh()})
 			fence := acquire(b, s, newMember(), "shop/out").Fence
@@ -53,6 +54,45 @@ func BenchmarkCommit(b *testing.B) {
 			b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "commits/s")
 			b.ReportMetric(float64(b.N*n)/b.Elapsed().Seconds(), "states/s")
 		})
+	}
+}
+
+// BenchmarkValues is where values of some KiB should stand: 100 addresses of 2,000, each with a count that changes and a value
+// that does not ("beside"), or with a value that changes ("alone").
+func BenchmarkValues(b *testing.B) {
+	for _, size := range []int{1500, 4000, 8000} {
+		for _, alone := range []bool{false, true} {
+			b.Run(fmt.Sprintf("bytes=%d/%s", size, map[bool]string{false: "beside", true: "alone"}[alone]), func(b *testing.B) {
+				s := open(b, Config{URL: common(b).URL(), Schema: fresh()})
+				fence := acquire(b, s, newMember()).Fence
+				rng := rand.NewChaCha8([32]byte{})
+				value := make([]byte, size)
+				_, _ = rng.Read(value)
+				number := uint64(0)
+				commit := func(first bool) {
+					number++
+					c := &statestore.Commit{Fence: fence, Number: number, NextNumber: 1}
+					for i := range 100 {
+						a := state(fmt.Sprint("user-", (int(number)*100+i)%2000), value)
+						a.Values[0].Changed = first || alone
+						if !alone {
+							a.Values = append([]statestore.StateValue{{Name: "count", TypeName: "t", Value: fmt.Append(nil, number), Changed: true}}, a.Values...)
+						}
+						c.States = append(c.States, a)
+					}
+					if err := s.Commit(b.Context(), c); err != nil {
+						b.Fatal(err)
+					}
+				}
+				for range 20 {
+					commit(true)
+				}
+				for b.Loop() {
+					commit(false)
+				}
+				b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "commits/s")
+			})
+		}
 	}
 }
 

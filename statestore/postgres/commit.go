@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 
 	"github.com/stategate/stategate/api"
@@ -19,7 +20,7 @@ const fenceSQL = `
 WITH moved AS (
   UPDATE {s}.member SET commit_number = commit_number + 1, next_number = greatest(next_number, $4),
     lease_until = clock_timestamp() + $5 * interval '1 millisecond'
-  WHERE id = $1 AND epoch = $2 AND commit_number = $3
+  WHERE id = $1 AND epoch = $2 AND commit_number = $3 AND doubts = $6
   RETURNING 1)
 SELECT 1 / count(*) FROM moved`
 
@@ -29,32 +30,56 @@ func (s *Store) Commit(ctx context.Context, c *statestore.Commit) error {
 		return errors.New("commit 0: numbers begin at 1")
 	}
 	action := fmt.Sprintf("commit %d", c.Number)
-	missed, err := s.writer.write(ctx, c.Fence.Member, action, s.statements(c))
+	if err := checkOutputs(c.Outputs); err != nil {
+		return fmt.Errorf("%s: %w", action, err)
+	}
+	doubts := s.doubts.Load()
+	missed, err := s.writer.write(ctx, c.Fence.Member, action, s.statements(c, doubts))
 	if missed {
-		return s.explain(ctx, c, action)
+		return s.explain(ctx, c, action, doubts)
 	}
 	return err
 }
 
-// explain says why the fence missed. Nothing was written.
-func (s *Store) explain(ctx context.Context, c *statestore.Commit, action string) error {
-	number, err := s.lastCommit(ctx, c.Fence, "")
+// explain says why the fence missed, or a lane. Nothing was written.
+func (s *Store) explain(ctx context.Context, c *statestore.Commit, action string, doubts int64) error {
+	r, err := s.memberRow(ctx, c.Fence)
+	last := uint64(r.commit)
 	switch {
 	case errors.Is(err, statestore.ErrFenced):
 		s.unkeep(c.Fence)
-		return fmt.Errorf("%s: %w", action, statestore.ErrFenced)
+		return fmt.Errorf("%s: %w", action, err)
 	case err != nil:
 		return fmt.Errorf("%s: %w", action, err)
-	case number < c.Number-1:
-		return fmt.Errorf("%s: the store's last commit is %d: it went back", action, number)
+	case last < c.Number-1:
+		return fmt.Errorf("%s: the store's last commit is %d: it went back", action, last)
+	case last >= c.Number:
+		return fmt.Errorf("%s: the store's last commit is %d", action, last)
+	case r.doubts != doubts: // asked for through another handle, or the answer was lost
+		s.doubts.Store(r.doubts)
+		return fmt.Errorf("%s: the last commit was asked for meanwhile: %w", action, statestore.ErrUnavailable)
 	}
-	return fmt.Errorf("%s: the store's last commit is %d", action, number)
+	return fmt.Errorf("%s: its outputs do not begin at the next number of their lane", action)
 }
 
 // part gathers the statements of a commit.
 type part struct {
 	store *Store
 	all   []statement
+	room  []byte // of small rows
+}
+
+// roomBytes is what small rows share, so that thousands of them cost a few allocations.
+const roomBytes = 64 << 10
+
+// row is what f appends.
+func (p *part) row(f func(b []byte) []byte) []byte {
+	if len(p.room) > roomBytes/2 || p.room == nil {
+		p.room = make([]byte, 0, roomBytes)
+	}
+	from := len(p.room)
+	p.room = f(p.room)
+	return p.room[from:len(p.room):len(p.room)]
 }
 
 func (p *part) add(sql string, bytes int, args ...any) {
@@ -77,10 +102,13 @@ func chunks(n int, size func(i int) int, emit func(from, to, bytes int)) {
 	}
 }
 
+// number is how rows hold the numbers of messages, outputs and commits. None that is drawn is above; a bound may be.
+func number(n uint64) int64 { return int64(min(n, math.MaxInt64)) }
+
 // statements is the commit in SQL. Each table is written by arrays, its keys sorted.
-func (s *Store) statements(c *statestore.Commit) []statement {
+func (s *Store) statements(c *statestore.Commit, doubts int64) []statement {
 	p := &part{store: s}
-	p.add(fenceSQL, 0, c.Fence.Member, int64(c.Fence.Epoch), int64(c.Number-1), int64(c.NextNumber), s.cfg.Lease.Milliseconds())
+	p.add(fenceSQL, 0, c.Fence.Member, number(c.Fence.Epoch), number(c.Number-1), number(c.NextNumber), s.cfg.Lease.Milliseconds(), doubts)
 	p.progress(c.Progress)
 	p.functions(c.Functions)
 	p.states(c.States)
@@ -141,7 +169,7 @@ func (p *part) progress(all []statestore.Progress) {
 	}
 	rows := make([]keyed, len(all))
 	for i := range all {
-		rows[i] = keyed{key: progressKey(all[i].Source), data: encodeProgress(&all[i])}
+		rows[i] = keyed{key: statestore.SourceKey(all[i].Source), data: p.row(func(b []byte) []byte { return statestore.AppendProgress(b, &all[i]) })}
 	}
 	each(settle(rows), func(keys, data [][]byte, _ []int64, size int) {
 		p.add(`INSERT INTO {s}.progress (key, data) SELECT * FROM unnest($1::bytea[], $2::bytea[])
@@ -155,7 +183,7 @@ func (p *part) functions(all []statestore.FunctionSpec) {
 	}
 	rows := make([]keyed, len(all))
 	for i := range all {
-		rows[i] = keyed{key: functionKey(all[i].Function), data: encodeFunction(&all[i])}
+		rows[i] = keyed{key: statestore.FunctionKey(all[i].Function), data: p.row(func(b []byte) []byte { return statestore.AppendSpec(b, &all[i]) })}
 	}
 	each(settle(rows), func(keys, data [][]byte, _ []int64, size int) {
 		p.add(`INSERT INTO {s}.function_spec (key, data) SELECT * FROM unnest($1::bytea[], $2::bytea[])
@@ -167,7 +195,7 @@ ON CONFLICT (key) DO UPDATE SET data = excluded.data`, size, keys, data)
 func (p *part) deadLetters(all []api.DeadLetter) {
 	rows := make([]keyed, len(all))
 	for i := range all {
-		rows[i] = keyed{data: encodeDeadLetter(&all[i]), number: int64(all[i].Number)}
+		rows[i] = keyed{data: p.row(func(b []byte) []byte { return statestore.AppendDeadLetter(b, &all[i]) }), number: number(all[i].Number)}
 	}
 	slices.SortFunc(rows, func(a, b keyed) int { return cmp.Compare(a.number, b.number) })
 	each(rows, func(_, data [][]byte, numbers []int64, size int) {

@@ -2,31 +2,33 @@ package postgres
 
 import (
 	"bytes"
+	"encoding/binary"
 	"slices"
 
 	"github.com/stategate/stategate/statestore"
 )
 
 func (p *part) packMarks(all []statestore.PackMark) {
-	var gone, numbers []int64
-	var finished [][]byte
+	var gone []int64
+	var marks []keyed
 	for i := range all {
 		m := &all[i]
 		if m.Remove {
-			gone = append(gone, int64(m.Number))
+			gone = append(gone, number(m.Number))
 			continue
 		}
-		numbers, finished = append(numbers, int64(m.Number)), append(finished, encodeNumbers(m.Finished))
+		data := p.row(func(b []byte) []byte { return statestore.AppendNumbers(b, m.Finished) })
+		marks = append(marks, keyed{key: binary.BigEndian.AppendUint64(nil, m.Number), data: data, number: number(m.Number)})
 	}
 	if len(gone) > 0 {
 		slices.Sort(gone)
 		p.add(`DELETE FROM {s}.pack WHERE number = ANY($1::bigint[])`, 0, gone)
 		p.add(`DELETE FROM {s}.pack_mark WHERE number = ANY($1::bigint[])`, 0, gone)
 	}
-	if len(numbers) > 0 {
+	each(settle(marks), func(_, finished [][]byte, numbers []int64, size int) {
 		p.add(`INSERT INTO {s}.pack_mark (number, finished) SELECT * FROM unnest($1::bigint[], $2::bytea[])
-ON CONFLICT (number) DO UPDATE SET finished = excluded.finished`, 0, numbers, finished)
-	}
+ON CONFLICT (number) DO UPDATE SET finished = excluded.finished`, size, numbers, finished)
+	})
 }
 
 // runs cuts messages into runs whose packed form is at most pipelineBytesMax, or one message.
@@ -41,7 +43,7 @@ func (p *part) packs(all []statestore.Pack) {
 	for i := range all {
 		n := int32(0)
 		runs(all[i].Messages, func(run []statestore.Mail) {
-			numbers, parts, data = append(numbers, int64(all[i].Number)), append(parts, n), append(data, encodeMails(run))
+			numbers, parts, data = append(numbers, number(all[i].Number)), append(parts, n), append(data, statestore.AppendMails(nil, run))
 			n++
 		})
 	}
@@ -59,7 +61,7 @@ func (p *part) mailTrims(all []statestore.MailTrim) {
 	}
 	rows, highest := make([]keyed, len(all)), int64(0)
 	for i := range all {
-		rows[i] = keyed{key: addressKey(all[i].Address), number: int64(all[i].Below)}
+		rows[i] = keyed{key: statestore.AddressKey(all[i].Address), number: number(all[i].Below)}
 		highest = max(highest, rows[i].number)
 	}
 	keys, _, below := columns(settle(rows))
@@ -84,18 +86,21 @@ func (p *part) mail(all []statestore.MailChunk) {
 	var rows []mailRow
 	boxes := make(map[string]int, len(all))
 	for i := range all {
-		key := addressKey(all[i].Address)
+		if len(all[i].Messages) == 0 {
+			continue
+		}
+		key := statestore.AddressKey(all[i].Address)
 		boxes[string(key)] = i
 		runs(all[i].Messages, func(run []statestore.Mail) { rows = append(rows, newMailRow(key, run)) })
 	}
 	heads := make([]keyed, 0, len(boxes))
 	for key, i := range boxes {
-		heads = append(heads, keyed{key: []byte(key), data: encodeAddress(all[i].Address), number: int64(i)})
+		heads = append(heads, keyed{key: []byte(key), data: statestore.AppendAddress(nil, all[i].Address), number: int64(i)})
 	}
 	each(settle(heads), func(keys, addresses [][]byte, at []int64, size int) {
 		functions := make([][]byte, len(at))
 		for j, i := range at {
-			functions[j] = functionKey(all[i].Address.Type)
+			functions[j] = statestore.FunctionKey(all[i].Address.Type)
 		}
 		p.add(`INSERT INTO {s}.mailbox (key, function, address, low)
 SELECT key, function, address, 0 FROM unnest($1::bytea[], $2::bytea[], $3::bytea[]) AS t(key, function, address)
@@ -108,11 +113,11 @@ ON CONFLICT (key) DO NOTHING`, size, keys, functions, addresses)
 }
 
 func newMailRow(key []byte, run []statestore.Mail) mailRow {
-	r := mailRow{key: key, first: int64(run[0].Number), last: int64(run[len(run)-1].Number), messages: int64(len(run))}
+	r := mailRow{key: key, first: number(run[0].Number), last: number(run[len(run)-1].Number), messages: int64(len(run))}
 	for i := range run {
 		r.bytes += int64(run[i].Message.Size())
 	}
-	r.sizes, r.data = encodeSizes(run), encodeMails(run)
+	r.sizes, r.data = statestore.AppendSizes(nil, run), statestore.AppendMails(nil, run)
 	return r
 }
 

@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"cmp"
+	"fmt"
 	"maps"
 	"slices"
 
@@ -37,28 +38,59 @@ func (p *part) outputs(all []statestore.OutputPack) {
 		return
 	}
 	var rows []outputRow
-	next := make(map[statestore.LaneID]int64)
+	moves := make(map[statestore.LaneID]laneMove)
 	for i := range all {
 		o := &all[i]
 		chunks(len(o.Outputs), func(j int) int { return o.Outputs[j].Size() }, func(from, to, size int) {
-			rows = append(rows, newOutputRow(o.Lane, int64(o.First)+int64(from), o.Outputs[from:to], size))
+			rows = append(rows, newOutputRow(o.Lane, number(o.First)+int64(from), o.Outputs[from:to], size))
 		})
-		next[o.Lane] = max(next[o.Lane], int64(o.First)+int64(len(o.Outputs)))
+		m, seen := moves[o.Lane]
+		if !seen {
+			m.from = number(o.First)
+		}
+		m.to = number(o.First) + int64(len(o.Outputs))
+		moves[o.Lane] = m
 	}
-	ids := slices.SortedFunc(maps.Keys(next), compareLanes)
-	nexts := make([]int64, len(ids))
-	for i, id := range ids {
-		nexts[i] = next[id]
-	}
-	egresses, slots := laneColumns(ids)
-	p.add(`INSERT INTO {s}.lane (egress, slot, next, started) SELECT egress, slot, next, false FROM unnest($1::bytea[], $2::int[], $3::bigint[]) AS t(egress, slot, next)
-ON CONFLICT (egress, slot) DO UPDATE SET next = excluded.next`, 0, egresses, slots, nexts)
+	p.moveLanes(moves)
 	slices.SortStableFunc(rows, func(a, b outputRow) int { return compareLanes(a.lane, b.lane) })
 	chunks(len(rows), func(i int) int { return len(rows[i].data) }, func(from, to, size int) { p.outputRows(rows[from:to], size) })
 }
 
+// checkOutputs refuses outputs of which a later pack does not continue the one before it.
+func checkOutputs(all []statestore.OutputPack) error {
+	next := make(map[statestore.LaneID]uint64, 1)
+	for i := range all {
+		o := &all[i]
+		if want, seen := next[o.Lane]; seen && want != o.First {
+			return fmt.Errorf("outputs of lane %s/%d go on at %d behind %d", o.Lane.Egress, o.Lane.Slot, o.First, want-1)
+		}
+		next[o.Lane] = o.First + uint64(len(o.Outputs))
+	}
+	return nil
+}
+
+// laneMove is what a commit does to a lane's next number.
+type laneMove struct{ from, to int64 }
+
+// moveLanes moves the lanes' next numbers by compare-and-set: what does not continue its lane would be a gap that a relay never
+// gets over, or would be sent twice. Like the fence it divides by zero when it misses.
+func (p *part) moveLanes(moves map[statestore.LaneID]laneMove) {
+	ids := slices.SortedFunc(maps.Keys(moves), compareLanes)
+	from, to := make([]int64, len(ids)), make([]int64, len(ids))
+	for i, id := range ids {
+		from[i], to[i] = moves[id].from, moves[id].to
+	}
+	egresses, slots := laneColumns(ids)
+	p.add(`
+WITH moved AS (
+  UPDATE {s}.lane l SET next = t.next FROM unnest($1::bytea[], $2::int[], $3::bigint[], $4::bigint[]) AS t(egress, slot, first, next)
+  WHERE l.egress = t.egress AND l.slot = t.slot AND l.next = t.first
+  RETURNING 1)
+SELECT 1 / (count(*) = $5)::int FROM moved`, 0, egresses, slots, from, to, len(ids))
+}
+
 func newOutputRow(lane statestore.LaneID, first int64, run []api.Output, size int) outputRow {
-	return outputRow{lane: lane, first: first, last: first + int64(len(run)) - 1, bytes: int64(size), data: encodeOutputs(run)}
+	return outputRow{lane: lane, first: first, last: first + int64(len(run)) - 1, bytes: int64(size), data: statestore.AppendOutputs(nil, run)}
 }
 
 func (p *part) outputRows(rows []outputRow, size int) {
@@ -85,11 +117,15 @@ func (p *part) laneStarts(all []statestore.LaneID) {
 ON CONFLICT (egress, slot) DO UPDATE SET started = true`, 0, egresses, slots)
 }
 
-// trims are one statement per lane: lanes are few, and a range of one lane is read from the index as it stands.
+// trims are one statement per lane: lanes are few, and a range of one lane is read from the index as it stands. As long as no
+// output was set aside since a claim found none, there is no refusal to look for.
 func (p *part) trims(all []statestore.Trim) {
 	for _, t := range all {
-		egress, slot, below := []byte(t.Lane.Egress), int32(t.Lane.Slot), int64(t.Below)
+		egress, slot, below := []byte(t.Lane.Egress), int32(t.Lane.Slot), number(t.Below)
 		p.add(`DELETE FROM {s}.outbox WHERE egress = $1 AND slot = $2 AND first < $3 AND last < $3`, 0, egress, slot, below)
+		if p.store.noRefusal.Load() {
+			continue
+		}
 		p.add(`DELETE FROM {s}.refusal WHERE egress = $1 AND slot = $2 AND number < $3
 AND number < coalesce((SELECT min(first) FROM {s}.outbox WHERE egress = $1 AND slot = $2), $3)`, 0, egress, slot, below)
 	}
@@ -101,8 +137,9 @@ func (p *part) refusals(all []statestore.Refusal) {
 	}
 	ids, numbers := make([]statestore.LaneID, len(all)), make([]int64, len(all))
 	for i, r := range all {
-		ids[i], numbers[i] = r.Lane, int64(r.Number)
+		ids[i], numbers[i] = r.Lane, number(r.Number)
 	}
+	p.store.noRefusal.Store(false)
 	egresses, slots := laneColumns(ids)
 	p.add(`INSERT INTO {s}.refusal (egress, slot, number) SELECT * FROM unnest($1::bytea[], $2::int[], $3::bigint[])
 ON CONFLICT (egress, slot, number) DO NOTHING`, 0, egresses, slots, numbers)

@@ -7,41 +7,45 @@ import (
 	"github.com/stategate/stategate/statestore"
 )
 
-// largeMin is the length from which a value has a row of its own, so that it is not written again with each change of its
-// neighbours. It is part of the layout: what an older program left in the address's row would be lost with another value.
-const largeMin = 1024
-
-func large(v *statestore.StateValue) bool { return len(v.Value) >= largeMin }
-
 // largeRow is a large value that changed.
 type largeRow struct{ key, name, value []byte }
+
+// largeKept are the large values that an address has at a commit.
+type largeKept struct {
+	key   []byte
+	names [][]byte
+}
 
 func (p *part) states(all []statestore.AddressState) {
 	if len(all) == 0 {
 		return
 	}
 	var rows []keyed
-	var gone, keys, kept [][]byte
+	var gone [][]byte
+	var kept []largeKept
 	var changed []largeRow
 	for i := range all {
 		a := &all[i]
-		key := addressKey(a.Address)
-		keys = append(keys, key)
+		key := statestore.AddressKey(a.Address)
+		has := largeKept{key: key}
+		for j := range a.Values {
+			v := &a.Values[j]
+			if !v.Apart() {
+				continue
+			}
+			name := statestore.NameKey(v.Name)
+			has.names = append(has.names, name)
+			if v.Changed {
+				changed = append(changed, largeRow{key, name, v.Value})
+			}
+		}
+		kept = append(kept, has)
 		if len(a.Values) == 0 {
 			gone = append(gone, key)
 			continue
 		}
-		rows = append(rows, keyed{key: key, data: encodeState(a), number: a.Expires})
-		for j := range a.Values {
-			v := &a.Values[j]
-			if !large(v) {
-				continue
-			}
-			kept = append(kept, slices.Concat(key, []byte(v.Name)))
-			if v.Changed {
-				changed = append(changed, largeRow{key, []byte(v.Name), v.Value})
-			}
-		}
+		data := p.row(func(b []byte) []byte { return statestore.AppendStates(b, a.Address, a.Values) })
+		rows = append(rows, keyed{key: key, data: data, number: a.Expires})
 	}
 	if len(gone) > 0 {
 		slices.SortFunc(gone, bytes.Compare)
@@ -51,23 +55,34 @@ func (p *part) states(all []statestore.AddressState) {
 		p.add(`INSERT INTO {s}.state (key, data, expires) SELECT * FROM unnest($1::bytea[], $2::bytea[], $3::bigint[])
 ON CONFLICT (key) DO UPDATE SET data = excluded.data, expires = excluded.expires`, size, keys, data, expires)
 	})
-	p.large(keys, kept, changed)
+	p.large(kept, changed)
 }
+
+// largeGroup is how many addresses one statement looks through: the server compares each value that it finds with each that
+// is kept.
+const largeGroup = 200
 
 // large removes the large values that an address has no more and writes those that changed. Most applications have none: as
 // long as none was written since a claim found none, there is nothing to look for.
-func (p *part) large(keys, kept [][]byte, changed []largeRow) {
+func (p *part) large(kept []largeKept, changed []largeRow) {
 	if len(changed) > 0 {
 		p.store.noLarge.Store(false)
 	}
 	if p.store.noLarge.Load() {
 		return
 	}
-	slices.SortFunc(keys, bytes.Compare)
-	if kept == nil {
-		kept = [][]byte{}
+	slices.SortFunc(kept, func(a, b largeKept) int { return bytes.Compare(a.key, b.key) })
+	for some := range slices.Chunk(kept, largeGroup) {
+		keys, pairs, size := make([][]byte, len(some)), [][]byte{}, 0
+		for i, k := range some {
+			keys[i] = k.key
+			for _, name := range k.names {
+				pairs = append(pairs, slices.Concat(k.key, name))
+			}
+			size += (len(k.names) + 1) * len(k.key)
+		}
+		p.add(`DELETE FROM {s}.state_large WHERE key = ANY($1::bytea[]) AND NOT (key || name = ANY($2::bytea[]))`, size, keys, pairs)
 	}
-	p.add(`DELETE FROM {s}.state_large WHERE key = ANY($1::bytea[]) AND NOT (key || name = ANY($2::bytea[]))`, 0, keys, kept)
 	slices.SortFunc(changed, func(a, b largeRow) int {
 		if c := bytes.Compare(a.key, b.key); c != 0 {
 			return c

@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"cmp"
 	"slices"
 
 	"github.com/stategate/stategate/statestore"
@@ -12,7 +13,7 @@ func (p *part) timerEnds(all []statestore.TimerKey) {
 	}
 	rows := make([]keyed, len(all))
 	for i := range all {
-		rows[i] = keyed{key: timerKey(all[i])}
+		rows[i] = keyed{key: statestore.FiringKey(all[i])}
 	}
 	keys, _, _ := columns(settle(rows))
 	p.add(`DELETE FROM {s}.timer WHERE key = ANY($1::bytea[])`, 0, keys)
@@ -26,7 +27,7 @@ func (p *part) cancels(all []statestore.Cancel) {
 	}
 	tokens, below := make([][]byte, len(all)), make([]int64, len(all))
 	for i := range all {
-		tokens[i], below[i] = tokenKey(all[i].SenderID, all[i].Token), int64(all[i].Below)
+		tokens[i], below[i] = statestore.TokenKey(all[i].SenderID, all[i].Token), number(all[i].Below)
 	}
 	p.add(`DELETE FROM {s}.timer WHERE key = ANY(ARRAY(
 SELECT t.key FROM unnest($1::bytea[], $2::bigint[]) AS c(token, below)
@@ -38,15 +39,18 @@ func (p *part) timers(all []statestore.Timer) {
 		return
 	}
 	sorted := slices.Clone(all)
-	slices.SortFunc(sorted, func(a, b statestore.Timer) int { return compareTimers(a.TimerKey, b.TimerKey) })
+	slices.SortFunc(sorted, func(a, b statestore.Timer) int {
+		return cmp.Or(cmp.Compare(a.Due, b.Due), cmp.Compare(a.Number, b.Number))
+	})
 	chunks(len(sorted), func(i int) int { return sorted[i].Message.Size() + len(sorted[i].Token) }, func(from, to, size int) {
 		n := to - from
 		keys, tokens, data, numbers := make([][]byte, n), make([][]byte, n), make([][]byte, n), make([]int64, n)
 		for i := range n {
 			t := &sorted[from+i]
-			keys[i], data[i], numbers[i] = timerKey(t.TimerKey), encodeTimer(t), int64(t.Number)
+			keys[i], numbers[i] = statestore.FiringKey(t.TimerKey), number(t.Number)
+			data[i] = p.row(func(b []byte) []byte { return statestore.AppendTimerMessage(b, t) })
 			if t.Token != "" {
-				tokens[i] = tokenKey(t.Message.Caller.ID, t.Token)
+				tokens[i] = statestore.TokenKey(t.Message.Caller.ID, t.Token)
 			}
 		}
 		p.add(`INSERT INTO {s}.timer (key, number, token, data) SELECT * FROM unnest($1::bytea[], $2::bigint[], $3::bytea[], $4::bytea[])`,

@@ -166,12 +166,12 @@ func TestCommitsWaitForTheDisk(t *testing.T) {
 // Behind a pooler the session is not the client's: the lock is not trusted, the lease is.
 func TestPoolerLeavesTheLeaseOnly(t *testing.T) {
 	srv := common(t)
-	via := relay(t, srv, func(kind byte, body []byte) bool {
+	via := relay(t, srv, way{answer: func(kind byte, body []byte) bool {
 		if kind == 'K' { // a pooler gives its clients keys of its own
 			binary.BigEndian.PutUint32(body, 7)
 		}
 		return true
-	})
+	}})
 	schema := fresh()
 	cfg := Config{URL: via, Schema: schema, Lease: 1500 * time.Millisecond}
 	a, b := open(t, cfg), open(t, cfg)

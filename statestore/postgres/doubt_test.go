@@ -143,7 +143,7 @@ func TestCommitsSurviveEndedSessions(t *testing.T) {
 // The connection is lost between the server's commit and its answer: in doubt, and done.
 func TestLostAnswerIsInDoubt(t *testing.T) {
 	var cut atomic.Bool
-	url := relay(t, common(t), func(kind byte, _ []byte) bool { return kind != 'Z' || !cut.Load() })
+	url := relay(t, common(t), way{answer: func(kind byte, _ []byte) bool { return kind != 'Z' || !cut.Load() }})
 	s := open(t, Config{URL: url, Schema: fresh(), NoHint: true})
 	c := &counts{store: s, fence: acquire(t, s, newMember(), "shop/out").Fence}
 	for n := uint64(1); n <= 10; n++ {

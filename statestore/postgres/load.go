@@ -50,11 +50,12 @@ func (s *Store) loadIn(ctx context.Context, tx pgx.Tx, c *statestore.Claim) erro
 			return err
 		}
 	}
-	var none bool
-	if err := tx.QueryRow(ctx, s.sql(`SELECT NOT EXISTS (SELECT 1 FROM {s}.state_large)`)).Scan(&none); err != nil {
+	var noLarge, noRefusal bool
+	if err := tx.QueryRow(ctx, s.sql(`SELECT NOT EXISTS (SELECT 1 FROM {s}.state_large), NOT EXISTS (SELECT 1 FROM {s}.refusal)`)).Scan(&noLarge, &noRefusal); err != nil {
 		return err
 	}
-	s.noLarge.Store(none)
+	s.noLarge.Store(noLarge)
+	s.noRefusal.Store(noRefusal)
 	var dead int64
 	err := tx.QueryRow(ctx, s.sql(`SELECT count(*) FROM {s}.dead_letter`)).Scan(&dead)
 	c.Dead = uint64(dead)
@@ -74,7 +75,7 @@ func rows(ctx context.Context, tx pgx.Tx, sql string, dest []any, each func() er
 func (s *Store) loadProgress(ctx context.Context, tx pgx.Tx, c *statestore.Claim) error {
 	var data []byte
 	return rows(ctx, tx, s.sql(`SELECT data FROM {s}.progress ORDER BY key`), []any{&data}, func() error {
-		p, err := decodeProgress(data)
+		p, err := statestore.DecodeProgress(data)
 		c.Progress = append(c.Progress, p)
 		return wrap("progress", err)
 	})
@@ -83,7 +84,7 @@ func (s *Store) loadProgress(ctx context.Context, tx pgx.Tx, c *statestore.Claim
 func (s *Store) loadFunctions(ctx context.Context, tx pgx.Tx, c *statestore.Claim) error {
 	var data []byte
 	return rows(ctx, tx, s.sql(`SELECT data FROM {s}.function_spec ORDER BY key`), []any{&data}, func() error {
-		f, err := decodeFunction(data)
+		f, err := statestore.DecodeSpec(data)
 		c.Functions = append(c.Functions, f)
 		return wrap("function spec", err)
 	})
@@ -94,7 +95,7 @@ func (s *Store) loadPacks(ctx context.Context, tx pgx.Tx, c *statestore.Claim) e
 	var number int64
 	var data []byte
 	err := rows(ctx, tx, s.sql(`SELECT number, finished FROM {s}.pack_mark ORDER BY number`), []any{&number, &data}, func() error {
-		finished, err := decodeNumbers(data)
+		finished, err := statestore.DecodeNumbers(data)
 		c.Finished[uint64(number)] = finished
 		return wrap("pack mark", err)
 	})
@@ -102,7 +103,7 @@ func (s *Store) loadPacks(ctx context.Context, tx pgx.Tx, c *statestore.Claim) e
 		return err
 	}
 	err = rows(ctx, tx, s.sql(`SELECT number, data FROM {s}.pack ORDER BY number, part`), []any{&number, &data}, func() error {
-		messages, err := decodeMails(data)
+		messages, err := statestore.DecodeMails(data)
 		if n := len(c.Packs); n == 0 || c.Packs[n-1].Number != uint64(number) {
 			c.Packs = append(c.Packs, statestore.Pack{Number: uint64(number)})
 		}
@@ -145,11 +146,11 @@ func (s *Store) loadSpilled(ctx context.Context, tx pgx.Tx, c *statestore.Claim)
 	var function, address, sizes []byte
 	var messages, bytes, low int64
 	const sums = `
-SELECT q.function, (SELECT a.address FROM {s}.mailbox a WHERE a.function = q.function LIMIT 1), q.messages, q.bytes
+SELECT q.function, (SELECT a.address FROM {s}.mailbox a WHERE a.key >= q.function ORDER BY a.key LIMIT 1), q.messages, q.bytes
 FROM (SELECT b.function, sum(m.messages)::bigint AS messages, sum(m.bytes)::bigint AS bytes FROM {s}.mailbox b
       CROSS JOIN LATERAL (SELECT sum(messages) AS messages, sum(bytes) AS bytes FROM {s}.mail WHERE key = b.key) m GROUP BY b.function) q`
 	err := rows(ctx, tx, s.sql(sums), []any{&function, &address, &messages, &bytes}, func() error {
-		a, err := decodeAddress(address)
+		a, err := statestore.DecodeAddress(address)
 		totals[string(function)] = &statestore.SpillTotal{Function: a.Type, Messages: messages, Bytes: bytes}
 		return wrap("mailbox", err)
 	})
@@ -160,11 +161,11 @@ FROM (SELECT b.function, sum(m.messages)::bigint AS messages, sum(m.bytes)::bigi
 SELECT b.function, b.low, m.sizes FROM {s}.mailbox b
 CROSS JOIN LATERAL (SELECT sizes FROM {s}.mail WHERE key = b.key AND first < b.low ORDER BY first LIMIT 1) m WHERE b.low > 0`
 	err = rows(ctx, tx, s.sql(begun), []any{&function, &low, &sizes}, func() error {
-		entries, err := decodeSizes(sizes)
+		entries, err := statestore.DecodeSizes(sizes)
 		for _, e := range entries {
-			if t := totals[string(function)]; t != nil && e.number < uint64(low) {
+			if t := totals[string(function)]; t != nil && e.Number < uint64(low) {
 				t.Messages--
-				t.Bytes -= e.size
+				t.Bytes -= e.Bytes
 			}
 		}
 		return wrap("chunk", err)

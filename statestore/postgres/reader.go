@@ -45,7 +45,7 @@ type found struct {
 func (s *Store) loadStates(ctx context.Context, addresses []api.Address, out []statestore.Loaded) error {
 	keys := make([][]byte, len(addresses))
 	for i := range addresses {
-		keys[i] = addressKey(addresses[i])
+		keys[i] = statestore.AddressKey(addresses[i])
 	}
 	f := found{data: map[string][]byte{}, large: map[string]map[string][]byte{}, mail: map[string]statestore.Loaded{}}
 	if err := s.query(ctx, keys, &f); err != nil {
@@ -57,21 +57,18 @@ func (s *Store) loadStates(ctx context.Context, addresses []api.Address, out []s
 		if !ok {
 			continue
 		}
-		values, err := decodeState(data)
+		_, values, apart, err := statestore.DecodeStates(data)
 		if err != nil {
 			return wrap("state", err)
 		}
-		for j := range values {
-			if !values[j].apart {
-				continue
-			}
-			v, ok := f.large[string(k)][values[j].Name]
+		for _, j := range apart {
+			v, ok := f.large[string(k)][string(statestore.NameKey(values[j].Name))]
 			if !ok {
 				return fmt.Errorf("state %q of an address: its large value is missing", values[j].Name)
 			}
 			values[j].Value = v
 		}
-		out[i].Values = plain(values)
+		out[i].Values = values
 	}
 	return nil
 }
@@ -97,15 +94,15 @@ func (s *Store) query(ctx context.Context, keys [][]byte, f *found) error {
 		return nil
 	}))
 	b.Queue(s.sql(stateSQL[3]), keys).Query(scan([]any{&key, &low, &sizes}, func() error {
-		entries, err := decodeSizes(sizes)
+		entries, err := statestore.DecodeSizes(sizes)
 		l := f.mail[string(key)]
 		for i, e := range entries {
-			if e.number >= uint64(low) {
-				l.First = entries[i].number
+			if e.Number >= uint64(low) {
+				l.First = entries[i].Number
 				break
 			}
 			l.Spilled--
-			l.SpilledBytes -= e.size
+			l.SpilledBytes -= e.Bytes
 		}
 		f.mail[string(key)] = l
 		return wrap("chunk", err)

@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"bytes"
 	"context"
 	"slices"
 
@@ -33,16 +34,16 @@ SELECT data, low, page FROM (
   FROM (SELECT * FROM {s}.mail WHERE key = $1 AND last >= $2 ORDER BY first LIMIT $4) m
   LEFT JOIN {s}.mailbox b ON b.key = m.key) q
 WHERE before <= $3 ORDER BY first`
-	key, left := addressKey(address), bytesMax
+	key, left := statestore.AddressKey(address), bytesMax
 	var out []statestore.Mail
 	for {
 		used := 0
 		var data []byte
 		var n, low, page int64 // page: what there was; n: what the bytes let through
 		full := false
-		err := s.list(ctx, "load mail", ask, []any{key, int64(from), int64(left), pageRows}, []any{&data, &low, &page}, func() error {
+		err := s.list(ctx, "load mail", ask, []any{key, number(from), int64(left), pageRows}, []any{&data, &low, &page}, func() error {
 			n++
-			messages, err := decodeMails(data)
+			messages, err := statestore.DecodeMails(data)
 			for _, m := range messages {
 				if m.Number < max(from, uint64(low)) {
 					continue
@@ -72,18 +73,20 @@ func (s *Store) SpilledAddresses(ctx context.Context, function api.FunctionType,
 	if limit <= 0 {
 		return nil, nil, nil
 	}
-	if cursor == nil {
-		cursor = []byte{}
+	low := statestore.FunctionKey(function)
+	high := statestore.KeyAfter(low)
+	if bytes.Compare(cursor, low) >= 0 {
+		low = append(slices.Clone(cursor), 0) // the first key behind it
 	}
 	var out []api.Address
 	var key, data, last []byte
 	more := false
-	err := s.list(ctx, "list spilled addresses", `SELECT key, address FROM {s}.mailbox WHERE function = $1 AND key > $2 ORDER BY key LIMIT $3`,
-		[]any{functionKey(function), cursor, limit + 1}, []any{&key, &data}, func() error {
+	err := s.list(ctx, "list spilled addresses", `SELECT key, address FROM {s}.mailbox WHERE key >= $1 AND key < $2 ORDER BY key LIMIT $3`,
+		[]any{low, high, limit + 1}, []any{&key, &data}, func() error {
 			if more = len(out) == limit; more {
 				return nil
 			}
-			a, err := decodeAddress(data)
+			a, err := statestore.DecodeAddress(data)
 			out, last = append(out, a), key
 			return wrap("mailbox", err)
 		})
@@ -101,8 +104,12 @@ func (s *Store) Timers(ctx context.Context, after statestore.TimerKey, dueMS int
 	var out []statestore.Timer
 	var key, data []byte
 	err := s.list(ctx, "load timers", `SELECT key, data FROM {s}.timer WHERE key > $1 AND key < $2 ORDER BY key LIMIT $3`,
-		[]any{timerKey(after), timerKey(statestore.TimerKey{Due: dueMS}), max(limit, 0)}, []any{&key, &data}, func() error {
-			t, err := decodeTimer(key, data)
+		[]any{statestore.FiringKey(after), statestore.FiringKey(statestore.TimerKey{Due: dueMS}), max(limit, 0)}, []any{&key, &data}, func() error {
+			var t statestore.Timer
+			var err error
+			if t.TimerKey, err = statestore.DecodeFiringKey(key); err == nil {
+				err = statestore.DecodeTimerMessage(data, &t)
+			}
 			out = append(out, t)
 			return wrap("timer", err)
 		})
@@ -115,7 +122,7 @@ func (s *Store) ExpiredAddresses(ctx context.Context, ms int64, limit int) ([]ap
 	var data []byte
 	err := s.list(ctx, "list expired addresses", `SELECT data FROM {s}.state WHERE expires > 0 AND expires < $1 ORDER BY expires LIMIT $2`,
 		[]any{ms, max(limit, 0)}, []any{&data}, func() error {
-			a, err := stateAddress(data)
+			a, _, _, err := statestore.DecodeStates(data)
 			out = append(out, a)
 			return wrap("state", err)
 		})
@@ -130,7 +137,7 @@ SELECT first, last, data, coalesce((SELECT array_agg(r.number ORDER BY r.number)
 FROM (SELECT *, sum(bytes) OVER (ORDER BY first) - bytes AS before
       FROM (SELECT first, last, bytes, data FROM {s}.outbox WHERE egress = $1 AND slot = $2 AND first >= $3 ORDER BY first LIMIT $5) o) q
 WHERE before <= $4 ORDER BY first`
-	low, err := s.firstPack(ctx, lane, int64(from))
+	low, err := s.firstPack(ctx, lane, number(from))
 	if err != nil {
 		return nil, err
 	}
@@ -143,7 +150,7 @@ WHERE before <= $4 ORDER BY first`
 		var refused []int64
 		err := s.list(ctx, "load outputs", ask, []any{[]byte(lane.Egress), int32(lane.Slot), low, left, pageRows}, []any{&first, &last, &data, &refused}, func() error {
 			n++
-			outputs, err := decodeOutputs(data)
+			outputs, err := statestore.DecodeOutputs(data)
 			pack := statestore.OutputPack{Lane: lane, First: uint64(first), Outputs: outputs}
 			for _, r := range refused {
 				pack.Refused = append(pack.Refused, uint64(r))
@@ -182,8 +189,8 @@ func (s *Store) DeadLetters(ctx context.Context, after uint64, limit int) ([]api
 	var out []api.DeadLetter
 	var data []byte
 	err := s.list(ctx, "list dead letters", `SELECT data FROM {s}.dead_letter WHERE number > $1 ORDER BY number LIMIT $2`,
-		[]any{int64(after), max(limit, 0)}, []any{&data}, func() error {
-			d, err := decodeDeadLetter(data)
+		[]any{number(after), max(limit, 0)}, []any{&data}, func() error {
+			d, err := statestore.DecodeDeadLetter(data)
 			out = append(out, d)
 			return wrap("dead letter", err)
 		})

@@ -11,9 +11,15 @@ import (
 	"github.com/stategate/stategate/internal/testserver"
 )
 
-// relay is a way to the server that sees each message of it, may change it, and is cut when see answers false. It answers the
-// URL to use instead of the server's.
-func relay(t *testing.T, srv *testserver.PostgresServer, see func(kind byte, body []byte) bool) string {
+// way is a road to the server on which a test stands. It is cut where one of the functions answers false.
+type way struct {
+	ask    func(b []byte) bool               // sees what a client sends, as it comes; nil: lets it through
+	answer func(kind byte, body []byte) bool // sees each message of the server, and may change it; nil: lets it through
+}
+
+// relay answers the URL to use instead of the server's.
+func relay(t *testing.T, srv *testserver.PostgresServer, w way) string {
+	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -26,20 +32,20 @@ func relay(t *testing.T, srv *testserver.PostgresServer, see func(kind byte, bod
 			if err != nil {
 				return
 			}
-			running.Go(func() { carry(client, srv.Addr(), see) })
+			running.Go(func() { w.carry(client, srv.Addr()) })
 		}
 	})
 	return fmt.Sprintf("postgres://postgres@%s/postgres?sslmode=disable", l.Addr())
 }
 
-func carry(client net.Conn, server string, see func(kind byte, body []byte) bool) {
+func (w way) carry(client net.Conn, server string) {
 	defer client.Close()
 	up, err := net.Dial("tcp", server)
 	if err != nil {
 		return
 	}
 	defer up.Close()
-	go func() { _, _ = io.Copy(up, client); _ = up.Close() }()
+	go func() { w.asks(client, up); _ = client.Close(); _ = up.Close() }()
 	head := make([]byte, 5)
 	for {
 		if _, err := io.ReadFull(up, head); err != nil {
@@ -49,10 +55,23 @@ func carry(client net.Conn, server string, see func(kind byte, body []byte) bool
 		if _, err := io.ReadFull(up, body); err != nil {
 			return
 		}
-		if !see(head[0], body) {
+		if w.answer != nil && !w.answer(head[0], body) {
 			return
 		}
 		if _, err := client.Write(append(head[:5:5], body...)); err != nil {
+			return
+		}
+	}
+}
+
+func (w way) asks(client, up net.Conn) {
+	b := make([]byte, 64<<10)
+	for {
+		n, err := client.Read(b)
+		if n > 0 && w.ask != nil && !w.ask(b[:n]) {
+			return
+		}
+		if _, e := up.Write(b[:n]); err != nil || e != nil {
 			return
 		}
 	}

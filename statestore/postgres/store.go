@@ -36,7 +36,9 @@ type Store struct {
 	readers *pgxpool.Pool
 	writer  writer
 
-	noLarge atomic.Bool // no value of this store has a row of its own
+	noLarge   atomic.Bool  // no value of this store has a row of its own
+	noRefusal atomic.Bool  // no output of this store was set aside
+	doubts    atomic.Int64 // how often the member that owns has asked for its last commit
 
 	hintOff string // why the advisory lock is not used; "" when it is
 

@@ -174,7 +174,7 @@ func TestLargeCommitIsWhole(t *testing.T) {
 func TestLargeValuesComeAndGo(t *testing.T) {
 	s := open(t, Config{URL: common(t).URL(), Schema: fresh()})
 	c := acquire(t, s, newMember())
-	bigA, bigB := bytes.Repeat([]byte("A"), largeMin), bytes.Repeat([]byte("B"), 5*largeMin)
+	bigA, bigB := bytes.Repeat([]byte("A"), statestore.StateApartAbove+1), bytes.Repeat([]byte("B"), 5*statestore.StateApartAbove)
 	v := func(name string, value []byte, changed bool) statestore.StateValue {
 		return statestore.StateValue{Name: name, TypeName: "t", Value: value, Changed: changed}
 	}

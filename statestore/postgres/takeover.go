@@ -50,7 +50,7 @@ func (w *waiter) takeIn(ctx context.Context, tx pgx.Tx, seen owner, egresses []s
 	if _, err := tx.Exec(ctx, `SELECT set_config('lock_timeout', $1, true)`, milliseconds(lockPatience)); err != nil {
 		return nil, err
 	}
-	var epoch, next, commit int64
+	var epoch, next, commit, doubts int64
 	if err := tx.QueryRow(ctx, s.sql(`SELECT epoch + 1, next_number FROM {s}.ownership WHERE lo = 0 FOR UPDATE`)).Scan(&epoch, &next); err != nil {
 		return nil, err
 	}
@@ -84,8 +84,8 @@ INSERT INTO {s}.member (id, epoch, commit_number, next_number, lease_until, host
 VALUES ($1, $2, 0, $3, clock_timestamp() + $4 * interval '1 millisecond', $5, $6, $7, $8)
 ON CONFLICT (id) DO UPDATE SET epoch = excluded.epoch, next_number = greatest(member.next_number, excluded.next_number),
   lease_until = excluded.lease_until, host = excluded.host, pid = excluded.pid, address = excluded.address, started = excluded.started
-RETURNING commit_number, next_number`
-	err = tx.QueryRow(ctx, s.sql(enter), m.ID, epoch, next, s.cfg.Lease.Milliseconds(), m.Host, m.PID, m.Address, m.Started).Scan(&commit, &next)
+RETURNING commit_number, next_number, doubts`
+	err = tx.QueryRow(ctx, s.sql(enter), m.ID, epoch, next, s.cfg.Lease.Milliseconds(), m.Host, m.PID, m.Address, m.Started).Scan(&commit, &next, &doubts)
 	if err != nil {
 		return nil, fmt.Errorf("enter member: %w", err)
 	}
@@ -98,6 +98,7 @@ ON CONFLICT (egress, slot) DO NOTHING`), lanes(egresses))
 	if err := tx.SendBatch(ctx, b).Close(); err != nil {
 		return nil, err
 	}
+	s.doubts.Store(doubts)
 	return &statestore.Claim{
 		Fence:      statestore.Fence{Member: m.ID, Epoch: uint64(epoch)},
 		Commit:     uint64(commit),

@@ -87,13 +87,14 @@ func (w *writer) write(ctx context.Context, member, action string, all []stateme
 	for i := range all {
 		bytes += all[i].bytes
 	}
-	ctx, cancel := context.WithTimeout(ctx, 3*time.Second+2*w.patience+time.Duration(bytes>>20)*time.Second)
+	patience := w.patience + time.Duration(bytes/pipelineBytesMax)*time.Second // 8 MiB take a second on a slow disk
+	ctx, cancel := context.WithTimeout(ctx, 3*time.Second+2*patience+time.Duration(bytes>>20)*time.Second)
 	defer cancel()
 	conn, err := w.connect(ctx, member)
 	if err != nil {
 		return false, fmt.Errorf("%s: %w: %w", action, statestore.ErrUnavailable, err)
 	}
-	batches := w.pipelines(all)
+	batches := w.pipelines(all, patience)
 	for i, b := range batches {
 		last := i == len(batches)-1
 		if err = send(ctx, conn, b); err == nil {
@@ -116,7 +117,7 @@ func (w *writer) write(ctx context.Context, member, action string, all []stateme
 // pipelines distributes the statements over round trips. One pipeline without BEGIN is one transaction: the server commits at
 // its end, or rolls all of it back when a statement fails. Several need BEGIN and COMMIT; the last holds COMMIT, so until it
 // is sent nothing can have been committed.
-func (w *writer) pipelines(all []statement) []*pgx.Batch {
+func (w *writer) pipelines(all []statement, patience time.Duration) []*pgx.Batch {
 	b := &pgx.Batch{}
 	out := []*pgx.Batch{b}
 	bytes := 0
@@ -129,8 +130,8 @@ func (w *writer) pipelines(all []statement) []*pgx.Batch {
 		if i == 0 && w.store.async { // for poolers, where what a session sets is lost
 			b.Queue(`SELECT set_config('synchronous_commit', 'on', true)`)
 		}
-		if i == 0 && w.patience != w.store.statementMax() {
-			b.Queue(`SELECT set_config('statement_timeout', $1, true)`, milliseconds(w.patience))
+		if i == 0 && patience != w.store.statementMax() {
+			b.Queue(`SELECT set_config('statement_timeout', $1, true)`, milliseconds(patience))
 		}
 	}
 	if len(out) > 1 {

@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"fmt"
+	"math"
 	"strings"
 	"testing"
 
@@ -192,6 +193,25 @@ func testSpilledAddresses(t *testing.T, f *Fixture) {
 	o = o.restart()
 	page, _, err := o.store.SpilledAddresses(t.Context(), gone.Type, nil, 100)
 	check(t, "addresses after a trim", want[gone.Type], set(page), err)
+}
+
+// A bound may be above every number that a row can hold.
+func testHighestBounds(t *testing.T, f *Fixture) {
+	o := f.own(t, "ns/a")
+	x, lane := at(counter, "x"), statestore.LaneID{Egress: "ns/a"}
+	o.commit(statestore.Commit{NextNumber: 9, Mail: []statestore.MailChunk{{Address: x, Messages: mails(x, 1, 2)}}, Outputs: []statestore.OutputPack{outputs("ns/a", 1, "1")}, DeadLetters: []api.DeadLetter{dead(3)}})
+	for _, n := range []uint64{math.MaxInt64, math.MaxInt64 + 1, math.MaxUint64} {
+		found, err := o.store.Mail(t.Context(), x, n, 1<<20)
+		check(t, "mail behind the end", []statestore.Mail{}, found, err)
+		packs, err := o.store.Outputs(t.Context(), lane, n, 1<<20)
+		check(t, "outputs behind the end", []statestore.OutputPack{}, packs, err)
+		letters, err := o.store.DeadLetters(t.Context(), n, 10)
+		check(t, "dead letters behind the end", []api.DeadLetter{}, letters, err)
+	}
+	o.commit(statestore.Commit{MailTrims: []statestore.MailTrim{{Address: x, Below: math.MaxUint64}}, Trims: []statestore.Trim{{Lane: lane, Below: math.MaxUint64}}})
+	expectMail(t, o, x, nil)
+	packs, err := o.store.Outputs(t.Context(), lane, 1, 1<<20)
+	check(t, "outputs", []statestore.OutputPack{}, packs, err)
 }
 
 func testSpillTotals(t *testing.T, f *Fixture) {

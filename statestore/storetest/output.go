@@ -148,6 +148,34 @@ func testLargeOutputs(t *testing.T, f *Fixture) {
 	}
 }
 
+// What does not continue its lane is refused, with all that came with it: a relay never gets over a gap, and would send twice
+// what is there twice.
+func testGaps(t *testing.T, f *Fixture) {
+	o := f.own(t, "ns/a", "ns/b")
+	o.commit(statestore.Commit{Outputs: []statestore.OutputPack{outputs("ns/a", 1, "1", "2")}})
+	x := at(counter, "x")
+	b1 := outputs("ns/b", 1, "b1")
+	for name, packs := range map[string][]statestore.OutputPack{
+		"a gap":                {outputs("ns/a", 4, "4")},
+		"again":                {outputs("ns/a", 2, "2", "3")},
+		"a gap in the commit":  {outputs("ns/a", 3, "3"), outputs("ns/a", 5, "5")},
+		"again in the commit":  {outputs("ns/a", 3, "3", "4"), outputs("ns/a", 4, "4")},
+		"a lane that is not":   {outputs("ns/none", 1, "1")},
+		"beside one that fits": {b1, outputs("ns/a", 4, "4")},
+	} {
+		c := statestore.Commit{Outputs: packs, States: []statestore.AddressState{{Address: x, Values: []statestore.StateValue{state("n", name)}}}}
+		if err := o.store.Commit(t.Context(), o.fill(c)); !final(err) {
+			t.Errorf("%s: %v, want a final error", name, err)
+		}
+	}
+	same(t, "states", []statestore.Loaded{{}}, o.states(x))
+	o.commit(statestore.Commit{Outputs: []statestore.OutputPack{outputs("ns/a", 3, "3"), b1, outputs("ns/a", 4, "4")}})
+	found, _ := readOutputs(t, o, statestore.LaneID{Egress: "ns/a"}, 1, 1<<20)
+	same(t, "outputs", texts(outputs("ns/a", 1, "1", "2"), outputs("ns/a", 3, "3"), outputs("ns/a", 4, "4")), found)
+	o = o.restart()
+	expectLane(t, o, statestore.Lane{LaneID: statestore.LaneID{Egress: "ns/b"}, Next: 2, Low: 1, Bytes: packBytes(b1)})
+}
+
 func testRefused(t *testing.T, f *Fixture) {
 	o := f.own(t, "ns/a", "ns/b")
 	a := statestore.LaneID{Egress: "ns/a"}

@@ -87,7 +87,7 @@ func testLargeStates(t *testing.T, f *Fixture) {
 	b = large(long+"b", 'f', 3)
 	o.commit(write(x, b, state("z", "z")))
 	expect("new after all were gone", b, state("z", "z"))
-	for size := 8190; size < 8196; size++ { // wherever the border is, neighbours survive it
+	for size := statestore.StateApartAbove - 2; size < statestore.StateApartAbove+3; size++ { // wherever the border is, neighbours survive it
 		v := large("edge", byte('0'+size%10), size)
 		o.commit(write(x, v, state("n", "1")))
 		o.commit(write(x, kept(v), state("n", "2")))

@@ -7,12 +7,14 @@ CREATE TABLE {s}.meta (
     created  timestamptz NOT NULL DEFAULT now()
 );
 
--- One row per gateway process. (epoch, commit_number) is the fence: the first statement of each commit moves it.
+-- One row per gateway process. (epoch, commit_number, doubts) is the fence: the first statement of each commit moves it. doubts
+-- counts how often the member has asked what became of a commit: a commit from before the answer that comes late misses.
 CREATE TABLE {s}.member (
     id            text PRIMARY KEY,
     epoch         bigint NOT NULL,
     commit_number bigint NOT NULL,
     next_number   bigint NOT NULL,
+    doubts        bigint NOT NULL DEFAULT 0,
     lease_until   timestamptz NOT NULL,
     host          text NOT NULL,
     pid           bigint NOT NULL,
@@ -75,14 +77,13 @@ CREATE TABLE {s}.pack_mark (
     finished bytea NOT NULL
 ) WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 20000, autovacuum_vacuum_cost_delay = 0);
 
--- One row per address with spilled messages. Those with numbers below low are finished.
+-- One row per address with spilled messages. Those with numbers below low are finished. function is what key begins with.
 CREATE TABLE {s}.mailbox (
     key      bytea PRIMARY KEY,
     function bytea NOT NULL,
     address  bytea NOT NULL,
     low      bigint NOT NULL
 ) WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 20000, autovacuum_vacuum_cost_delay = 0);
-CREATE INDEX mailbox_function ON {s}.mailbox (function, key);
 
 -- Runs of spilled messages of one address. sizes has the number and the size of each.
 CREATE TABLE {s}.mail (
