@@ -71,9 +71,12 @@ func (a *arena) unreachable(t *testing.T, namespace, shown string) {
 	}
 	hostileUntil(t, "the status names the endpoint", func() bool {
 		return slices.ContainsFunc(a.app.Status(t.Context()).Reasons, func(r Reason) bool {
-			return r.Kind == "endpoint" && strings.Contains(r.Text, "endpoint "+shown+" does not answer")
+			return r.Kind == "endpoint" && strings.Contains(r.Text, "endpoint "+shown+" ")
 		})
 	})
+	if v := a.view(t, namespace, function, namespace); v.LastError != "" && strings.Contains(a.reasons(t), v.LastError) {
+		t.Error("the status repeats what the call has met: that is for who may look at the address")
+	}
 	if a.app.Status(t.Context()).Unready != "" {
 		t.Error("the gateway is not ready because an endpoint is away")
 	}
@@ -110,7 +113,7 @@ func hangsUp(t *testing.T, a *arena) {
 	a.functions.misbehave("ownhangup", "hangs up", raw("", nil))
 	a.tell(t, "ownhangup", "hangs up")
 	hostileUntil(t, "the status names the endpoint", func() bool {
-		return strings.Contains(a.reasons(t), "/ownhangup does not answer")
+		return strings.Contains(a.reasons(t), "/ownhangup ")
 	})
 	if a.seen.count("call test/ownhangup unreachable") == 0 {
 		t.Error("no call is counted as unreachable")
