@@ -2,7 +2,7 @@
 // real PostgreSQL (or on a file), kills all of them in turn, and reads from Kafka itself what came out. It holds tests only, and
 // judges nothing by what the engine says of itself but whether it was at work when it was killed.
 //
-//	go test ./cmd/gateway/internal/killtest                                   about five minutes
+//	go test ./cmd/gateway/internal/killtest                                   about two minutes, four with -race
 //	go test ./cmd/gateway/internal/killtest -run TestKill/ -duration 1h       as long as you like
 //	go test ./cmd/gateway/internal/killtest -run TestGuardsRemoved -mutants   that the test fails when it should
 //

@@ -158,15 +158,41 @@ func testAsleep(t *testing.T) {
 	p.finish()
 }
 
+// fileLease is short: on a file it must not matter.
+const fileLease = time.Second
+
 // testFileLock: on one file the second gateway waits for the lock of the first one's process.
 func testFileLock(t *testing.T) {
-	p := newPair(t, "")
+	p := newPair(t, "", "--lease", fileLease.String())
 	holder := fmt.Sprintf("pid=%d", p.active.process.pid())
 	if len(p.standby.logged(holder)) == 0 {
 		t.Errorf("the log of the second gateway does not name the first one's process (%s):\n%s", holder, tail(p.standby.log, 2<<10))
 	}
 	p.consumesNothing()
+	p.keepsItsLock()
 	p.active.kill()
 	p.within("kill -9", p.takeover(), time.Second)
 	p.finish()
+}
+
+// keepsItsLock: an owner of a file that only sleeps stays the owner, however long; what has gathered meanwhile it does when it wakes.
+func (p *pair) keepsItsLock() {
+	p.t.Helper()
+	p.active.signal(syscall.SIGSTOP)
+	acked := p.producer.acked.Load()
+	began := time.Now()
+	poll(p.t, "twice the lease to go by", func() (bool, string) {
+		r, err := p.standby.readiness()
+		if err != nil || r.Role != "standby" {
+			p.t.Fatalf("the second gateway, while the first one sleeps: %v, %v; want a standby", r, err)
+		}
+		return time.Since(began) > 2*fileLease, time.Since(began).String()
+	})
+	visible := p.reader.settle()
+	p.active.signal(syscall.SIGCONT)
+	p.reader.untilCount(int(acked))
+	if p.reader.count() <= visible {
+		p.t.Errorf("nothing came out after the owner woke: %d outputs", visible)
+	}
+	p.active.until("active still", isActive)
 }
