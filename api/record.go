@@ -50,6 +50,16 @@ type DeadLetter struct {
 	Headers  []Header // ingress: as they came
 }
 
+// Size is the memory that the dead letter holds, in bytes.
+func (d *DeadLetter) Size() int {
+	n := 2*messageOverhead + len(d.From) + len(d.Detail) + len(d.Address.ID) + len(d.Caller.ID) + len(d.TypeName) + len(d.Key) + len(d.Value) +
+		len(d.Address.Type.Namespace) + len(d.Address.Type.Name)
+	for i := range d.Headers {
+		n += len(d.Headers[i].Key) + len(d.Headers[i].Value)
+	}
+	return n
+}
+
 // Header is one header of an ingress record.
 type Header struct {
 	Key   string

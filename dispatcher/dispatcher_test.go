@@ -89,8 +89,9 @@ func begin(t *testing.T, store statestore.Store, f *function, change ...func(*Co
 	l.Dispatcher = New(cfg)
 	run, stop := context.WithCancel(context.Background())
 	l.stop = stop
-	go func() { l.ended <- l.Run(run) }()
-	t.Cleanup(func() { stop(); <-l.Dispatcher.ctx.Done(); l.Dispatcher.wait.Wait() })
+	over := make(chan struct{})
+	go func() { l.ended <- l.Run(run); close(over) }()
+	t.Cleanup(func() { stop(); <-over })
 	return l
 }
 

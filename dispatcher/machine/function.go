@@ -44,6 +44,15 @@ func (m *Machine) function(t api.FunctionType) *function {
 	return f
 }
 
+// functionConfig says how a type is called, and remembers nothing of a type that it sees for the first time: names come from
+// replies, and those of functions that are never called must not gather.
+func (m *Machine) functionConfig(t api.FunctionType) (Function, bool) {
+	if f := m.functions[t]; f != nil {
+		return f.cfg, f.declared
+	}
+	return m.cfg.Function(t)
+}
+
 // keptCount counts a message that no source replays, in or out.
 func (f *function) keptCount(msg *message, n int64) {
 	if msg.source == nil {
@@ -88,10 +97,10 @@ func (m *Machine) deliverable(msg *api.Message, s *source, offset int64) bool {
 	reason, detail := "", ""
 	if err := api.CheckAddress(msg.Target); err != nil {
 		reason, detail = "bad address", err.Error()
-	} else if f := m.function(msg.Target.Type); !f.declared {
+	} else if cfg, declared := m.functionConfig(msg.Target.Type); !declared {
 		reason, detail = "unknown function", fmt.Sprintf("no endpoint of the module serves %s", msg.Target.Type)
-	} else if f.cfg.Refusal != "" {
-		reason, detail = "unreachable function", f.cfg.Refusal
+	} else if cfg.Refusal != "" {
+		reason, detail = "unreachable function", cfg.Refusal
 	}
 	if reason == "" {
 		return true
@@ -114,7 +123,7 @@ func (m *Machine) setAside(d api.DeadLetter) {
 	m.deadLetters = append(m.deadLetters, d)
 	m.stats.DeadLetters++
 	m.effect(true)
-	m.effectBytes += len(d.Value) + len(d.Key) + 200
+	m.effectBytes += d.Size()
 	if m.cfg.OnDeadLetter != nil {
 		m.cfg.OnDeadLetter(&d)
 	}

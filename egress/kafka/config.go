@@ -16,7 +16,7 @@ type Semantic uint8
 const (
 	ExactlyOnce Semantic = iota // seen once by readers at read_committed
 	AtLeastOnce                 // never lost; seen again after an error
-	None                        // sent once; lost when Kafka does not take it
+	None                        // sent; lost when Kafka does not take it, and seldom sent again
 )
 
 func (s Semantic) String() string {
