@@ -173,7 +173,10 @@ var decoders = map[string]func(row []byte) error{
 		return t, err
 	}, func(t Timer) []byte { return AppendTimerMessage(nil, &t) }),
 	"sizes": func(row []byte) error {
-		_, err := DecodeSizes(row)
+		sizes, err := DecodeSizes(row)
+		if len(sizes) > len(row)/2 {
+			panic("more sizes than bytes for them")
+		}
 		return err
 	},
 	"states": func(row []byte) error {

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stategate/stategate/api"
 	"github.com/stategate/stategate/statestore"
 )
 
@@ -152,6 +153,63 @@ func TestClaimEndsHangingCommit(t *testing.T) {
 	if _, err := conn.Exec(t.Context(), `COMMIT`); err == nil {
 		t.Error("the hanging commit went through")
 	}
+}
+
+// A commit of the owner is at work in the server when somebody takes over: the claim waits for it, and what it reads has it.
+func TestClaimSeesCommitOnItsWay(t *testing.T) {
+	srv := common(t)
+	cfg := Config{URL: srv.URL(), Schema: fresh(), NoHint: true}
+	a, b := open(t, cfg), open(t, cfg)
+	c := acquire(t, a, newMember())
+	commit := func(number uint64) error {
+		return a.Commit(t.Context(), &statestore.Commit{Fence: c.Fence, Number: number, NextNumber: 5 * number, DeadLetters: []api.DeadLetter{{Number: number, Kind: api.DeadRecord}}})
+	}
+	if err := commit(1); err != nil { // prepares the statements: the next one does not wait before its fence
+		t.Fatal(err)
+	}
+	admin, watcher := connect(t, srv), connect(t, srv)
+	for _, sql := range []string{
+		`UPDATE {s}.member SET lease_until = now()`, `UPDATE {s}.lease SET until = now()`, `BEGIN`, `LOCK TABLE {s}.dead_letter IN ACCESS EXCLUSIVE MODE`,
+	} {
+		if _, err := admin.Exec(t.Context(), a.sql(sql)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	committed := make(chan error, 1)
+	go func() { committed <- commit(2) }()
+	locked := func(waiting int) {
+		t.Helper()
+		const ask = `SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%"' || $1 || '"%'`
+		for deadline := time.Now().Add(20 * time.Second); ; {
+			var n int
+			if err := watcher.QueryRow(t.Context(), ask, cfg.Schema).Scan(&n); err != nil {
+				t.Fatal(err)
+			}
+			if n >= waiting {
+				return
+			}
+			if time.Now().After(deadline) {
+				t.Fatalf("%d statements wait for a lock, want %d", n, waiting)
+			}
+		}
+	}
+	locked(1)
+	w := standby(t, b)
+	locked(2) // the claim waits for the owner's row
+	if _, err := admin.Exec(t.Context(), `COMMIT`); err != nil {
+		t.Fatal(err)
+	}
+	err, got := <-committed, w.get(t)
+	switch {
+	case err == nil && (got.Dead != 2 || got.NextNumber != 10):
+		t.Errorf("the claim has %d dead letters and next number %d, and the commit was confirmed", got.Dead, got.NextNumber)
+	case err != nil && !errors.Is(err, statestore.ErrUnavailable) && !errors.Is(err, statestore.ErrDoubt):
+		t.Errorf("commit: %v", err)
+	}
+	if dead, e := b.DeadLetters(t.Context(), 0, 10); e != nil || uint64(len(dead)) != got.Dead {
+		t.Errorf("%d dead letters, %v; the claim says %d", len(dead), e, got.Dead)
+	}
+	t.Logf("the commit ended with %v", err)
 }
 
 func TestAcquireWaitsForServer(t *testing.T) {

@@ -163,6 +163,27 @@ func TestCommitsWaitForTheDisk(t *testing.T) {
 	}
 }
 
+// A database may take the words and not mean them: it tells a second session that it has the lock, too.
+func TestLockThatDoesNotExcludeIsNotUsed(t *testing.T) {
+	via := relay(t, common(t), way{answer: func(kind byte, body []byte) bool {
+		if kind == 'D' && len(body) == 7 && body[6] == 'f' { // one column, one byte: false
+			body[6] = 't'
+		}
+		return true
+	}})
+	var log bytes.Buffer
+	schema := fresh()
+	open(t, Config{URL: common(t).URL(), Schema: schema}) // migrated without lies
+	s := open(t, Config{URL: via, Schema: schema, Log: slog.New(slog.NewTextHandler(&log, nil))})
+	if s.hintOff != "it does not exclude a second session" || !strings.Contains(log.String(), s.hintOff) {
+		t.Errorf("hint off: %q, log %q", s.hintOff, log.String())
+	}
+	acquire(t, s, newMember())
+	if s.keeper != nil {
+		t.Error("somebody keeps the lock all the same")
+	}
+}
+
 // Behind a pooler the session is not the client's: the lock is not trusted, the lease is.
 func TestPoolerLeavesTheLeaseOnly(t *testing.T) {
 	srv := common(t)

@@ -3,6 +3,7 @@ package postgres
 import (
 	"bytes"
 	"errors"
+	"math/rand/v2"
 	"strings"
 	"testing"
 
@@ -167,6 +168,27 @@ func TestLargeCommitIsWhole(t *testing.T) {
 	again := acquire(t, s, newMemberAs(c.Fence.Member))
 	if len(again.Packs) != 4 || again.Commit != 1 {
 		t.Errorf("got %d packs after commit %d, want 4 after 1", len(again.Packs), again.Commit)
+	}
+}
+
+// The largest values that are allowed fit, in one commit: it takes many round trips, and has time for them.
+func TestLargestValues(t *testing.T) {
+	s := open(t, Config{URL: common(t).URL(), Schema: fresh()})
+	c := acquire(t, s, newMember())
+	value := make([]byte, api.ValueBytesMax)
+	_, _ = rand.NewChaCha8([32]byte{1}).Read(value)
+	m := mail(1, "m", "")
+	m.Message.Argument.Value = value
+	err := s.Commit(t.Context(), &statestore.Commit{Fence: c.Fence, Number: 1, NextNumber: 2,
+		States: []statestore.AddressState{state("a", value)}, Packs: []statestore.Pack{{Number: 1, Messages: []statestore.Mail{m}}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := loaded(t, s, "a"); !bytes.Equal(got.Values[0].Value, value) {
+		t.Error("the state did not come back")
+	}
+	if got := acquire(t, s, newMemberAs(c.Fence.Member)).Packs; len(got) != 1 || !bytes.Equal(got[0].Messages[0].Message.Argument.Value, value) {
+		t.Error("the message did not come back")
 	}
 }
 

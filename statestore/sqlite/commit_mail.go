@@ -56,7 +56,7 @@ func (p *part) mail(all []statestore.MailChunk) {
 		runs(chunk.Messages, func(run []statestore.Mail, bytes int) {
 			p.buf = statestore.AppendMails(p.buf[:0], run)
 			p.exec(`INSERT INTO mail (key, first, last, messages, bytes, sizes, data) VALUES (?, ?, ?, ?, ?, ?, ?)`,
-				k.key, number(run[0].Number), number(run[len(run)-1].Number), int64(len(run)), int64(bytes), appendSizes(nil, run), p.buf)
+				k.key, number(run[0].Number), number(run[len(run)-1].Number), int64(len(run)), int64(bytes), statestore.AppendSizes(nil, run), p.buf)
 		})
 	}
 }

@@ -7,7 +7,7 @@ import (
 )
 
 func (p *part) timerEnds(all []statestore.TimerKey) {
-	for _, k := range sorted(len(all), func(i int) []byte { return timerKey(all[i]) }) {
+	for _, k := range sorted(len(all), func(i int) []byte { return statestore.FiringKey(all[i]) }) {
 		p.exec(`DELETE FROM timer WHERE key = ?`, k.key)
 	}
 }
@@ -19,7 +19,7 @@ func (p *part) cancels(all []statestore.Cancel) {
 }
 
 func (p *part) timers(all []statestore.Timer) {
-	for _, k := range sorted(len(all), func(i int) []byte { return timerKey(all[i].TimerKey) }) {
+	for _, k := range sorted(len(all), func(i int) []byte { return statestore.FiringKey(all[i].TimerKey) }) {
 		t := &all[k.at]
 		var token driver.Value // NULL: it cannot be cancelled
 		if t.Token != "" {

@@ -153,14 +153,14 @@ func bounds(r row) (l statestore.Loaded, err error) {
 	if r.isNull(3) {
 		return l, nil
 	}
-	entries, err := decodeSizes(r.blob(3))
+	entries, err := statestore.DecodeSizes(r.blob(3))
 	for _, e := range entries {
-		if e.number >= r.num(0) {
-			l.First = e.number
+		if e.Number >= r.num(0) {
+			l.First = e.Number
 			break
 		}
 		l.Spilled--
-		l.SpilledBytes -= e.size
+		l.SpilledBytes -= e.Bytes
 	}
 	return l, wrap("chunk", err)
 }

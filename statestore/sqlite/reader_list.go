@@ -81,10 +81,10 @@ func (s *Store) SpilledAddresses(ctx context.Context, function api.FunctionType,
 // Timers reads the window in the order of firing.
 func (s *Store) Timers(ctx context.Context, after statestore.TimerKey, dueMS int64, limit int) (out []statestore.Timer, err error) {
 	err = s.list(ctx, "load timers", `SELECT key, data FROM timer WHERE key > ? AND key < ? ORDER BY key LIMIT ?`,
-		args(timerKey(after), timerKey(statestore.TimerKey{Due: dueMS}), int64(max(limit, 0))), func(r row) (bool, error) {
+		args(statestore.FiringKey(after), statestore.FiringKey(statestore.TimerKey{Due: dueMS}), int64(max(limit, 0))), func(r row) (bool, error) {
 			var t statestore.Timer
 			var err error
-			if t.TimerKey, err = decodeTimerKey(r.blob(0)); err == nil {
+			if t.TimerKey, err = statestore.DecodeFiringKey(r.blob(0)); err == nil {
 				err = statestore.DecodeTimerMessage(r.blob(1), &t)
 			}
 			out = append(out, t)
