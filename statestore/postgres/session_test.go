@@ -71,7 +71,7 @@ func TestFenceComesFirst(t *testing.T) {
 			if all[0] != s.sql(fenceSQL) {
 				t.Errorf("%d values: the first statement is %q", values, all[0])
 			}
-			if len(batches) < values-1 {
+			if len(batches) < values {
 				t.Errorf("%d values of 8 MiB in %d round trips", values, len(batches))
 			}
 		}
@@ -120,8 +120,15 @@ func checkPlan(t *testing.T, conn *pgx.Conn, sql string, args []any) {
 	if err != nil {
 		t.Errorf("%s: %v", sql, err)
 	}
-	for _, step := range plan {
-		if strings.Contains(step, "Seq Scan") || strings.Contains(step, "Hash") || strings.Contains(step, "Merge") || strings.Contains(step, "Bitmap") {
+	for i, step := range plan {
+		cond := ""
+		if i+1 < len(plan) {
+			cond = plan[i+1]
+		}
+		// An index that is walked from end to end has no condition, or none on its first column.
+		walks := strings.Contains(step, "Index") && strings.Contains(step, "Scan") && !strings.Contains(cond, "Index Cond: ") ||
+			strings.Contains(step, "timer_token") && !strings.Contains(cond, "token = ")
+		if walks || strings.Contains(step, "Seq Scan") || strings.Contains(step, "Hash") || strings.Contains(step, "Merge") || strings.Contains(step, "Bitmap") {
 			t.Errorf("%s\n\t%s", sql, strings.Join(plan, "\n\t"))
 			return
 		}

@@ -5,7 +5,9 @@ import (
 	"errors"
 	"math/rand/v2"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -171,24 +173,37 @@ func TestLargeCommitIsWhole(t *testing.T) {
 	}
 }
 
-// The largest values that are allowed fit, in one commit: it takes many round trips, and has time for them.
-func TestLargestValues(t *testing.T) {
+// The largest value that is allowed fits, and its commit has time for it.
+func TestLargestValue(t *testing.T) {
 	s := open(t, Config{URL: common(t).URL(), Schema: fresh()})
 	c := acquire(t, s, newMember())
 	value := make([]byte, api.ValueBytesMax)
 	_, _ = rand.NewChaCha8([32]byte{1}).Read(value)
-	m := mail(1, "m", "")
-	m.Message.Argument.Value = value
-	err := s.Commit(t.Context(), &statestore.Commit{Fence: c.Fence, Number: 1, NextNumber: 2,
-		States: []statestore.AddressState{state("a", value)}, Packs: []statestore.Pack{{Number: 1, Messages: []statestore.Mail{m}}}})
-	if err != nil {
+	if err := s.Commit(t.Context(), &statestore.Commit{Fence: c.Fence, Number: 1, NextNumber: 2, States: []statestore.AddressState{state("a", value)}}); err != nil {
 		t.Fatal(err)
 	}
 	if got := loaded(t, s, "a"); !bytes.Equal(got.Values[0].Value, value) {
 		t.Error("the state did not come back")
 	}
-	if got := acquire(t, s, newMemberAs(c.Fence.Member)).Packs; len(got) != 1 || !bytes.Equal(got[0].Messages[0].Message.Argument.Value, value) {
-		t.Error("the message did not come back")
+}
+
+// The server counts a message that is still arriving as idleness of the transaction: a slow way must not end a large commit.
+func TestSlowWayCarriesLargeCommit(t *testing.T) {
+	var sent atomic.Int64
+	url := relay(t, common(t), way{ask: func(b []byte) bool {
+		if n := sent.Add(int64(len(b))); n > 4<<20 && n-int64(len(b)) <= 4<<20 {
+			<-time.After(1500 * time.Millisecond) // in the middle of the first value; longer than the session may be idle
+		}
+		return true
+	}})
+	s := open(t, Config{URL: url, Schema: fresh(), Lease: 300 * time.Millisecond, NoHint: true})
+	c := acquire(t, s, newMember())
+	value := bytes.Repeat([]byte("v"), 9<<20)
+	if err := s.Commit(t.Context(), &statestore.Commit{Fence: c.Fence, Number: 1, NextNumber: 2, States: []statestore.AddressState{state("a", value), state("b", value)}}); err != nil {
+		t.Fatal(err)
+	}
+	if sent.Load() < 18<<20 {
+		t.Errorf("%d bytes came by: the way was not slow", sent.Load())
 	}
 }
 

@@ -31,7 +31,7 @@ type writer struct {
 
 	conn     *pgx.Conn
 	member   string
-	patience time.Duration // for one statement; grows when the server cancels one, so that no commit is too large for good
+	patience time.Duration // for one statement or message; grows when one took too long, so that no commit is too large for good
 	closed   bool
 }
 
@@ -102,10 +102,11 @@ func (w *writer) write(ctx context.Context, member, action string, all []stateme
 		}
 		w.drop() // also ends a transaction of several round trips
 		var pe *pgconn.PgError
-		if errors.As(err, &pe) && pe.Code == "22012" {
+		answered := errors.As(err, &pe)
+		if answered && pe.Code == "22012" {
 			return true, nil
 		}
-		if errors.As(err, &pe) && pe.Code == "57014" || pgconn.Timeout(err) {
+		if answered && (pe.Code == "57014" || pe.Code == "25P03") || pgconn.Timeout(err) || !answered && len(batches) > 1 {
 			w.patience = min(2*w.patience, patienceMax)
 		}
 		return false, verdict(action, err, i > 0, last)
@@ -122,7 +123,7 @@ func (w *writer) pipelines(all []statement, patience time.Duration) []*pgx.Batch
 	out := []*pgx.Batch{b}
 	bytes := 0
 	for i := range all {
-		if bytes += all[i].bytes; bytes > pipelineBytesMax && b.Len() > 1 {
+		if bytes += all[i].bytes; bytes > pipelineBytesMax && i > 0 {
 			b = &pgx.Batch{}
 			out, bytes = append(out, b), all[i].bytes
 		}
@@ -131,7 +132,8 @@ func (w *writer) pipelines(all []statement, patience time.Duration) []*pgx.Batch
 			b.Queue(`SELECT set_config('synchronous_commit', 'on', true)`)
 		}
 		if i == 0 && patience != w.store.statementMax() {
-			b.Queue(`SELECT set_config('statement_timeout', $1, true)`, milliseconds(patience))
+			// The server counts a message that is still arriving as idleness.
+			b.Queue(`SELECT set_config('statement_timeout', $1, true), set_config('idle_in_transaction_session_timeout', $1, true)`, milliseconds(patience))
 		}
 	}
 	if len(out) > 1 {
