@@ -8,6 +8,7 @@ import (
 	"net"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -50,10 +51,11 @@ temporary folder, and the functions as a child process. It says what to try next
 		if verbose {
 			level = slog.LevelInfo
 		}
+		began := time.Now()
 		v := version.Read()
 		meters := metrics.New(v.Version, v.Commit, v.Go)
 		err = dev.Run(cmd.Context(), dev.Config{
-			Module: file, Functions: command, Once: once, Admin: listener, Out: cmd.OutOrStdout(),
+			Module: file, Functions: command, Once: once, Began: began, Admin: listener, Out: cmd.OutOrStdout(),
 			Log:   slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), &slog.HandlerOptions{Level: level})),
 			Hooks: app.Hooks{Ingress: meters.Ingress(), Egress: meters.Egress(), Dispatcher: meters.Dispatcher()},
 			ServeAdmin: func(ctx context.Context, l net.Listener, a *app.App) error {

@@ -11,6 +11,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/stategate/stategate/cmd/gateway/internal/app"
@@ -20,9 +21,10 @@ import (
 
 // Config is one run.
 type Config struct {
-	Module    string   // file; it must be the sample's for Once
-	Functions []string // command that serves the functions and says "listening on URL"
-	Once      bool     // play the sample's records, check the results, and end
+	Module    string    // file; it must be the sample's for Once
+	Functions []string  // command that serves the functions and says "listening on URL"
+	Once      bool      // play the sample's records, check the results, and end
+	Began     time.Time // of the process
 	Admin     net.Listener
 	// ServeAdmin serves the admin side until ctx ends.
 	ServeAdmin func(ctx context.Context, l net.Listener, a *app.App) error
@@ -47,7 +49,7 @@ func Run(ctx context.Context, cfg Config) (err error) {
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(folder)) }()
 
-	fmt.Fprintln(cfg.Out, "starting the functions:", cfg.Functions)
+	fmt.Fprintln(cfg.Out, "starting the functions:", strings.Join(cfg.Functions, " "))
 	functions, err := startFunctions(ctx, cfg.Functions, cfg.Out)
 	if err != nil {
 		return err
@@ -109,10 +111,16 @@ func serve(ctx context.Context, cfg Config, a *app.App, k *kafka, functions *pro
 // use plays the sample, or waits for the end while it shows what results come.
 func use(ctx context.Context, cfg Config, k *kafka) error {
 	if cfg.Once {
-		if err := play(ctx, k, cfg.Out); err != nil {
+		first, err := play(ctx, k, cfg.Out)
+		if err != nil {
 			return errors.Join(err, context.Cause(ctx))
 		}
-		return show(ctx, cfg.Admin.Addr().String(), cfg.Out)
+		if err := show(ctx, cfg.Admin.Addr().String(), cfg.Out); err != nil {
+			return err
+		}
+		fmt.Fprintf(cfg.Out, "all is right: %d records in, each counted and answered once; the first result came %.1f s after the start\n",
+			len(sample), first.Sub(cfg.Began).Seconds())
+		return nil
 	}
 	return stay(ctx, cfg, k)
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 )
@@ -36,16 +37,19 @@ func expected() map[string][]string {
 	return want
 }
 
-// play puts the sample's records in, prints what comes out, and reports whether it is what must come out.
-func play(ctx context.Context, k *kafka, out io.Writer) error {
+// play puts the sample's records in, prints what comes out, and reports whether it is what must come out, and when the first came.
+func play(ctx context.Context, k *kafka, out io.Writer) (first time.Time, err error) {
 	for _, v := range sample {
 		if err := k.put(ctx, visits, v.user, v.page); err != nil {
-			return err
+			return first, err
 		}
 		fmt.Fprintf(out, "in   %s: %s = %s\n", visits, v.user, v.page)
 	}
 	got, left := map[string][]string{}, len(sample)
-	err := k.read(ctx, greetings, func(r *kgo.Record) bool {
+	err = k.read(ctx, greetings, func(r *kgo.Record) bool {
+		if first.IsZero() {
+			first = time.Now()
+		}
 		user := string(r.Key)
 		got[user] = append(got[user], string(r.Value))
 		fmt.Fprintf(out, "out  %s: %s = %s\n", greetings, user, r.Value)
@@ -55,9 +59,9 @@ func play(ctx context.Context, k *kafka, out io.Writer) error {
 	want := expected()
 	for user := range want {
 		if !slices.Equal(got[user], want[user]) {
-			return fmt.Errorf("greetings of %s: got %q, want %q (%d of %d results came, last error: %v)",
+			return first, fmt.Errorf("greetings of %s: got %q, want %q (%d of %d results came, last error: %v)",
 				user, got[user], want[user], len(sample)-left, len(sample), err)
 		}
 	}
-	return err
+	return first, err
 }
