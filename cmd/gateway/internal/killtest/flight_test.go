@@ -70,6 +70,9 @@ func (f *flight) moment(what string, g *gateway, records int) {
 				f.t.Fatalf("%s delivers nothing: %v", g.name, r)
 			}
 		}
+		if sent := f.allowed(); visible > sent {
+			f.t.Fatalf("%s: %d of at most %d records (seed %d)", wrongOutputs, visible, sent, f.seed)
+		}
 		if acked >= f.allowed() {
 			f.allow(records / 4) // the gateway needs long to begin: something must be under way when it has begun
 		}

@@ -25,11 +25,7 @@ func TestGuardsRemoved(t *testing.T) {
 	if !*mutantsFlag {
 		t.Skip("it takes minutes: run it with -mutants")
 	}
-	root, err := exec.Command("git", "rev-parse", "--show-toplevel").Output()
-	if err != nil {
-		t.Fatal(err)
-	}
-	repository := strings.TrimSpace(string(root))
+	repository := repositoryRoot(t)
 	for _, g := range guards {
 		t.Run(g.name, func(t *testing.T) {
 			text, failed := runWithout(t, repository, g.name, strings.Fields(g.run))
@@ -49,7 +45,8 @@ func TestGuardsRemoved(t *testing.T) {
 	}
 }
 
-// complaintIn is what a run has found out: wrong outputs, or a gateway that could not go on because of what it found in its store. "" when it broke for another reason.
+// complaintIn is what a run has found out: wrong outputs, or a gateway that could not go on because of what it found in its store.
+// "" when it broke for another reason.
 func complaintIn(text string) string {
 	for _, what := range []string{wrongOutputs, endedByItself, standsStill} {
 		if at := strings.Index(text, what); at >= 0 {
@@ -63,20 +60,48 @@ func complaintIn(text string) string {
 	return ""
 }
 
+// applyGuard applies a guard's patch to a copy of the module, or only looks whether it fits (--check).
+func applyGuard(folder, guard string, flags ...string) error {
+	patch, err := filepath.Abs(filepath.Join("testdata", "mutation", guard+".patch"))
+	if err != nil {
+		return err
+	}
+	cmd := exec.Command("git", append(append([]string{"apply", "-C1"}, flags...), patch)...)
+	cmd.Dir = folder
+	if text, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("%s does not fit the code any more: %w: %s", patch, err, text)
+	}
+	return nil
+}
+
+// The patches follow the code: whoever changes a guard sees at once that its patch must change too.
+func TestGuardPatchesFit(t *testing.T) {
+	root := repositoryRoot(t)
+	for _, g := range guards[1:] {
+		if err := applyGuard(root, g.name, "--check"); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// repositoryRoot is the folder of the checkout. Without one (an archive of the sources) there is no git to copy and patch by.
+func repositoryRoot(t *testing.T) string {
+	t.Helper()
+	root, err := exec.Command("git", "rev-parse", "--show-toplevel").Output()
+	if err != nil {
+		t.Skipf("not a git checkout: %v", err)
+	}
+	return strings.TrimSpace(string(root))
+}
+
 // runWithout runs a short TestKill in a copy of the module that the guard is taken out of. run is the store and flags.
 func runWithout(t *testing.T, repository, guard string, run []string) (text string, failed bool) {
 	t.Helper()
 	folder := t.TempDir()
 	copyModule(t, repository, folder)
 	if guard != "none" {
-		patch, err := filepath.Abs(filepath.Join("testdata", "mutation", guard+".patch"))
-		if err != nil {
+		if err := applyGuard(folder, guard); err != nil {
 			t.Fatal(err)
-		}
-		apply := exec.Command("git", "apply", "-C1", "--recount", patch)
-		apply.Dir = folder
-		if text, err := apply.CombinedOutput(); err != nil {
-			t.Fatalf("%s does not fit the code any more: %v\n%s", patch, err, text)
 		}
 	}
 	cmd := exec.Command("go", "test", "-count=1", "-v", "-run", "^TestKill$/^"+run[0]+"$", "./cmd/gateway/internal/killtest", "-records=8000")
