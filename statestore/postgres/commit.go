@@ -69,13 +69,19 @@ type part struct {
 	room  []byte // of small rows
 }
 
-// roomBytes is what small rows share, so that thousands of them cost a few allocations.
-const roomBytes = 64 << 10
+// Small rows share room, so that thousands of them cost a few allocations; a small commit takes little of it.
+const (
+	firstRoomBytes = 2 << 10
+	nextRoomBytes  = 64 << 10
+)
 
 // row is what f appends.
 func (p *part) row(f func(b []byte) []byte) []byte {
-	if len(p.room) > roomBytes/2 || p.room == nil {
-		p.room = make([]byte, 0, roomBytes)
+	switch {
+	case p.room == nil:
+		p.room = make([]byte, 0, firstRoomBytes)
+	case len(p.room) > cap(p.room)/2:
+		p.room = make([]byte, 0, nextRoomBytes)
 	}
 	from := len(p.room)
 	p.room = f(p.room)

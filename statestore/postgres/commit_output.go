@@ -73,20 +73,12 @@ func checkOutputs(all []statestore.OutputPack) error {
 type laneMove struct{ from, to int64 }
 
 // moveLanes moves the lanes' next numbers by compare-and-set: what does not continue its lane would be a gap that a relay never
-// gets over, or would be sent twice. Like the fence it divides by zero when it misses.
+// gets over, or would be sent twice. Like the fence it divides by zero when it misses. Lanes are few: each is a statement.
 func (p *part) moveLanes(moves map[statestore.LaneID]laneMove) {
-	ids := slices.SortedFunc(maps.Keys(moves), compareLanes)
-	from, to := make([]int64, len(ids)), make([]int64, len(ids))
-	for i, id := range ids {
-		from[i], to[i] = moves[id].from, moves[id].to
+	for _, id := range slices.SortedFunc(maps.Keys(moves), compareLanes) {
+		p.add(`WITH moved AS (UPDATE {s}.lane SET next = $4 WHERE egress = $1 AND slot = $2 AND next = $3 RETURNING 1) SELECT 1 / count(*) FROM moved`,
+			0, []byte(id.Egress), int32(id.Slot), moves[id].from, moves[id].to)
 	}
-	egresses, slots := laneColumns(ids)
-	p.add(`
-WITH moved AS (
-  UPDATE {s}.lane l SET next = t.next FROM unnest($1::bytea[], $2::int[], $3::bigint[], $4::bigint[]) AS t(egress, slot, first, next)
-  WHERE l.egress = t.egress AND l.slot = t.slot AND l.next = t.first
-  RETURNING 1)
-SELECT 1 / (count(*) = $5)::int FROM moved`, 0, egresses, slots, from, to, len(ids))
 }
 
 func newOutputRow(lane statestore.LaneID, first int64, run []api.Output, size int) outputRow {
