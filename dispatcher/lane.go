@@ -19,6 +19,11 @@ func (d *Dispatcher) Owns(ctx context.Context) error {
 	return d.cfg.Store.Renew(ctx, d.cfg.Claim.Fence)
 }
 
+// Claimed asks the store whether it knows a claim (egress.Engine).
+func (d *Dispatcher) Claimed(ctx context.Context, token string) (bool, error) {
+	return d.cfg.Store.Claimed(ctx, token)
+}
+
 // Started makes durable that a lane has written its first cursor (egress.Engine).
 func (d *Dispatcher) Started(ctx context.Context, lane statestore.LaneID) error {
 	return d.durable(ctx, func(m *machine.Machine, token uint64) { m.LaneStarted(lane, token) })

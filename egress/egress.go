@@ -16,6 +16,8 @@ type Engine interface {
 	Outputs(ctx context.Context, lane statestore.LaneID, from uint64, bytesMax int) ([]statestore.OutputPack, error)
 	// Owns asks the store whether this member still owns the lane: nil, statestore.ErrFenced, statestore.ErrUnavailable.
 	Owns(ctx context.Context) error
+	// Claimed asks the store whether it knows a claim (statestore.Reader.Claimed).
+	Claimed(ctx context.Context, token string) (bool, error)
 	// Started makes durable that the lane has written its first cursor. It returns when that is committed.
 	Started(ctx context.Context, lane statestore.LaneID) error
 	// Delivered says that all outputs with numbers below are delivered or set aside. Their rows are removed lazily.

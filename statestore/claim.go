@@ -21,9 +21,14 @@ type Fence struct {
 	Epoch  uint64
 }
 
+// ClaimsKept is how many claims a store remembers the tokens of, at least. A cursor carries a token as old as the last output of
+// its lane.
+const ClaimsKept = 100_000
+
 // Claim is what a store answers to the member that has become its owner.
 type Claim struct {
 	Fence      Fence
+	Token      string // drawn at random for this claim; see Reader.Claimed
 	Commit     uint64 // number of the row's last commit; the next one is Commit+1
 	NextNumber uint64 // first message number that was never used; at least 1
 

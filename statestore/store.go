@@ -79,6 +79,9 @@ type Reader interface {
 	// Outputs answers the outputs of one lane from number `from` on, in order, until bytesMax is exceeded (at least one
 	// pack when there is any). The first pack may begin below `from`.
 	Outputs(ctx context.Context, lane LaneID, from uint64, bytesMax int) ([]OutputPack, error)
+	// Claimed reports whether a claim with this token was ever made of this very store. One that was restored from an older
+	// copy does not know the claims that were made since: what they have delivered it knows nothing of.
+	Claimed(ctx context.Context, token string) (bool, error)
 	// DeadLetters lists dead letters with a number above after, in order, at most limit.
 	DeadLetters(ctx context.Context, after uint64, limit int) ([]api.DeadLetter, error)
 }

@@ -42,6 +42,9 @@ type Config struct {
 	TransactionTimeout time.Duration
 	// StoreID is the store's UUID. Transactional id and cursor group are "stategate-<store>-<egress>-<slot>".
 	StoreID string
+	// Claim is the token of the claim that the lane came with. The cursor carries it, so that a store that went back is noticed
+	// also when it has committed anew since.
+	Claim string
 	// CursorTopic has one partition and never a record; the cursor is an offset of it. Default "stategate-cursor". It is made at
 	// start where it is missing and making topics is allowed.
 	CursorTopic string
@@ -63,6 +66,7 @@ const (
 	transactionTimeoutLow = time.Second // below it Check warns
 	memoryDefault         = 16 << 20
 	cursorTopicDefault    = "stategate-cursor"
+	claimBytesMax         = 1024           // brokers take 4 KiB beside an offset
 	keepAliveEvery        = 24 * time.Hour // brokers forget a cursor 7 days after its last commit, where nothing else is set
 )
 
@@ -77,6 +81,8 @@ func (c *Config) validate() error {
 		return fmt.Errorf("unknown semantic %d", c.Semantic)
 	case c.Semantic == ExactlyOnce && c.StoreID == "":
 		return errors.New("exactly-once needs the store's id")
+	case len(c.Claim) > claimBytesMax:
+		return fmt.Errorf("claim of %d bytes: at most %d are allowed", len(c.Claim), claimBytesMax)
 	case c.TransactionTimeout < 0:
 		return fmt.Errorf("transaction timeout %s: it must not be negative", c.TransactionTimeout)
 	}

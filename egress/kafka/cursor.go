@@ -10,43 +10,80 @@ import (
 	"github.com/IBM/sarama"
 )
 
-// resume makes sure of the cursor and leaves out what is below it. The lane halts when it is lost, or above all that the store knows.
+// cursor is what Kafka keeps of a lane.
+type cursor struct {
+	next  uint64 // all outputs below are delivered
+	found bool
+	claim string // token of the claim that moved it; "" when an operator has
+}
+
+// resume makes sure of the cursor and leaves out what is below it. The lane halts when it is lost, or not of this store's past.
 func (r *Relay) resume(ctx context.Context, s *session) error {
 	if err := s.cursorTopic(ctx, r.cfg.CursorTopic, r.log); err != nil {
 		return err
 	}
-	cursor, found, err := r.fetchCursor(ctx, s)
+	c, err := r.fetchCursor(ctx, s)
 	if err != nil {
 		return err
 	}
 	if err := r.owns(ctx); err != nil {
 		return err
 	}
-	switch {
-	case !found && r.started:
-		return r.lost()
-	case !found:
+	if !c.found {
+		if r.started {
+			return r.lost()
+		}
 		if err := r.commit(ctx, s, nil, r.next); err != nil {
 			return fmt.Errorf("write the first cursor: %w", err)
 		}
 		r.reached("first cursor", s)
 		return r.start(ctx)
-	case !r.started && cursor != 1 && cursor != r.low || cursor > r.queue.known():
-		return r.ahead(cursor)
-	case !r.started:
+	}
+	if err := r.judge(ctx, c); err != nil {
+		return err
+	}
+	if !r.started {
 		return r.start(ctx)
 	}
 	r.cursorAt = time.Now()
-	if cursor < r.next {
-		r.log.Warn("the cursor is below outputs that were delivered: Kafka has lost its newest commits; delivery goes on behind them", "cursor", cursor, "next", r.next)
+	if c.next < r.next {
+		r.log.Warn("the cursor is below outputs that were delivered: Kafka has lost its newest commits; delivery goes on behind them", "cursor", c.next, "next", r.next)
 		return nil
 	}
-	if cursor > r.next {
-		r.log.Info("outputs are delivered already, by the cursor", "skipped", cursor-r.next, "next", cursor)
-		r.count("skipped", int(cursor-r.next))
-		r.queue.seek(cursor)
-		r.advance(cursor)
+	if c.next > r.next {
+		r.log.Info("outputs are delivered already, by the cursor", "skipped", c.next-r.next, "next", c.next)
+		r.count("skipped", int(c.next-r.next))
+		r.queue.seek(c.next)
+		r.advance(c.next)
 	}
+	return nil
+}
+
+// judge halts the lane when the cursor cannot be of this store's past: it is above what was committed, or was moved under a claim
+// that the store does not know. What is committed since the claim proves nothing at first: the numbers of a store that went back
+// are drawn again.
+func (r *Relay) judge(ctx context.Context, c cursor) error {
+	known := r.claimed
+	if r.resumed {
+		known = r.queue.known()
+	}
+	if c.next > known || !r.started && c.next != 1 && c.next != r.low {
+		return r.ahead(c.next, known)
+	}
+	if c.claim != "" && c.claim != r.cfg.Claim {
+		var mine bool
+		err := r.insist(ctx, "ask for the claim of the cursor", func() (err error) {
+			mine, err = r.engine.Claimed(ctx, c.claim)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		if !mine {
+			return r.ahead(c.next, known)
+		}
+	}
+	r.resumed = true
 	return nil
 }
 
@@ -56,7 +93,7 @@ func (r *Relay) start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	r.started = true
+	r.started, r.resumed = true, true
 	r.cursorAt = time.Now()
 	return nil
 }
@@ -68,24 +105,24 @@ func (r *Relay) lost() error {
 		r.lane.Egress, r.lane.Slot, r.cfg.name(r.lane), r.cfg.CursorTopic, r.next, r.next)}
 }
 
-// ahead halts a lane whose cursor is above all that its store has ever committed.
-func (r *Relay) ahead(cursor uint64) error {
-	known := r.queue.known()
-	return &haltError{troubleBack, fmt.Sprintf("lane %s/%d stands still: its cursor says that outputs below %d were delivered, its store has only committed those below %d. The store went back, "+
-		"to an older copy perhaps. Restore the newer copy; or, to deliver what is committed anew, commit %d as the offset of partition 0 of topic %s for group %q and restart the gateway",
+// ahead halts a lane whose cursor is not of its store's past.
+func (r *Relay) ahead(cursor, known uint64) error {
+	return &haltError{troubleBack, fmt.Sprintf("lane %s/%d stands still: its cursor says that outputs below %d were delivered, of which its store knows nothing (it had committed those below %d). "+
+		"The store went back, to an older copy perhaps. Restore the newer copy; or, to deliver what is committed anew, commit %d as the offset of partition 0 of topic %s for group %q and restart the gateway",
 		r.lane.Egress, r.lane.Slot, cursor, known, r.next, r.cfg.CursorTopic, r.cfg.name(r.lane))}
 }
 
 // readCursor asks until there is an answer that can be trusted: an offset, or -1 without any error. Everything else (a
 // coordinator that moved, loads or still settles a transaction: brokers then leave the partition out of their answer) is asked again.
-func (r *Relay) readCursor(ctx context.Context, s *session) (cursor uint64, found bool, err error) {
+func (r *Relay) readCursor(ctx context.Context, s *session) (cursor, error) {
 	group := r.cfg.name(r.lane)
 	begin := time.Now()
 	for wait := askFirst; ; wait = min(2*wait, askMax) {
 		var offset int64
+		var claim string
 		err := s.do(ctx, func() error {
 			var err error
-			offset, err = s.fetchOffset(group, r.cfg.CursorTopic)
+			offset, claim, err = s.fetchOffset(group, r.cfg.CursorTopic)
 			if err != nil && !errors.Is(err, sarama.ErrUnstableOffsetCommit) {
 				_ = s.client.RefreshCoordinator(group)
 			}
@@ -93,11 +130,11 @@ func (r *Relay) readCursor(ctx context.Context, s *session) (cursor uint64, foun
 		})
 		switch {
 		case ctx.Err() != nil:
-			return 0, false, ctx.Err()
+			return cursor{}, ctx.Err()
 		case err == nil && offset == -1:
-			return 0, false, nil
+			return cursor{}, nil
 		case err == nil && offset >= 0:
-			return uint64(offset), true, nil
+			return cursor{next: uint64(offset), found: true, claim: claim}, nil
 		case err == nil:
 			err = fmt.Errorf("offset %d", offset)
 		}
@@ -109,34 +146,34 @@ func (r *Relay) readCursor(ctx context.Context, s *session) (cursor uint64, foun
 }
 
 // fetchOffset asks the group's coordinator once. No error and -1: there is none.
-func (s *session) fetchOffset(group, topic string) (int64, error) {
+func (s *session) fetchOffset(group, topic string) (offset int64, metadata string, err error) {
 	coordinator, err := s.client.Coordinator(group)
 	if err != nil {
-		return 0, fmt.Errorf("find coordinator: %w", err)
+		return 0, "", fmt.Errorf("find coordinator: %w", err)
 	}
 	req := sarama.NewOffsetFetchRequest(s.conf.Version, group, map[string][]int32{topic: {0}})
 	req.RequireStable = true
 	resp, err := coordinator.FetchOffset(req)
 	if err != nil {
 		_ = coordinator.Close() // else the broken connection would be used again
-		return 0, fmt.Errorf("fetch cursor: %w", err)
+		return 0, "", fmt.Errorf("fetch cursor: %w", err)
 	}
 	err = resp.GroupError()
 	if errors.Is(err, sarama.ErrGroupIDNotFound) {
 		// Brokers say -1 instead; in-process ones for development say this. It is as definite, and at worst halts a lane.
-		return -1, nil
+		return -1, "", nil
 	}
 	if !errors.Is(err, sarama.ErrNoError) {
-		return 0, fmt.Errorf("fetch cursor: %w", err)
+		return 0, "", fmt.Errorf("fetch cursor: %w", err)
 	}
 	block := resp.GetBlock(topic, 0)
 	if block == nil {
-		return 0, errors.New("fetch cursor: the answer leaves it out")
+		return 0, "", errors.New("fetch cursor: the answer leaves it out")
 	}
 	if block.Err != sarama.ErrNoError {
-		return 0, fmt.Errorf("fetch cursor: %w", block.Err)
+		return 0, "", fmt.Errorf("fetch cursor: %w", block.Err)
 	}
-	return block.Offset, nil
+	return block.Offset, block.Metadata, nil
 }
 
 // cursorTopic makes sure that the cursor's topic exists. Without it a commit would fail seconds later, and unclearly.

@@ -215,7 +215,7 @@ func (r *Relay) commit(ctx context.Context, s *session, part []item, next uint64
 		s.abort(ctx)
 		return err
 	}
-	cursor := map[string][]*sarama.PartitionOffsetMetadata{r.cfg.CursorTopic: {{Partition: 0, Offset: int64(next), Metadata: &r.cfg.StoreID}}}
+	cursor := map[string][]*sarama.PartitionOffsetMetadata{r.cfg.CursorTopic: {{Partition: 0, Offset: int64(next), Metadata: &r.cfg.Claim}}}
 	if err := s.producer.AddOffsetsToTxn(cursor, r.cfg.name(r.lane)); err != nil {
 		return fmt.Errorf("add cursor to transaction: %w", err)
 	}

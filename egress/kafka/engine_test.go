@@ -10,6 +10,8 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	"github.com/google/uuid"
+
 	"github.com/stategate/stategate/api"
 	"github.com/stategate/stategate/api/protocol"
 	"github.com/stategate/stategate/egress"
@@ -26,6 +28,7 @@ type outbox struct {
 	next      uint64
 	started   bool
 	refused   map[uint64]bool
+	claims    map[string]bool // tokens
 	dead      []api.DeadLetter
 	delivered uint64
 	reads     int // of Outputs
@@ -34,7 +37,7 @@ type outbox struct {
 }
 
 func newOutbox(egressID string) *outbox {
-	return &outbox{id: statestore.LaneID{Egress: egressID}, next: 1, delivered: 1, refused: map[uint64]bool{}, changed: make(chan struct{})}
+	return &outbox{id: statestore.LaneID{Egress: egressID}, next: 1, delivered: 1, refused: map[uint64]bool{}, claims: map[string]bool{}, changed: make(chan struct{})}
 }
 
 func (o *outbox) change() { close(o.changed); o.changed = make(chan struct{}) }
@@ -43,6 +46,7 @@ func (o *outbox) change() { close(o.changed); o.changed = make(chan struct{}) }
 type member struct {
 	*outbox
 	epoch  int
+	token  string // of its claim
 	relay  *Relay
 	killed bool // nothing that it says reaches the store any more
 }
@@ -52,11 +56,13 @@ func (o *outbox) claim() (*member, statestore.Lane) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.epoch++
+	token := uuid.NewString()
+	o.claims[token] = true
 	lane := statestore.Lane{LaneID: o.id, Next: o.next, Started: o.started, Low: o.next}
 	if len(o.packs) > 0 {
 		lane.Low = o.packs[0].First
 	}
-	return &member{outbox: o, epoch: o.epoch}, lane
+	return &member{outbox: o, epoch: o.epoch, token: token}, lane
 }
 
 // emit commits outputs as one pack and offers it.
@@ -96,6 +102,13 @@ func (m *member) Owns(context.Context) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.fence()
+}
+
+// Claimed knows all claims up to the newest one.
+func (m *member) Claimed(_ context.Context, token string) (bool, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.claims[token], m.fence()
 }
 
 func (m *member) fence() error {
@@ -273,7 +286,7 @@ func begin(t testing.TB, o *outbox, cfg Config, change ...func(*Relay)) *life {
 func beginAs(t testing.TB, m *member, lane statestore.Lane, cfg Config, change ...func(*Relay)) *life {
 	t.Helper()
 	h := newTold()
-	cfg.ID, cfg.Hooks = m.id.Egress, h.hooks()
+	cfg.ID, cfg.Hooks, cfg.Claim = m.id.Egress, h.hooks(), m.token
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelInfo}))
 	}

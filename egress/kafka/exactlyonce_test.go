@@ -128,7 +128,7 @@ func crashesDeliverOnce(t *testing.T, b *broker) {
 // crashesDoubleWithoutTheCursor removes the guard that the test above trusts in.
 func crashesDoubleWithoutTheCursor(t *testing.T, b *broker) {
 	w := newStorm(newOutbox("shop/out"), b, func(r *Relay) {
-		r.fetchCursor = func(context.Context, *session) (uint64, bool, error) { return r.next, true, nil }
+		r.fetchCursor = func(context.Context, *session) (cursor, error) { return cursor{next: r.next, found: true}, nil }
 		r.started = true
 	})
 	for range 3 {
@@ -300,7 +300,7 @@ func storeWentBackHaltsTheLane(t *testing.T, b *broker) {
 		t.Fatal(err)
 	}
 	for name, older := range map[string]*outbox{
-		"started":     {id: o.id, next: 3, delivered: 3, started: true, refused: map[uint64]bool{}, changed: make(chan struct{})},
+		"started":     olderThan(o, 3),
 		"not started": newOutbox("shop/out"),
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -310,14 +310,44 @@ func storeWentBackHaltsTheLane(t *testing.T, b *broker) {
 			if !strings.Contains(text, "below 6") {
 				t.Errorf("%q does not name the cursor", text)
 			}
+			for range 10 { // the numbers of the lane pass the cursor
+				l.emit(kafkaOutput(b.topic("out"), "key-0", "other"))
+			}
 			if err := l.end(t); err != nil {
+				t.Fatal(err)
+			}
+			again := begin(t, older, cfg)
+			again.told.waitDegraded(t, "egress shop/out: store is older")
+			if err := again.end(t); err != nil {
 				t.Fatal(err)
 			}
 		})
 	}
+	t.Run("outputs before the first question", func(t *testing.T) {
+		older := olderThan(o, 3)
+		older.claims = o.claims // by the numbers alone
+		m, lane := older.claim()
+		l := beginAs(t, m, lane, cfg, func(r *Relay) {
+			m.relay = r
+			for range 5 {
+				m.emit(kafkaOutput(b.topic("out"), "key-0", "other"))
+			}
+		})
+		l.told.waitDegraded(t, "egress shop/out: store is older")
+		if err := l.end(t); err != nil {
+			t.Fatal(err)
+		}
+	})
 	if diff := cmp.Diff(numbers(1, 5), committed(t, cfg.Brokers, b.topic("out"))); diff != "" {
 		t.Error(diff)
 	}
+}
+
+// olderThan is a copy of a started lane's store from when its next number was another one.
+func olderThan(o *outbox, next uint64) *outbox {
+	older := newOutbox(o.id.Egress)
+	older.next, older.delivered, older.started = next, next, true
+	return older
 }
 
 // crashBetweenFirstCursorAndMark: the lane is not marked as started although its cursor is there.

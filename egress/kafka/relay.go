@@ -26,6 +26,8 @@ type Relay struct {
 
 	// Owned by Run.
 	started  bool
+	resumed  bool   // the cursor was found good once
+	claimed  uint64 // number behind the last output that was committed at the claim
 	next     uint64 // all below are delivered or set aside
 	batch    []item // taken from the queue and not delivered, from next on
 	topics   *topics
@@ -34,7 +36,7 @@ type Relay struct {
 	cursorAt time.Time // when the cursor was last written
 
 	// Tests replace these.
-	fetchCursor func(ctx context.Context, s *session) (uint64, bool, error)
+	fetchCursor func(ctx context.Context, s *session) (cursor, error)
 	reached     func(point string, s *session)
 	pause       func(ctx context.Context, d time.Duration)
 }
@@ -59,7 +61,8 @@ func New(cfg Config, lane statestore.Lane, engine egress.Engine) (*Relay, error)
 		bound = unbounded
 		r.low, r.next = max(lane.Next, 1), max(lane.Next, 1)
 	}
-	r.queue = newQueue(r.next, max(lane.Next, r.next), bound)
+	r.claimed = max(lane.Next, r.next)
+	r.queue = newQueue(r.next, r.claimed, bound)
 	r.trouble = newTrouble(cfg.ID, cfg.Hooks, log)
 	r.topics = newTopics(r.trouble)
 	r.fetchCursor = r.readCursor

@@ -22,6 +22,7 @@ type content struct {
 	timers    map[statestore.TimerKey]statestore.Timer
 	lanes     map[statestore.LaneID]*lane
 	dead      map[uint64]api.DeadLetter
+	claims    map[string]bool // tokens
 }
 
 type lane struct {
@@ -35,7 +36,7 @@ func newContent() content {
 		next: 1, progress: map[api.Source]statestore.Progress{}, functions: map[api.FunctionType]statestore.FunctionSpec{},
 		states: map[api.Address]statestore.AddressState{}, packs: map[uint64]statestore.Pack{}, finished: map[uint64][]uint64{},
 		mail: map[api.Address][]statestore.Mail{}, timers: map[statestore.TimerKey]statestore.Timer{},
-		lanes: map[statestore.LaneID]*lane{}, dead: map[uint64]api.DeadLetter{},
+		lanes: map[statestore.LaneID]*lane{}, dead: map[uint64]api.DeadLetter{}, claims: map[string]bool{},
 	}
 }
 

@@ -73,6 +73,8 @@ func (sh *shared) take(m statestore.Member, egresses []string) (claim *statestor
 	claim = sh.content.claim()
 	claim.Fence = statestore.Fence{Member: m.ID, Epoch: row.epoch}
 	claim.Commit = row.commit
+	claim.Token = fmt.Sprintf("%s/%d", sh.identity, row.epoch) // not random, so that a life can be played again
+	sh.content.claims[claim.Token] = true
 	return claim, nil, 0
 }
 

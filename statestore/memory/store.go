@@ -188,6 +188,12 @@ func (s *Store) Outputs(ctx context.Context, lane statestore.LaneID, from uint64
 	return found, err
 }
 
+// Claimed knows the tokens of all claims.
+func (s *Store) Claimed(ctx context.Context, token string) (known bool, err error) {
+	err = s.read(ctx, "claims", func(c *content) { known = c.claims[token] })
+	return known, err
+}
+
 // DeadLetters answers a page of dead letters.
 func (s *Store) DeadLetters(ctx context.Context, after uint64, limit int) (found []api.DeadLetter, err error) {
 	err = s.read(ctx, "dead letters", func(c *content) { found = c.deadAfter(after, limit) })

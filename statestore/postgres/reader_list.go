@@ -184,6 +184,16 @@ func (s *Store) firstPack(ctx context.Context, lane statestore.LaneID, from int6
 	return low, err
 }
 
+// Claimed looks for a token.
+func (s *Store) Claimed(ctx context.Context, token string) (known bool, err error) {
+	var one int
+	err = s.list(ctx, "look for a claim", `SELECT 1 FROM {s}.claim WHERE token = $1`, []any{token}, []any{&one}, func() error {
+		known = true
+		return nil
+	})
+	return known, err
+}
+
 // DeadLetters reads in the order of numbers.
 func (s *Store) DeadLetters(ctx context.Context, after uint64, limit int) ([]api.DeadLetter, error) {
 	var out []api.DeadLetter

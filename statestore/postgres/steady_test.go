@@ -16,7 +16,7 @@ func TestFinishedLeavesNoRow(t *testing.T) {
 	admin := connect(t, srv)
 	rows := func() (n int64) {
 		t.Helper()
-		for _, table := range []string{"member", "lease", "ownership", "progress", "function_spec", "state", "state_large", "pack", "pack_mark", "mailbox", "mail", "timer", "lane", "outbox", "refusal", "dead_letter"} {
+		for _, table := range []string{"member", "lease", "ownership", "claim", "progress", "function_spec", "state", "state_large", "pack", "pack_mark", "mailbox", "mail", "timer", "lane", "outbox", "refusal", "dead_letter"} {
 			var k int64
 			if err := admin.QueryRow(t.Context(), s.sql(`SELECT count(*) FROM {s}.`+table)).Scan(&k); err != nil {
 				t.Fatal(err)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
@@ -95,12 +96,16 @@ ON CONFLICT (member) DO UPDATE SET until = excluded.until`), m.ID, s.cfg.Lease.M
 	b.Queue(s.sql(`UPDATE {s}.ownership SET member = $1, epoch = $2, next_number = $3 WHERE lo = 0`), m.ID, epoch, next)
 	b.Queue(s.sql(`INSERT INTO {s}.lane (egress, slot, next, started) SELECT DISTINCT egress, 0, 1, false FROM unnest($1::bytea[]) AS e(egress)
 ON CONFLICT (egress, slot) DO NOTHING`), lanes(egresses))
+	token := uuid.NewString()
+	b.Queue(s.sql(`INSERT INTO {s}.claim (token) VALUES ($1)`), token)
+	b.Queue(s.sql(`DELETE FROM {s}.claim WHERE number <= (SELECT max(number) FROM {s}.claim) - $1`), int64(statestore.ClaimsKept))
 	if err := tx.SendBatch(ctx, b).Close(); err != nil {
 		return nil, err
 	}
 	s.doubts.Store(doubts)
 	return &statestore.Claim{
 		Fence:      statestore.Fence{Member: m.ID, Epoch: uint64(epoch)},
+		Token:      token,
 		Commit:     uint64(commit),
 		NextNumber: uint64(next),
 	}, nil

@@ -141,6 +141,15 @@ func (s *Store) Outputs(ctx context.Context, lane statestore.LaneID, from uint64
 	return out, nil
 }
 
+// Claimed looks for a token.
+func (s *Store) Claimed(ctx context.Context, token string) (known bool, err error) {
+	err = s.list(ctx, "look for a claim", `SELECT 1 FROM claim WHERE token = ?`, args(token), func(row) (bool, error) {
+		known = true
+		return false, nil
+	})
+	return known, err
+}
+
 // DeadLetters reads in the order of numbers.
 func (s *Store) DeadLetters(ctx context.Context, after uint64, limit int) (out []api.DeadLetter, err error) {
 	err = s.list(ctx, "list dead letters", `SELECT data FROM dead_letter WHERE number > ? ORDER BY number LIMIT ?`,

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/google/uuid"
+
 	"github.com/stategate/stategate/statestore"
 )
 
@@ -85,5 +87,12 @@ RETURNING commit_number, next_number`
 	if _, err := c.exec(`DELETE FROM member WHERE id <> ? AND lease_until < ?`, m.ID, now.Add(-forgetMembers).UnixMilli()); err != nil {
 		return nil, err
 	}
-	return &statestore.Claim{Fence: statestore.Fence{Member: m.ID, Epoch: uint64(epoch)}, Commit: commit, NextNumber: uint64(next)}, nil
+	token := uuid.NewString()
+	if _, err := c.exec(`INSERT INTO claim (token) VALUES (?)`, token); err != nil {
+		return nil, err
+	}
+	if _, err := c.exec(`DELETE FROM claim WHERE number <= (SELECT max(number) FROM claim) - ?`, int64(statestore.ClaimsKept)); err != nil {
+		return nil, err
+	}
+	return &statestore.Claim{Fence: statestore.Fence{Member: m.ID, Epoch: uint64(epoch)}, Token: token, Commit: commit, NextNumber: uint64(next)}, nil
 }

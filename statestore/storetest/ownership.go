@@ -3,6 +3,8 @@ package storetest
 import (
 	"context"
 	"errors"
+	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -95,6 +97,28 @@ func testIdentity(t *testing.T, f *Fixture) {
 	}
 	if got := f.open(t).Identity(); got != id {
 		t.Errorf("opened again: identity %q, want %q", got, id)
+	}
+}
+
+// testClaimed: every claim has a token of its own, which the store and no other knows for ever.
+func testClaimed(t *testing.T, f *Fixture) {
+	first := f.own(t)
+	second := first.restart()
+	third := second.restart()
+	tokens := []string{first.claim.Token, second.claim.Token, third.claim.Token}
+	for i, token := range tokens {
+		if token == "" || len(token) > 64 || slices.Index(tokens, token) != i {
+			t.Errorf("tokens %q: want three of 1 to 64 bytes", tokens)
+		}
+		known, err := third.store.Claimed(t.Context(), token)
+		if err != nil || !known {
+			t.Errorf("claimed %q: %v, %v", token, known, err)
+		}
+	}
+	for _, token := range []string{"", "x", tokens[0] + "x", strings.ToUpper(tokens[0]) + " ", "' OR ''='"} {
+		if known, err := third.store.Claimed(t.Context(), token); err != nil || known {
+			t.Errorf("claimed %q: %v, %v", token, known, err)
+		}
 	}
 }
 

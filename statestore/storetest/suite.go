@@ -43,7 +43,7 @@ func Run(t *testing.T, fresh func(t *testing.T) *Fixture) {
 		name string
 		run  func(t *testing.T, f *Fixture)
 	}{
-		{"Empty", testEmpty}, {"Identity", testIdentity}, {"Newer", testNewer},
+		{"Empty", testEmpty}, {"Identity", testIdentity}, {"Claimed", testClaimed}, {"Newer", testNewer},
 		{"Acquire/waits and is handed over", testHandover}, {"Acquire/after death", testDeath}, {"Acquire/context", testAcquireContext},
 		{"Acquire/again", testAcquireAgain}, {"Acquire/many", testAcquireMany}, {"Owner", testOwner}, {"Renew", testRenew}, {"Release", testRelease},
 		{"Fence/older cannot commit", testOlderFenced}, {"Fence/number", testNumber}, {"Fence/race", testFenceRace},

@@ -38,6 +38,12 @@ CREATE TABLE {s}.ownership (
 );
 INSERT INTO {s}.ownership (lo, hi, member, epoch, next_number) VALUES (0, 1440, NULL, 0, 1);
 
+-- A row for each time that the store was claimed. The egress cursor in Kafka carries the token of the claim that moved it.
+CREATE TABLE {s}.claim (
+    number bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    token  text NOT NULL UNIQUE
+);
+
 CREATE TABLE {s}.progress (
     key  bytea PRIMARY KEY,
     data bytea NOT NULL

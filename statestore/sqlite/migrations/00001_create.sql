@@ -41,6 +41,12 @@ CREATE TABLE ownership (
 ) STRICT;
 INSERT INTO ownership (lo, hi, member, epoch, next_number) VALUES (0, 1440, NULL, 0, 1);
 
+-- A row for each time that the store was claimed. The egress cursor in Kafka carries the token of the claim that moved it.
+CREATE TABLE claim (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    token  TEXT NOT NULL UNIQUE
+) STRICT;
+
 CREATE TABLE progress (
     key  BLOB NOT NULL UNIQUE,
     data BLOB NOT NULL

@@ -34,7 +34,7 @@ func (l *incarnation) makeRelays(claim *statestore.Claim) error {
 		if s == nil || !s.outbox {
 			continue
 		}
-		r, err := s.open(lane, l.dispatcher)
+		r, err := s.open(lane, l.dispatcher, claim.Token)
 		if err != nil {
 			return err
 		}
@@ -44,7 +44,7 @@ func (l *incarnation) makeRelays(claim *statestore.Claim) error {
 		if l.relays[id] != nil {
 			continue
 		}
-		r, err := s.open(statestore.Lane{LaneID: statestore.LaneID{Egress: id, Slot: egress.NoOutbox}, Next: 1}, l.dispatcher)
+		r, err := s.open(statestore.Lane{LaneID: statestore.LaneID{Egress: id, Slot: egress.NoOutbox}, Next: 1}, l.dispatcher, claim.Token)
 		if err != nil {
 			return err
 		}
