@@ -52,6 +52,7 @@ func (d *Dispatcher) observe(call *machine.Call, reply *machine.Reply, failure *
 		return
 	case failure != nil:
 		result = failure.Kind.String()
+		d.journal.callFailed(call, failure)
 		d.log.Debug("call failed", "function", call.Function.String(), "attempt", call.Attempt, "kind", result, "error", failure.Text)
 	case reply.Incomplete:
 		result = "incomplete"

@@ -37,7 +37,7 @@ func (d *Dispatcher) keepCommitting() {
 func (d *Dispatcher) commit(c *statestore.Commit) error {
 	for wait := askFirst; ; wait = min(2*wait, askMax) {
 		err := d.tryCommit(c)
-		if errors.Is(err, statestore.ErrDoubt) {
+		if errors.Is(err, statestore.ErrDoubt) && d.ctx.Err() == nil {
 			d.log.Warn("outcome of a commit is unknown; the store is asked", "commit", c.Number, "error", err)
 			var done bool
 			if done, err = d.askCommit(c); err == nil && !done {

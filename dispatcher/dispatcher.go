@@ -56,9 +56,10 @@ type Config struct {
 
 // Dispatcher is one incarnation. Its methods may be called from any goroutine while Run runs.
 type Dispatcher struct {
-	cfg   Config
-	log   *slog.Logger
-	inbox inbox
+	cfg     Config
+	log     *slog.Logger
+	inbox   inbox
+	journal journal
 
 	ctx  context.Context // ends with the incarnation; its cause says why
 	end  context.CancelCauseFunc
@@ -91,7 +92,7 @@ func New(cfg Config) *Dispatcher {
 		cfg.RenewEvery = time.Second
 	}
 	d := &Dispatcher{
-		cfg: cfg, log: cfg.Log, inbox: newInbox(), commits: make(chan *statestore.Commit, 1),
+		cfg: cfg, log: cfg.Log, inbox: newInbox(), journal: newJournal(cfg.Log), commits: make(chan *statestore.Commit, 1),
 		progress: map[api.Source]statestore.Progress{}, gates: map[api.Source]*gate{}, waiters: map[uint64]chan struct{}{},
 		clean: make(chan struct{}), away: conditions{hooks: cfg.Hooks, log: cfg.Log},
 	}
@@ -113,7 +114,8 @@ func (d *Dispatcher) Run(ctx context.Context) error {
 	stop := context.AfterFunc(ctx, func() { d.end(errStopped) })
 	defer stop()
 	m := d.newMachine()
-	d.wait.Add(2)
+	d.wait.Add(3)
+	go func() { defer d.wait.Done(); d.keepJournal() }()
 	go func() { defer d.wait.Done(); d.keepLease() }()
 	go func() { defer d.wait.Done(); d.keepCommitting() }()
 	d.loop(m)
@@ -130,6 +132,7 @@ func (d *Dispatcher) newMachine() *machine.Machine {
 	cfg.Egresses = d.cfg.Egresses
 	cfg.OnDeadLetter = func(dead *api.DeadLetter) {
 		d.setAside++
+		d.journal.setAside(dead)
 		if d.cfg.Hooks.DeadLetter != nil {
 			d.cfg.Hooks.DeadLetter(dead)
 		}

@@ -55,7 +55,7 @@ temporary folder, and the functions as a child process. It says what to try next
 		v := version.Read()
 		meters := metrics.New(v.Version, v.Commit, v.Go)
 		err = dev.Run(cmd.Context(), dev.Config{
-			Module: file, Functions: command, Once: once, Began: began, Admin: listener, Out: cmd.OutOrStdout(),
+			Module: file, Functions: command, Once: once, Began: began, Admin: listener, In: cmd.InOrStdin(), Out: cmd.OutOrStdout(),
 			Log:   slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), &slog.HandlerOptions{Level: level})),
 			Hooks: app.Hooks{Ingress: meters.Ingress(), Egress: meters.Egress(), Dispatcher: meters.Dispatcher()},
 			ServeAdmin: func(ctx context.Context, l net.Listener, a *app.App) error {

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"path/filepath"
 
 	"github.com/spf13/cobra"
 
@@ -52,7 +53,7 @@ func run(ctx context.Context, cfg config.Config, log *slog.Logger, stderr io.Wri
 		return fmt.Errorf("%s cannot be run; gateway check tells the same", cfg.Module)
 	}
 	for _, c := range complaints {
-		log.Warn(c.String())
+		log.Warn(c.Text, "at", fmt.Sprintf("%s:%d:%d", c.File, c.Line, c.Column))
 	}
 	listener, err := listen(cfg.Admin, "--admin")
 	if err != nil {
@@ -68,14 +69,14 @@ func run(ctx context.Context, cfg config.Config, log *slog.Logger, stderr io.Wri
 		}
 		defer func() { err = errors.Join(err, store.Close()) }()
 		a, err := app.New(app.Config{
-			Module: m, Store: store, Address: listener.Addr().String(), Bounds: bounds(cfg), RenewEvery: cfg.Lease / 3,
+			Module: m, Store: store, StoreName: storeName(cfg), Address: listener.Addr().String(), Bounds: bounds(cfg), RenewEvery: cfg.Lease / 3,
 			DrainMax: cfg.DrainTimeout, Log: log,
 			Hooks: app.Hooks{Ingress: meters.Ingress(), Egress: meters.Egress(), Dispatcher: meters.Dispatcher()},
 		})
 		if err != nil {
 			return err
 		}
-		log.Info("gateway starts", "version", v.Version, "commit", v.Commit, "module", cfg.Module, "store", cfg.Store, "admin", listener.Addr().String())
+		log.Info("gateway starts", "version", v.Version, "commit", v.Commit, "module", cfg.Module, "store", storeName(cfg), "admin", listener.Addr().String())
 		g.app.Store(a)
 		return a.Run(ctx)
 	})
@@ -106,6 +107,16 @@ func listen(address, setting string) (net.Listener, error) {
 		return nil, fmt.Errorf("%s: %w; is another gateway running? Give another address", setting, err)
 	}
 	return l, nil
+}
+
+// storeName names the store to people; of a file, where it is: it depends on the folder that one is in.
+func storeName(cfg config.Config) string {
+	if cfg.Store.Kind() == config.StoreSQLite {
+		if path, err := filepath.Abs(cfg.Store.Path()); err == nil {
+			return "sqlite:" + path
+		}
+	}
+	return cfg.Store.Redacted()
 }
 
 // bounds are the settings that the machine knows.

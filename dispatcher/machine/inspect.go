@@ -95,14 +95,18 @@ func (m *Machine) Gauges() Gauges {
 }
 
 // Reason is a condition that operators must know of: a stable kind for counting and a text for people.
-type Reason struct{ Kind, Text string }
+type Reason struct {
+	Kind string
+	Key  string // tells it from others, and stays the same while it lasts
+	Text string
+}
 
 // Reasons lists what is not as it should be.
 func (m *Machine) Reasons() []Reason {
 	var out []Reason
 	for _, g := range m.gateList {
 		if g.open {
-			out = append(out, Reason{"endpoint", fmt.Sprintf("endpoint %s %s; its addresses show what was said", g.key, troubleOf(g.lastKind))})
+			out = append(out, Reason{"endpoint", "endpoint " + g.key, fmt.Sprintf("endpoint %s %s; its addresses show what was said", g.key, troubleOf(g.lastKind))})
 		}
 	}
 	stuck := 0
@@ -112,19 +116,19 @@ func (m *Machine) Reasons() []Reason {
 		}
 	}
 	if stuck > 0 {
-		out = append(out, Reason{"stuck", fmt.Sprintf("%d addresses have failed for longer than the budget of their call", stuck)})
+		out = append(out, Reason{"stuck", "stuck", fmt.Sprintf("%d addresses have failed for longer than the budget of their call", stuck)})
 	}
 	for _, f := range m.functionList {
 		if m.overKept(f) {
-			out = append(out, Reason{"mailbox", fmt.Sprintf("messages kept for %s have reached their bound: sources that name it wait", f.name)})
+			out = append(out, Reason{"mailbox", "mailbox " + f.name.String(), fmt.Sprintf("messages kept for %s have reached their bound: sources that name it wait", f.name)})
 		}
 	}
 	if m.heavy {
-		out = append(out, Reason{"mailbox", "messages kept for all functions have reached their bound: sources wait"})
+		out = append(out, Reason{"mailbox", "mailboxes", "messages kept for all functions have reached their bound: sources wait"})
 	}
 	for _, l := range m.laneList {
 		if l.bytes >= m.cfg.OutboxBytesMax {
-			out = append(out, Reason{"outbox", fmt.Sprintf("undelivered outputs of %s have reached their bound: sources wait", l.id.Egress)})
+			out = append(out, Reason{"outbox", "outbox " + l.id.Egress, fmt.Sprintf("undelivered outputs of %s have reached their bound: sources wait", l.id.Egress)})
 		}
 	}
 	return out

@@ -29,6 +29,8 @@ import (
 type Config struct {
 	Module *module.Module
 	Store  statestore.Store
+	// StoreName names the store to people, without a password.
+	StoreName string
 	// Address is where the admin side listens; other members show it to people.
 	Address string
 	// Bounds are the machine's; zero means their defaults.
@@ -135,6 +137,9 @@ func (a *App) serve(ctx context.Context, claim *statestore.Claim) error {
 	})
 	if err := l.makeRelays(claim); err != nil {
 		return err
+	}
+	if a.lives == 1 && claim.Commit == 0 && len(claim.Progress) == 0 && len(claim.Functions) == 0 {
+		a.log.Info("the store is new: sources begin at their startupPosition", "store", a.cfg.StoreName)
 	}
 	a.warnOfStrangers(claim)
 	a.life.Store(l.dispatcher)

@@ -92,24 +92,27 @@ func (l *incarnation) run(ctx context.Context) error {
 }
 
 // drain ends what has begun, within a bound: sources, then calls and commits, then deliveries. What it runs out of time for is
-// neither lost nor doubled: it is durable, or comes again.
+// neither lost nor doubled: it is durable, or comes again. Each step leaves time for those behind it, so that one slow call does
+// not take away the last commit.
 func (l *incarnation) drain(life context.Context, stopSources func()) {
 	a := l.app
 	a.draining.Store(true)
 	began := time.Now()
-	ctx, cancel := context.WithTimeout(life, a.cfg.DrainMax)
-	defer cancel()
+	within := func(part time.Duration) (context.Context, context.CancelFunc) {
+		return context.WithDeadline(life, began.Add(a.cfg.DrainMax*part/100))
+	}
+	wait := func(part time.Duration, consequence string, f func(context.Context) error) {
+		ctx, cancel := within(part)
+		defer cancel()
+		if err := f(ctx); err != nil && life.Err() == nil {
+			a.log.Warn("stopping: "+consequence, "waited", time.Since(began).Round(time.Millisecond), "error", err)
+		}
+	}
 	a.log.Info("stopping: sources first, then calls, then deliveries", "at_most", a.cfg.DrainMax)
 	stopSources()
-	if err := l.dispatcher.Drain(ctx); err != nil {
-		a.log.Warn("stopping: not everything has ended in time", "waited", time.Since(began).Round(time.Millisecond), "for", err)
-	}
-	if err := l.delivered(ctx); err != nil {
-		a.log.Warn("stopping: not everything is delivered; it is kept and delivered after the next start", "waited", time.Since(began).Round(time.Millisecond), "for", err)
-	}
-	if err := l.dispatcher.Sync(ctx); err != nil && life.Err() == nil {
-		a.log.Warn("stopping: the last commit did not end in time", "error", err)
-	}
+	wait(60, "not every call has ended in time", l.dispatcher.Drain)
+	wait(90, "not everything is delivered; it is kept and delivered after the next start", l.delivered)
+	wait(100, "the last commit has not ended in time", l.dispatcher.Sync)
 	a.log.Info("stopped", "took", time.Since(began).Round(time.Millisecond))
 }
 

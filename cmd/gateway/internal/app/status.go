@@ -133,7 +133,7 @@ func (a *App) Status(ctx context.Context) Status {
 	}
 	if reasons, err := d.Reasons(ctx); err == nil {
 		for _, r := range reasons {
-			s.Reasons = append(s.Reasons, Reason(r))
+			s.Reasons = append(s.Reasons, Reason{Kind: r.Kind, Text: r.Text})
 		}
 	}
 	return s

@@ -43,6 +43,7 @@ func (f *flagText) Type() string {
 
 // Register adds the flags of all settings.
 func Register(flags *pflag.FlagSet) *Loader {
+	flags.SortFlags = false // they stand in the order of the manual, where "the same in bytes" follows what it is the same as
 	l := &Loader{file: flagText{kind: "FILE"}, flags: map[string]*flagText{}}
 	flags.Var(&l.file, configFlag, "file of settings; gateway config prints one with every default ("+configVariable+")")
 	for i := range settings {

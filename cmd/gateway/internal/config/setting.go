@@ -52,8 +52,8 @@ everybody on the machine can read a password: use STATEGATE_STORE, or storeFile.
 	},
 	{
 		key: "listen", kind: "HOST:PORT", standard: "127.0.0.1:8080", set: hostPort(func(c *Config) *string { return &c.Listen }),
-		brief:  "where events come in by HTTP",
-		manual: "Where events come in by HTTP. It is opened only when the module has an ingress that needs it.",
+		brief:  "where events come in by HTTP; no kind of this version needs it",
+		manual: "Where events come in by HTTP. It is opened only when the module has an ingress that needs it; no kind of this version does.",
 	},
 	{
 		key: "admin", kind: "HOST:PORT", standard: "127.0.0.1:8081", set: hostPort(func(c *Config) *string { return &c.Admin }),

@@ -29,6 +29,7 @@ type Config struct {
 	// ServeAdmin serves the admin side until ctx ends.
 	ServeAdmin func(ctx context.Context, l net.Listener, a *app.App) error
 	Hooks      app.Hooks
+	In         io.Reader // lines "user page" become records, without Once
 	Out        io.Writer
 	Log        *slog.Logger
 }

@@ -1,12 +1,14 @@
 package dev
 
 import (
+	"bufio"
 	"context"
 	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
 	"net/url"
+	"strings"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 	"google.golang.org/protobuf/proto"
@@ -80,14 +82,28 @@ func seenOf(ctx context.Context, admin, user string) (int32, error) {
 	return 0, fmt.Errorf("%s has no state %q: %s", user, "seen", body)
 }
 
+// typed makes records of lines. It ends with its input, or with the process.
+func typed(ctx context.Context, cfg Config, k *kafka) {
+	lines := bufio.NewScanner(cfg.In)
+	for lines.Scan() {
+		user, page, _ := strings.Cut(strings.TrimSpace(lines.Text()), " ")
+		if user == "" {
+			continue
+		}
+		if err := k.put(ctx, visits, user, page); err != nil {
+			fmt.Fprintln(cfg.Out, err)
+		}
+	}
+}
+
 // stay says what to try, plays the sample's records once so that there is something to see, and prints results as they come.
 func stay(ctx context.Context, cfg Config, k *kafka) error {
 	admin := cfg.Admin.Addr().String()
-	fmt.Fprintf(cfg.Out, `the gateway runs; Ctrl-C ends it. In another terminal, try:
+	fmt.Fprintf(cfg.Out, `the gateway runs; Ctrl-C ends it. Type a user and a page ("ada /notes") for another record. In another terminal, try:
   curl %[1]s/v1/addresses/example/visits/ada     # the state of one address
   curl %[1]s/readyz                              # how it is
   curl %[1]s/metrics                             # what it does
-  kcat -P -b %[2]s -t visits -K:                 # put records in, as key:value lines (kcat is a client for Kafka)
+  kcat -P -b %[2]s -t visits -K:         # put records in, as key:value lines (kcat is a client for Kafka)
 `, "http://"+admin, k.address)
 	for _, v := range sample {
 		if err := k.put(ctx, visits, v.user, v.page); err != nil {
@@ -95,6 +111,7 @@ func stay(ctx context.Context, cfg Config, k *kafka) error {
 		}
 		fmt.Fprintf(cfg.Out, "in   %s: %s = %s\n", visits, v.user, v.page)
 	}
+	go typed(ctx, cfg, k)
 	err := k.read(ctx, greetings, func(r *kgo.Record) bool {
 		fmt.Fprintf(cfg.Out, "out  %s: %s = %s\n", greetings, r.Key, r.Value)
 		return true
