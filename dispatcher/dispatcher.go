@@ -52,6 +52,8 @@ type Config struct {
 
 	Log   *slog.Logger
 	Hooks Hooks
+
+	time readings // default: the real ones; tests set the wall clock back
 }
 
 // Dispatcher is one incarnation. Its methods may be called from any goroutine while Run runs.
@@ -113,12 +115,13 @@ var errStopped = errors.New("the gateway stops")
 func (d *Dispatcher) Run(ctx context.Context) error {
 	stop := context.AfterFunc(ctx, func() { d.end(errStopped) })
 	defer stop()
-	m := d.newMachine()
 	d.wait.Add(3)
 	go func() { defer d.wait.Done(); d.keepJournal() }()
 	go func() { defer d.wait.Done(); d.keepLease() }()
 	go func() { defer d.wait.Done(); d.keepCommitting() }()
-	d.loop(m)
+	c := newClock(d.cfg.time)
+	m := d.newMachine(c.now()) // it takes its time when much is kept: the lease is renewed meanwhile
+	d.loop(m, c)
 	d.wait.Wait()
 	d.away.endAll()
 	if cause := context.Cause(d.ctx); !errors.Is(cause, errStopped) {
@@ -127,7 +130,7 @@ func (d *Dispatcher) Run(ctx context.Context) error {
 	return nil
 }
 
-func (d *Dispatcher) newMachine() *machine.Machine {
+func (d *Dispatcher) newMachine(now time.Time) *machine.Machine {
 	cfg := d.cfg.Machine
 	cfg.Egresses = d.cfg.Egresses
 	cfg.OnDeadLetter = func(dead *api.DeadLetter) {
@@ -141,7 +144,7 @@ func (d *Dispatcher) newMachine() *machine.Machine {
 		f, ok := d.cfg.Function(t)
 		return f.Function, ok
 	}
-	return machine.New(cfg, d.cfg.Claim, time.Now().UnixMilli())
+	return machine.New(cfg, d.cfg.Claim, now.UnixMilli())
 }
 
 // fail ends the incarnation.
@@ -153,11 +156,6 @@ func (d *Dispatcher) keepLease() {
 	tick := time.NewTicker(d.cfg.RenewEvery)
 	defer tick.Stop()
 	for {
-		select {
-		case <-d.ctx.Done():
-			return
-		case <-tick.C:
-		}
 		err := d.cfg.Store.Renew(d.ctx, d.cfg.Claim.Fence)
 		switch {
 		case d.ctx.Err() != nil:
@@ -169,6 +167,11 @@ func (d *Dispatcher) keepLease() {
 			return
 		default:
 			d.away.begin("lease", err.Error())
+		}
+		select {
+		case <-d.ctx.Done():
+			return
+		case <-tick.C:
 		}
 	}
 }

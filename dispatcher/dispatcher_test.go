@@ -44,6 +44,7 @@ type life struct {
 	mu      sync.Mutex
 	outputs map[string][]string // by key; guarded by mu
 	results map[string]int      // of commits; guarded by mu
+	failed  int                 // calls; guarded by mu
 	changed chan struct{}       // guarded by mu
 }
 
@@ -81,7 +82,11 @@ func begin(t *testing.T, store statestore.Store, f *function, change ...func(*Co
 			return Function{Function: machine.Function{Endpoint: f.url}, Spec: endpoint.Spec{URL: f.url}}, true
 		},
 		Egresses: map[string]machine.Egress{"test/out": {Outbox: true}}, Deliver: l.deliver,
-		Hooks: Hooks{Commit: func(result string, _ time.Duration, _ int) { l.note(func() { l.results[result]++ }) }},
+		Hooks: Hooks{Call: func(_ api.FunctionType, result string, _ time.Duration) {
+			if result != "ok" && result != "incomplete" {
+				l.note(func() { l.failed++ })
+			}
+		}, Commit: func(result string, _ time.Duration, _ int) { l.note(func() { l.results[result]++ }) }},
 	}
 	for _, c := range change {
 		c(&cfg)

@@ -43,7 +43,7 @@ func (in *inbox) take() []fact {
 }
 
 // loop is the one goroutine that owns the machine: facts in, work out. It does no I/O.
-func (d *Dispatcher) loop(m *machine.Machine) {
+func (d *Dispatcher) loop(m *machine.Machine, clock *clock) {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
@@ -53,7 +53,7 @@ func (d *Dispatcher) loop(m *machine.Machine) {
 		case <-d.inbox.wake:
 		case <-timer.C:
 		}
-		m.Tick(time.Now().UnixMilli())
+		m.Tick(clock.now().UnixMilli())
 		for _, f := range d.inbox.take() {
 			f(m)
 		}
@@ -62,7 +62,7 @@ func (d *Dispatcher) loop(m *machine.Machine) {
 		if d.drain.Load() {
 			d.judgeDrain(m)
 		}
-		timer.Reset(time.Until(time.UnixMilli(work.Tick)))
+		timer.Reset(time.UnixMilli(work.Tick).Sub(clock.now()))
 	}
 }
 

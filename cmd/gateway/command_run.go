@@ -64,7 +64,10 @@ func run(ctx context.Context, cfg config.Config, log *slog.Logger, stderr io.Wri
 	g := &asked{}
 	return beside(ctx, func(ctx context.Context) error { return serveAdmin(ctx, listener, g, meters) }, func(ctx context.Context) (err error) {
 		store, err := openStore(ctx, cfg, log)
-		if err != nil {
+		switch {
+		case err != nil && ctx.Err() != nil:
+			return nil // it was told to stop before it had begun
+		case err != nil:
 			return err
 		}
 		defer func() { err = errors.Join(err, store.Close()) }()

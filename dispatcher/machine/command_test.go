@@ -115,6 +115,10 @@ func (s *stage) arrive(args []string) {
 		offset, rest, _ := strings.Cut(arg, ":")
 		r := api.Record{Offset: number(offset), Routes: s.routes[args[0]]}
 		r.ID, r.Value = pair(rest)
+		if rest == "skipped" {
+			records = append(records, api.Record{Offset: number(offset)})
+			continue
+		}
 		if rest == "dead" {
 			r = api.Record{Offset: r.Offset, Dead: &api.DeadLetter{Kind: api.DeadRecord, From: "in", Reason: "null key", Source: sourceOf(args[0]), Offset: r.Offset}}
 		}

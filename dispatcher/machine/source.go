@@ -146,7 +146,7 @@ func (m *Machine) Arrive(id api.Source, records []api.Record) {
 }
 
 func (m *Machine) arrive(s *source, r *api.Record) {
-	if !s.routed && (len(r.Routes) > 0 || r.Dead == nil) {
+	if !s.routed && len(r.Routes) > 0 { // one that is skipped, or passed unseen, says nothing of its topic's routes
 		s.match(r.Routes)
 		s.feeds = m.fedBy(r.Routes)
 		s.seen = max(s.seen, s.progress.Position())

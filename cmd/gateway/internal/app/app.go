@@ -154,8 +154,12 @@ func (a *App) serve(ctx context.Context, claim *statestore.Claim) error {
 // warnOfStrangers names what the store keeps for functions and egresses that the module does not declare: it is kept.
 func (a *App) warnOfStrangers(claim *statestore.Claim) {
 	for _, l := range claim.Lanes {
-		if a.egresses[l.Egress] == nil && l.Low < l.Next {
-			a.log.Warn("the store keeps outputs of an egress that the module does not declare; they wait", "egress", l.Egress, "outputs", l.Next-l.Low)
+		key := fmt.Sprintf("egress %s: outputs wait", l.Egress)
+		a.troubles.end(key)
+		if s := a.egresses[l.Egress]; (s == nil || !s.outbox) && l.Low < l.Next {
+			text := fmt.Sprintf("%d outputs were committed while the module declared this egress as exactly-once or at-least-once; declare it so again to deliver them", l.Next-l.Low)
+			a.troubles.begin(key, text)
+			a.log.Warn(key, "detail", text)
 		}
 	}
 	for _, s := range claim.Spilled {
