@@ -93,16 +93,6 @@ func (r *reader) count() int {
 	return r.total
 }
 
-// of is how many outputs of one key are visible.
-func (r *reader) of(key string) int {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if l := r.seen[key]; l != nil {
-		return len(l.values)
-	}
-	return 0
-}
-
 // early says what is wrong already, while more is to come.
 func (r *reader) early() string {
 	r.mu.Lock()

@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -123,9 +122,4 @@ func (w *world) createTopics(names ...string) {
 			w.t.Fatalf("create topic %s: %v", topic.Topic, err)
 		}
 	}
-}
-
-// between draws a duration.
-func (w *world) between(least, most time.Duration) time.Duration {
-	return least + time.Duration(w.rand.Int64N(int64(most-least)))
 }
