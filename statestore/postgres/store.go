@@ -124,18 +124,34 @@ func (s *Store) durable() settings {
 // Identity is the store's UUID.
 func (s *Store) Identity() string { return s.identity }
 
-// Close ends all connections, also the one with the hint; a waiting member sees that at once and waits out its grace.
+// closeMax bounds Close. The pools would wait 15 s for each connection whose last query was given up, and without a bound for
+// those in use.
+const closeMax = time.Second
+
+// Close ends all connections, also the one with the hint; a waiting member sees that at once and waits out its grace. When
+// the server hangs, what does not end in time is left behind: a stop must not wait for a server that does not answer.
 func (s *Store) Close() error {
 	s.mu.Lock()
 	k := s.keeper
 	s.keeper, s.closed = nil, true
 	s.mu.Unlock()
+	parts := []func(){s.writer.close, s.readers.Close, s.owners.Close}
 	if k != nil {
-		k.end()
+		parts = append(parts, k.end)
 	}
-	s.writer.close()
-	s.readers.Close()
-	s.owners.Close()
+	var ending sync.WaitGroup
+	for _, end := range parts {
+		ending.Go(end)
+	}
+	done := make(chan struct{})
+	go func() { ending.Wait(); close(done) }()
+	late := time.NewTimer(closeMax)
+	defer late.Stop()
+	select {
+	case <-done:
+	case <-late.C:
+		s.cfg.Log.Warn("connections to the store did not end in time; they are left behind", "waited", closeMax)
+	}
 	return nil
 }
 
