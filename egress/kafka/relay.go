@@ -33,6 +33,7 @@ type Relay struct {
 	topics   *topics
 	limits   *limits
 	trouble  *trouble
+	silence  *silence
 	cursorAt time.Time // when the cursor was last written
 
 	// Tests replace these.
@@ -65,6 +66,7 @@ func New(cfg Config, lane statestore.Lane, engine egress.Engine) (*Relay, error)
 	r.queue = newQueue(r.next, r.claimed, bound)
 	r.trouble = newTrouble(cfg.ID, cfg.Hooks, log)
 	r.topics = newTopics(r.trouble)
+	r.silence = &silence{after: silenceAfter, trouble: r.trouble, queue: r.queue}
 	r.fetchCursor = r.readCursor
 	r.reached = func(string, *session) {}
 	return r, nil
@@ -81,8 +83,9 @@ func (r *Relay) Run(ctx context.Context) error {
 	} else {
 		r.log.Info("egress starts", "semantic", r.cfg.Semantic, "from", r.next)
 	}
-	stopReports := r.reportPending(ctx)
-	defer stopReports()
+	defer r.trouble.endAll()
+	defer r.silence.watch()()
+	defer r.reportPending(ctx)()
 	for wait := time.Duration(0); ; wait = min(max(2*wait, reopenFirst), reopenMax) {
 		delivered, err := r.life(ctx)
 		var halt *haltError
@@ -116,6 +119,7 @@ func (r *Relay) life(ctx context.Context) (delivered bool, err error) {
 		return false, err
 	}
 	s := newSession(r.cfg, r.set, r.lane, r.log)
+	s.acked = &r.silence.acked
 	defer s.close()
 	if err := s.open(ctx); err != nil {
 		return false, err
@@ -151,6 +155,8 @@ func (r *Relay) owns(ctx context.Context) error {
 
 // insist calls f until it succeeds, ctx ends or the lane is lost.
 func (r *Relay) insist(ctx context.Context, action string, f func() error) error {
+	r.silence.asking.Add(1)
+	defer r.silence.asking.Add(-1)
 	for wait := askFirst; ; wait = min(2*wait, askMax) {
 		err := f()
 		if ctx.Err() != nil {
@@ -197,6 +203,7 @@ func (r *Relay) advance(below uint64) {
 	if below <= r.next {
 		return
 	}
+	r.silence.acked.Add(below - r.next)
 	r.next = below
 	for len(r.batch) > 0 && r.batch[0].number < below {
 		r.batch = r.batch[1:]

@@ -49,6 +49,7 @@ func (s *session) send(ctx context.Context, run []item, topics *topics) ([]*sara
 			w.waiting++
 		case m := <-s.producer.Successes():
 			m.Metadata.(*item).acked = true
+			s.acked.Add(1)
 			w.waiting--
 		case f := <-s.producer.Errors():
 			w.failures = append(w.failures, f)

@@ -20,7 +20,8 @@ type session struct {
 	brokers  []string
 	known    string // topic to ask the first metadata for
 	wires    *wires
-	hurry    *atomic.Int32 // above 0: retries inside the client do not wait
+	hurry    *atomic.Int32  // above 0: retries inside the client do not wait
+	acked    *atomic.Uint64 // counts acknowledged outputs, for who watches
 	client   sarama.Client
 	producer sarama.AsyncProducer
 	lost     bool           // a call did not come back: the rest is left behind
@@ -42,7 +43,7 @@ var (
 )
 
 func newSession(cfg Config, set settings, lane statestore.LaneID, log *slog.Logger) *session {
-	s := &session{brokers: cfg.Brokers, known: cfg.CursorTopic, wires: newWires(), hurry: new(atomic.Int32), log: log}
+	s := &session{brokers: cfg.Brokers, known: cfg.CursorTopic, wires: newWires(), hurry: new(atomic.Int32), acked: new(atomic.Uint64), log: log}
 	s.conf = set.client(cfg, lane, s.wires, s.hurry)
 	return s
 }

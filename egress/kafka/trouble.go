@@ -3,26 +3,30 @@ package kafka
 import (
 	"context"
 	"log/slog"
+	"sync"
 
 	"github.com/stategate/stategate/egress"
 )
 
 // Keys of the conditions that operators must know of, behind "egress <id>: ".
 const (
-	troubleKafka  = "kafka"          // Kafka does not take outputs; it is tried again
-	troubleStore  = "store"          // the store does not answer the relay; it is tried again
-	troubleTopic  = "topic missing"  // outputs of missing topics become dead letters
-	troubleLost   = "cursor lost"    // the lane stands still
-	troubleBack   = "store is older" // the lane stands still
+	troubleKafka  = "kafka"           // Kafka does not take outputs; it is tried again
+	troubleSilent = "kafka is silent" // outputs wait and nothing is acknowledged; owned by silence
+	troubleStore  = "store"           // the store does not answer the relay; it is tried again
+	troubleTopic  = "topic missing"   // outputs of missing topics become dead letters
+	troubleLost   = "cursor lost"     // the lane stands still
+	troubleBack   = "store is older"  // the lane stands still
 	troubleOutbox = "outbox has a gap"
 )
 
-// trouble says each condition once when it begins and once when it ends. Owned by Run.
+// trouble says each condition once when it begins and once when it ends.
 type trouble struct {
 	prefix string
 	hooks  egress.Hooks
 	log    *slog.Logger
-	texts  map[string]string // of the conditions that last
+
+	mu    sync.Mutex        // also over the hooks, so that they hear of one condition in order
+	texts map[string]string // of the conditions that last; guarded by mu
 }
 
 func newTrouble(id string, hooks egress.Hooks, log *slog.Logger) *trouble {
@@ -31,6 +35,8 @@ func newTrouble(id string, hooks egress.Hooks, log *slog.Logger) *trouble {
 
 // begin starts a condition, or changes its text (which is not logged again).
 func (t *trouble) begin(key, text string, level slog.Level) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
 	old, lasts := t.texts[key]
 	if lasts && old == text {
 		return
@@ -46,6 +52,8 @@ func (t *trouble) begin(key, text string, level slog.Level) {
 
 // end ends a condition if it lasts.
 func (t *trouble) end(key, text string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
 	if _, lasts := t.texts[key]; !lasts {
 		return
 	}
@@ -54,4 +62,28 @@ func (t *trouble) end(key, text string) {
 	if t.hooks.Recovered != nil {
 		t.hooks.Recovered(t.prefix + key)
 	}
+}
+
+// endAll takes everything back without a word: the relay ends, and what holds then is the next owner's to say.
+func (t *trouble) endAll() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for key := range t.texts {
+		if t.hooks.Recovered != nil {
+			t.hooks.Recovered(t.prefix + key)
+		}
+	}
+	clear(t.texts)
+}
+
+// explains reports whether a condition lasts that says by itself why outputs wait.
+func (t *trouble) explains() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for key := range t.texts {
+		if key != troubleTopic && key != troubleSilent { // outputs of other topics go on
+			return true
+		}
+	}
+	return false
 }
