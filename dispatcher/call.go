@@ -90,6 +90,7 @@ func (d *Dispatcher) attempt(call *machine.Call) (*machine.Reply, *endpoint.Fail
 	if failure != nil {
 		return nil, failure
 	}
+	defer client.Release(body)
 	wire, err := protocol.DecodeReply(body)
 	if err == nil {
 		var reply *machine.Reply

@@ -9,7 +9,7 @@ import (
 // Hooks observe a dispatcher. Nil funcs are not called; they must be quick and safe for concurrent use.
 type Hooks struct {
 	// Call counts attempts that have ended. result is "ok", "incomplete" (the function asked for states that it was not
-	// sent), or the kind of the failure: "unreachable", "overloaded", "timeout", "too_large", "status", "bad_reply".
+	// sent), or the kind of the failure: "unreachable", "overloaded", "timeout", "too_large", "status", "bad_reply", "busy".
 	Call func(function api.FunctionType, result string, took time.Duration)
 	// Commit counts tries of a commit. result is "ok", "fenced", "doubt", "unavailable" or "refused"; effects is how many
 	// changes it holds.

@@ -26,6 +26,8 @@ const (
 	// BadReply: a good status, and a reply that cannot be used: the wrong content type or none, too large, cut short,
 	// broken compression, or something that is not HTTP.
 	BadReply
+	// Busy: the gateway has no memory for the reply now, for others are as large. Nobody's fault: ask again later.
+	Busy
 	// Canceled: the caller's context was cancelled or the pool closed; nothing is known about the function.
 	Canceled
 )
@@ -49,6 +51,8 @@ func (k Kind) String() string {
 		return "status"
 	case BadReply:
 		return "bad_reply"
+	case Busy:
+		return "busy"
 	case Canceled:
 		return "canceled"
 	}

@@ -35,6 +35,7 @@ type Pool struct {
 	dials   sync.WaitGroup
 	buffers sync.Pool // *[]byte, see conn.ReadFrom
 	gunzips sync.Pool // *gzip.Reader
+	replies budget
 
 	mu       sync.Mutex // guards all below
 	closed   bool
@@ -72,6 +73,7 @@ func NewPool() *Pool {
 		recent:   list.New(),
 		carriers: make(map[carrierKey]*carrier),
 		conns:    make(map[*conn]struct{}),
+		replies:  budget{bytesMax: repliesBytesMax},
 	}
 	p.ctx, p.cancel = context.WithCancelCause(context.Background())
 	p.buffers.New = func() any { b := make([]byte, copyBufferBytes); return &b }

@@ -19,6 +19,9 @@ const (
 	firstBytesMax = 256 << 10
 )
 
+// errBusy: there is no room for a large reply beside those that are there.
+var errBusy = errors.New("too many large replies at a time")
+
 var errTooLarge = errors.New("larger than its bound")
 
 // read judges the status before the content type, for some SDKs send the right type with a 500, and the type before
@@ -43,6 +46,8 @@ func (a *attempt) read(response *http.Response) ([]byte, *Failure) {
 	}
 	var netErr net.Error
 	switch {
+	case errors.Is(err, errBusy):
+		return nil, a.failure(Busy, response.StatusCode, "no memory for the reply now: other replies are as large")
 	case errors.Is(err, errTooLarge):
 		text := fmt.Sprintf("the reply is larger than the bound of %d bytes", a.client.spec.ReplyBytesMax)
 		return nil, a.failure(BadReply, response.StatusCode, text)
@@ -136,7 +141,7 @@ func (a *attempt) body(response *http.Response) ([]byte, error) {
 		if response.ContentLength > bytesMax {
 			return nil, errTooLarge
 		}
-		return readAll(source, response.ContentLength, bytesMax)
+		return a.readAll(source, response.ContentLength, bytesMax)
 	}
 	// Bounded before decoding too, for compressed bytes can go on for ever and decode to nothing.
 	raw := &bounded{source: source, left: bytesMax + bytesMax/64 + firstBytesMax}
@@ -145,11 +150,12 @@ func (a *attempt) body(response *http.Response) ([]byte, error) {
 		return nil, err
 	}
 	defer decoder.close()
-	reply, err := readAll(decoder, -1, bytesMax)
+	reply, err := a.readAll(decoder, -1, bytesMax)
 	if err != nil {
 		return nil, err
 	}
 	if _, err := io.CopyN(io.Discard, source, drainBytesMax); err != io.EOF {
+		a.client.Release(reply)
 		if err == nil {
 			err = errors.New("bytes behind the compressed reply")
 		}
@@ -158,16 +164,27 @@ func (a *attempt) body(response *http.Response) ([]byte, error) {
 	return reply, nil
 }
 
-// readAll reads to the end; expected is the length if it is known, else -1.
-func readAll(source io.Reader, expected, bytesMax int64) ([]byte, error) {
+// readAll reads to the end; expected is the length if it is known, else -1. What it answers counts in the pool's budget until it is
+// released.
+func (a *attempt) readAll(source io.Reader, expected, bytesMax int64) (whole []byte, err error) {
+	budget := &a.client.pool.replies
 	size := int64(512)
 	if expected >= 0 {
 		size = min(expected, firstBytesMax) + 1 // one more, so that the end is seen without growing
 	}
 	reply := make([]byte, 0, size)
+	defer func() {
+		if err != nil {
+			budget.give(weight(cap(reply)))
+		}
+	}()
 	for {
 		if len(reply) == cap(reply) {
-			reply = append(reply, 0)[:len(reply)]
+			capacity := min(2*cap(reply), int(bytesMax)+1)
+			if held := weight(cap(reply)); !budget.take(held, weight(capacity)-held) {
+				return nil, errBusy
+			}
+			reply = append(make([]byte, 0, capacity), reply...)
 		}
 		room := int64(cap(reply) - len(reply))
 		n, err := source.Read(reply[len(reply) : len(reply)+int(min(room, bytesMax+1-int64(len(reply))))])
