@@ -12,7 +12,7 @@ type budget struct {
 }
 
 // repliesBytesMax is the budget of a pool. Decoding takes as much again.
-const repliesBytesMax = 256 << 20
+const repliesBytesMax = 64 << 20
 
 // take adds to what its holder has already, and reports whether there was room.
 func (b *budget) take(held, more int64) bool {
