@@ -45,6 +45,9 @@ type Config struct {
 	// Claim is the token of the claim that the lane came with. The cursor carries it, so that a store that went back is noticed
 	// also when it has committed anew since.
 	Claim string
+	// Formerly is the lane that an egress which keeps no outbox now had before, as it was claimed. When it was started, the
+	// transaction that it may have left open is ended first. Zero: there was none. (Other semantics know it by their own lane.)
+	Formerly statestore.Lane
 	// CursorTopic has one partition and never a record; the cursor is an offset of it. Default "stategate-cursor". It is made at
 	// start where it is missing and making topics is allowed.
 	CursorTopic string

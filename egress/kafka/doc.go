@@ -30,5 +30,6 @@
 // At-least-once differs in this: after an error, outputs that Kafka has already are sent again, in order, behind what had
 // overtaken them; an owner that slept through a takeover can send old ones once more. None differs further: what Kafka does not take
 // (its broker being away, after the client's own retries) is lost, counted and logged; what waits when the gateway dies is lost too.
-// Refused outputs become dead letters under every semantic.
+// Refused outputs become dead letters under every semantic. An egress that was exactly-once before first ends the transaction that a
+// crash may have left open in that time.
 package kafka

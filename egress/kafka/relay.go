@@ -25,6 +25,7 @@ type Relay struct {
 	queue  *queue
 
 	// Owned by Run.
+	former   *former // nil: nothing of it can be open
 	started  bool
 	resumed  bool   // the cursor was found good once
 	claimed  uint64 // number behind the last output that was committed at the claim
@@ -37,6 +38,7 @@ type Relay struct {
 	cursorAt time.Time // when the cursor was last written
 
 	// Tests replace these.
+	formerMax   time.Duration
 	fetchCursor func(ctx context.Context, s *session) (cursor, error)
 	reached     func(point string, s *session)
 	pause       func(ctx context.Context, d time.Duration)
@@ -55,8 +57,9 @@ func New(cfg Config, lane statestore.Lane, engine egress.Engine) (*Relay, error)
 	r := &Relay{
 		cfg: cfg, set: set, lane: lane.LaneID, low: max(lane.Low, 1), engine: engine, log: log,
 		started: lane.Started, next: max(lane.Low, 1),
-		limits: newLimits(set.recordBytes), pause: pause,
+		limits: newLimits(set.recordBytes), pause: pause, formerMax: formerMax,
 	}
+	r.former = formerOf(&cfg, &lane)
 	bound := cfg.MemoryBytes
 	if lane.Slot == egress.NoOutbox {
 		bound = unbounded
@@ -124,6 +127,7 @@ func (r *Relay) life(ctx context.Context) (delivered bool, err error) {
 	if err := s.open(ctx); err != nil {
 		return false, err
 	}
+	r.endFormer(ctx)
 	r.reached("open", s)
 	if r.cfg.Semantic == ExactlyOnce {
 		if err := r.resume(ctx, s); err != nil {

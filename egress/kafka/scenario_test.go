@@ -36,6 +36,7 @@ var scenarios = map[string]func(*testing.T, *broker){
 	"refusals":                         refusedOutputsAreSetAsideBeforeTheCursorPasses,
 	"crash behind a refusal":           crashBehindARefusal,
 	"bounded memory":                   memoryIsBounded,
+	"open transaction ends":            openTransactionEnds,
 }
 
 func TestScenarios(t *testing.T) {

@@ -29,12 +29,14 @@ func (l *incarnation) deliver(p statestore.OutputPack) {
 }
 
 func (l *incarnation) makeRelays(claim *statestore.Claim) error {
+	former := map[string]statestore.Lane{} // lanes of egresses that keep no outbox any more
 	for _, lane := range claim.Lanes {
 		s := l.app.egresses[lane.Egress]
 		if s == nil || !s.outbox {
+			former[lane.Egress] = lane
 			continue
 		}
-		r, err := s.open(lane, l.dispatcher, claim.Token)
+		r, err := s.open(lane, statestore.Lane{}, l.dispatcher, claim.Token)
 		if err != nil {
 			return err
 		}
@@ -44,7 +46,8 @@ func (l *incarnation) makeRelays(claim *statestore.Claim) error {
 		if l.relays[id] != nil {
 			continue
 		}
-		r, err := s.open(statestore.Lane{LaneID: statestore.LaneID{Egress: id, Slot: egress.NoOutbox}, Next: 1}, l.dispatcher, claim.Token)
+		lane := statestore.Lane{LaneID: statestore.LaneID{Egress: id, Slot: egress.NoOutbox}, Next: 1}
+		r, err := s.open(lane, former[id], l.dispatcher, claim.Token)
 		if err != nil {
 			return err
 		}

@@ -23,7 +23,8 @@ type source struct {
 type sink struct {
 	id     string
 	outbox bool // its outputs are kept in the store until they are delivered
-	open   func(lane statestore.Lane, engine egress.Engine, claim string) (relay, error)
+	// open makes the relay of a lane. former is the lane that an egress without an outbox had before, if it had one.
+	open func(lane, former statestore.Lane, engine egress.Engine, claim string) (relay, error)
 }
 
 func (a *App) kafkaSource(k *module.KafkaIngress) (*source, error) {
@@ -95,9 +96,9 @@ func (a *App) kafkaSink(k *module.KafkaEgress) (*sink, error) {
 	for _, w := range warnings {
 		a.log.Warn("kafka egress: "+w, "egress", k.ID)
 	}
-	return &sink{id: k.ID, outbox: cfg.Semantic != egresskafka.None, open: func(lane statestore.Lane, engine egress.Engine, claim string) (relay, error) {
+	return &sink{id: k.ID, outbox: cfg.Semantic != egresskafka.None, open: func(lane, former statestore.Lane, engine egress.Engine, claim string) (relay, error) {
 		cfg := cfg
-		cfg.Claim = claim
+		cfg.Claim, cfg.Formerly = claim, former
 		r, err := egresskafka.New(cfg, lane, engine)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", k.Place, err)
