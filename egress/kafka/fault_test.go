@@ -97,15 +97,8 @@ func TestEndIsBoundedWhenTheBrokerHangs(t *testing.T) {
 		t.Run(key.Name(), func(t *testing.T) {
 			t.Parallel()
 			c, cfg := fake(t)
-			hangs, answer := make(chan struct{}), make(chan struct{})
-			defer close(answer)
-			var once sync.Once
-			c.ControlKey(int16(key), func(kmsg.Request) (kmsg.Response, error, bool) {
-				c.KeepControl()
-				once.Do(func() { close(hangs) })
-				c.SleepControl(func() { <-answer })
-				return nil, nil, false
-			})
+			hangs, answer := hang(c, key)
+			defer answer()
 			o := newOutbox("shop/out")
 			l := begin(t, o, cfg)
 			l.emit(kafkaOutput("out", "key-0", "1"))

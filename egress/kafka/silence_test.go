@@ -18,15 +18,17 @@ import (
 
 func quick(r *Relay) { r.silence.after = 100 * time.Millisecond }
 
-// hang lets requests of a kind wait, from now on, until it is told to answer.
-func hang(c *kfake.Cluster, key kmsg.Key) (answer func()) {
-	waits := make(chan struct{})
+// hang stops the whole broker at the next request of a kind, until it is told to answer. (kfake's own way to let a request sleep
+// blocks for ever now and then when its cluster is closed soon after.)
+func hang(c *kfake.Cluster, key kmsg.Key) (hangs <-chan struct{}, answer func()) {
+	met, waits := make(chan struct{}), make(chan struct{})
 	c.ControlKey(int16(key), func(kmsg.Request) (kmsg.Response, error, bool) {
-		c.KeepControl()
-		c.SleepControl(func() { <-waits })
+		c.DropControl()
+		close(met)
+		<-waits
 		return nil, nil, false
 	})
-	return sync.OnceFunc(func() { close(waits) })
+	return met, sync.OnceFunc(func() { close(waits) })
 }
 
 // TestSilenceIsTold: a broker that takes connections and does not answer fails no call for half a minute; operators hear of it
@@ -42,7 +44,7 @@ func TestSilenceIsTold(t *testing.T) {
 				t.Parallel()
 				c, cfg := fake(t)
 				cfg.Semantic = semantic
-				answer := hang(c, request)
+				_, answer := hang(c, request)
 				defer answer()
 				l := begin(t, newOutbox("shop/out"), cfg, quick)
 				l.emit(kafkaOutput("out", "key-0", "1"))
