@@ -90,7 +90,7 @@ func place(path string) (string, error) {
 	info, err := os.Stat(file)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		if _, err := os.Lstat(file); err == nil {
+		if link, err := os.Lstat(file); err == nil && link.Mode()&fs.ModeSymlink != 0 { // else somebody has made the file just now
 			return "", fmt.Errorf("%s is a link to a file that does not exist; remove it or make the file", path)
 		}
 		return file, nil
