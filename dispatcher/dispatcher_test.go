@@ -148,7 +148,7 @@ func (l *life) got(key string) string { return strings.Join(l.outputs[key], " ")
 func (l *life) arrive(offset int64, ids ...string) {
 	l.t.Helper()
 	if _, ok := l.Progress(l.source); !ok {
-		if err := l.Start(l.t.Context(), statestore.Progress{Source: l.source}); err != nil {
+		if err := l.Start(l.t.Context(), []statestore.Progress{{Source: l.source}}); err != nil {
 			l.t.Fatal(err)
 		}
 	}

@@ -64,9 +64,14 @@ func (d *Dispatcher) setProgress(p statestore.Progress) {
 	d.progress[p.Source] = p
 }
 
-// Start makes a start position durable (ingress.Engine).
-func (d *Dispatcher) Start(ctx context.Context, p statestore.Progress) error {
-	return d.durable(ctx, func(m *machine.Machine, token uint64) { m.Started(p, token) })
+// Start makes start positions durable (ingress.Engine). They are one fact, so that no commit comes between them.
+func (d *Dispatcher) Start(ctx context.Context, starts []statestore.Progress) error {
+	return d.durable(ctx, func(m *machine.Machine, token uint64) {
+		for _, p := range starts {
+			m.Started(p, 0)
+		}
+		m.Sync(token)
+	})
 }
 
 // Arrive hands over records (ingress.Engine). It returns when the machine has them, so that one source has one batch on its way.

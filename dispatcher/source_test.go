@@ -3,6 +3,8 @@ package dispatcher
 import (
 	"context"
 	"errors"
+	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -65,5 +67,48 @@ func TestSetAsideWaitsForItsCommit(t *testing.T) {
 				t.Error(err)
 			}
 		})
+	}
+}
+
+// TestStartsAreOneCommit: no commit comes between the start positions that were given together, whatever else goes on.
+func TestStartsAreOneCommit(t *testing.T) {
+	var mu sync.Mutex
+	var commits []int
+	store := memory.New(memory.Config{}).Open(memory.Faults{Commit: func(c *statestore.Commit) memory.Fault {
+		mu.Lock()
+		defer mu.Unlock()
+		if len(c.Progress) > 0 {
+			commits = append(commits, len(c.Progress))
+		}
+		return memory.FaultNone
+	}})
+	claim, err := store.Acquire(t.Context(), statestore.Member{ID: "a"}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := New(Config{Store: store, Claim: claim, Function: func(api.FunctionType) (Function, bool) { return Function{}, false }})
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- d.Run(ctx) }()
+	var starts []statestore.Progress
+	for p := range int32(100) {
+		starts = append(starts, statestore.Progress{Source: api.Source{Ingress: "test/in", Topic: "t", Partition: p}, Partitions: 100, Start: 7})
+	}
+	if err := d.Start(ctx, starts); err != nil {
+		t.Fatal(err)
+	}
+	mu.Lock()
+	if !slices.Equal(commits, []int{len(starts)}) {
+		t.Errorf("got commits of %v start positions, want one of %d", commits, len(starts))
+	}
+	mu.Unlock()
+	for _, want := range starts {
+		if got, ok := d.Progress(want.Source); !ok || got.Start != want.Start || got.Partitions != want.Partitions {
+			t.Errorf("got progress %+v, want %+v", got, want)
+		}
+	}
+	cancel()
+	if err := <-ended; err != nil {
+		t.Error(err)
 	}
 }

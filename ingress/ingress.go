@@ -16,9 +16,10 @@ type Engine interface {
 	// Progress is what is committed for a source; ok is false when the store has never heard of it. A source is read from
 	// Progress.Position on. The answer is a copy.
 	Progress(source api.Source) (p statestore.Progress, ok bool)
-	// Start makes the start position of a new source durable. It returns when that is committed; only then may the first
-	// record be fetched. It is also how an operator's or the module's decision for another position is written down.
-	Start(ctx context.Context, p statestore.Progress) error
+	// Start makes start positions of new sources durable, all of them in one commit. It returns when that is committed; only
+	// then may the first record be fetched. It is also how an operator's or the module's decision for another position is
+	// written down.
+	Start(ctx context.Context, starts []statestore.Progress) error
 	// Arrive hands over records of one source in rising order of offset and takes ownership of the slice. It waits while the
 	// source has brought in as much as it may hold unfinished; other sources go on. One goroutine per source calls it.
 	Arrive(ctx context.Context, source api.Source, records []api.Record) error

@@ -9,7 +9,7 @@ import (
 )
 
 // AppendProgress writes how far a source is finished, the source included. Fields: 1 ingress, 2 topic, 3 partition, 4 topic id,
-// 5 start, 8 target (1 key, 2 watermark, 3 ranges: for each the gap before it and its length).
+// 5 start, 6 partitions, 8 target (1 key, 2 watermark, 3 ranges: for each the gap before it and its length).
 func AppendProgress(b []byte, p *Progress) []byte {
 	b = append(b, formatOne)
 	b = appendText(b, 1, p.Source.Ingress)
@@ -17,6 +17,7 @@ func AppendProgress(b []byte, p *Progress) []byte {
 	b = appendZigzag(b, 3, int64(p.Source.Partition))
 	b = appendText(b, 4, p.TopicID)
 	b = appendZigzag(b, 5, p.Start)
+	b = appendZigzag(b, 6, int64(p.Partitions))
 	for i := range p.Targets {
 		t := &p.Targets[i]
 		b = appendNested(b, 8, func(b []byte) []byte {
@@ -55,6 +56,8 @@ func DecodeProgress(row []byte) (Progress, error) {
 			p.TopicID = string(r.data)
 		case varint5:
 			p.Start = r.zigzag()
+		case varint6:
+			p.Partitions = int32(r.zigzag())
 		case bytes8:
 			t, err := decodeTarget(r.data)
 			r.keep(err)

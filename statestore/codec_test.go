@@ -41,7 +41,7 @@ func sampleDead() api.DeadLetter {
 
 func sampleProgress() Progress {
 	return Progress{
-		Source: api.Source{Ingress: "ns/in", Topic: "topic", Partition: 3}, TopicID: "id", Start: -1,
+		Source: api.Source{Ingress: "ns/in", Topic: "topic", Partition: 3}, TopicID: "id", Partitions: math.MaxInt32, Start: -1,
 		Targets: []TargetProgress{
 			{Key: "a/b", Done: Ranges{Watermark: math.MinInt64}},
 			{Key: "a/b#2", Done: Ranges{Watermark: -3, Above: []Range{{-1, 0}, {5, math.MaxInt64}}}},

@@ -10,9 +10,12 @@ import (
 // Progress is how far one source is finished, for each target of its topic apart.
 type Progress struct {
 	Source  api.Source
-	TopicID string           // Kafka's topic id; "" where the broker gives none
-	Start   int64            // where reading began; a target that is new begins at Position
-	Targets []TargetProgress // sorted by key
+	TopicID string // Kafka's topic id; "" where the broker gives none
+	// Partitions is how many partitions the topic had when its start positions were first resolved. Kafka only appends: one
+	// with a lower number was there then, and begins by the startup position however late; any other was added later.
+	Partitions int32
+	Start      int64            // where reading began; a target that is new begins at Position
+	Targets    []TargetProgress // sorted by key
 }
 
 // TargetProgress is what one target of a topic has finished.

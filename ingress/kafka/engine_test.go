@@ -27,6 +27,9 @@ type engine struct {
 	waiting  map[api.Source]bool          // Arrive waits at the gate
 	changed  chan struct{}
 	failWith error
+
+	starting func(starts []statestore.Progress) error // before a start is durable; an error leaves it out
+	commits  [][]api.Source                           // sources of each start
 }
 
 func newEngine(t *testing.T) *engine {
@@ -43,14 +46,37 @@ func (e *engine) Progress(source api.Source) (statestore.Progress, bool) {
 	return p.Clone(), ok
 }
 
-func (e *engine) Start(_ context.Context, p statestore.Progress) error {
+func (e *engine) Start(_ context.Context, starts []statestore.Progress) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.starts = append(e.starts, p.Clone())
-	e.progress[p.Source] = p.Clone()
-	e.high[p.Source] = p.Start
+	var sources []api.Source
+	for _, p := range starts {
+		sources = append(sources, p.Source)
+	}
+	e.commits = append(e.commits, sources)
+	if e.starting != nil {
+		if err := e.starting(starts); err != nil {
+			return err
+		}
+	}
+	for _, p := range starts {
+		e.starts = append(e.starts, p.Clone())
+		e.progress[p.Source] = p.Clone()
+		e.high[p.Source] = p.Start
+	}
 	e.notify()
 	return nil
+}
+
+// restart is an engine that knows what this one has committed and nothing else.
+func (e *engine) restart() *engine {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	again := newEngine(e.t)
+	for s, p := range e.progress {
+		again.progress[s], again.high[s] = p.Clone(), p.Position()
+	}
+	return again
 }
 
 func (e *engine) Arrive(ctx context.Context, source api.Source, records []api.Record) error {

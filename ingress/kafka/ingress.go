@@ -92,7 +92,7 @@ type session struct {
 	readers map[TopicPartition]*reader // guarded by mu
 
 	missing map[string]time.Time // look's own: since when a topic has not been there
-	started map[string]bool      // look's own: topics whose partitions were seen
+	first   map[string]int32     // look's own: of each topic that was seen, firstPartitions
 	group   groupState           // keepGroup's own, and Run's after that has ended
 }
 
@@ -101,7 +101,7 @@ func (i *Ingress) open(engine ingress.Engine) (*session, error) {
 		Config: &i.config, engine: engine,
 		watch:      newWatch(3 * max(i.config.DiscoveryInterval, time.Second)),
 		conditions: &conditions{log: i.config.Log, hooks: i.config.Hooks, active: map[string]string{}},
-		readers:    map[TopicPartition]*reader{}, missing: map[string]time.Time{}, started: map[string]bool{},
+		readers:    map[TopicPartition]*reader{}, missing: map[string]time.Time{}, first: map[string]int32{},
 		group: groupState{committed: map[TopicPartition]int64{}},
 	}
 	redispatched := func() { s.watch.suspect(4 * time.Second) }
@@ -242,27 +242,45 @@ func (s *session) act(ctx context.Context, topic *Topic, info topicInfo) {
 	if len(fresh) == 0 {
 		return
 	}
-	begin := beginEarliest
-	if !s.started[topic.Name] && !s.known(topic, info) {
-		begin = beginStartup
-		if !since.IsZero() && time.Since(since) > s.pace.appeared {
+	s.startReaders(ctx, topic, info, fresh, !since.IsZero() && time.Since(since) > s.pace.appeared)
+}
+
+// startReaders starts readers for partitions that a look has found.
+func (s *session) startReaders(ctx context.Context, topic *Topic, info topicInfo, fresh []int32, appeared bool) {
+	first := s.firstPartitions(topic, info)
+	together := newOpening(s.engine, len(fresh))
+	for _, p := range fresh {
+		begin := beginStartup
+		switch {
+		case p >= first:
+			begin = beginEarliest
+		case appeared:
 			begin = beginAppeared
 		}
-	}
-	s.started[topic.Name] = true
-	first := newBarrier(len(fresh))
-	for _, p := range fresh {
-		r := newReader(s, topic, p, begin, first)
+		r := newReader(s, topic, p, begin, together)
+		r.firstPartitions = first
 		s.readers[TopicPartition{topic.Name, p}] = r
 		s.wait.Add(1)
 		go func() { defer s.wait.Done(); r.run(ctx) }()
 	}
 }
 
-// known reports whether the store has heard of any partition of the topic: then one that it does not know is a new one.
-func (s *session) known(topic *Topic, info topicInfo) bool {
-	return slices.ContainsFunc(info.partitions, func(p int32) bool {
-		_, ok := s.engine.Progress(api.Source{Ingress: s.ID, Topic: topic.Name, Partition: p})
-		return ok
-	})
+// firstPartitions is how many partitions the topic had when its start positions were first resolved: by the store, else now.
+// One that was there then and has no position yet (its start lay outside of the log, it could not be looked up) still begins as
+// the module says; only what Kafka has appended since is new.
+func (s *session) firstPartitions(topic *Topic, info topicInfo) int32 {
+	first, seen := s.first[topic.Name]
+	if seen {
+		return first
+	}
+	for _, p := range info.partitions {
+		if stored, ok := s.engine.Progress(api.Source{Ingress: s.ID, Topic: topic.Name, Partition: p}); ok {
+			first, seen = max(first, stored.Partitions), true
+		}
+	}
+	if !seen {
+		first = slices.Max(info.partitions) + 1
+	}
+	s.first[topic.Name] = first
+	return first
 }

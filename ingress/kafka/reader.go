@@ -16,14 +16,15 @@ import (
 // reader reads one partition. Its run is the only one that hands over records of its source.
 type reader struct {
 	*session
-	source api.Source
-	topic  *Topic
-	begin  begin
-	first  *barrier
-	passed sync.Once
-	wake   chan struct{} // capacity 1: the topic is not the one that was read from
+	source          api.Source
+	topic           *Topic
+	begin           begin
+	firstPartitions int32 // of the topic
+	together        *opening
+	wake            chan struct{} // capacity 1: the topic is not the one that was read from
 
-	next int64 // run's own: what comes after the last record handed over; -1: go by the store
+	joined bool  // run's own: it has taken part in the opening
+	next   int64 // run's own: what comes after the last record handed over; -1: go by the store
 
 	topicID atomic.Pointer[string] // of what is read
 	sight   atomic.Pointer[sight]  // by the last assess
@@ -48,9 +49,9 @@ var errClosed = errors.New("the consumer was closed")
 // errAnew says that the topic is not the one that was read from.
 var errAnew = errors.New("the topic was made anew")
 
-func newReader(s *session, topic *Topic, partition int32, begin begin, first *barrier) *reader {
+func newReader(s *session, topic *Topic, partition int32, begin begin, together *opening) *reader {
 	return &reader{
-		session: s, topic: topic, begin: begin, first: first, next: -1,
+		session: s, topic: topic, begin: begin, together: together, next: -1,
 		source: api.Source{Ingress: s.ID, Topic: topic.Name, Partition: partition},
 		wake:   make(chan struct{}, 1),
 	}
@@ -60,7 +61,13 @@ func (r *reader) key(condition string) string {
 	return fmt.Sprintf("ingress %s: %s", r.source, condition)
 }
 
-func (r *reader) passBarrier() { r.passed.Do(r.first.arrive) }
+// abstain takes part in the opening without a start position, unless the reader has taken part already.
+func (r *reader) abstain(ctx context.Context) {
+	if !r.joined {
+		r.joined = true
+		_ = r.together.join(ctx, nil)
+	}
+}
 
 // differs reports whether what a look has shown is another topic than the one that is read.
 func (r *reader) differs(info topicInfo) bool {
@@ -81,7 +88,7 @@ func (r *reader) run(ctx context.Context) {
 	for ctx.Err() == nil {
 		began := time.Now()
 		err := r.life(ctx)
-		r.passBarrier() // whatever came of the first attempt, the others need not wait for the second
+		r.abstain(ctx) // whatever came of the first attempt, the others need not wait for the second
 		var engine *engineError
 		var why *lost
 		switch {

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"slices"
 	"sort"
-	"sync"
 
 	"github.com/IBM/sarama"
 
@@ -38,24 +37,6 @@ func (l *lost) Error() string { return l.condition + ": " + l.text }
 
 // extent is what the log of a partition holds: from oldest up to before newest.
 type extent struct{ oldest, newest int64 }
-
-// barrier lets the partitions of a topic resolve their start positions before the first of them is committed, so that a
-// crash in between does not make the others look like partitions that were added later.
-type barrier struct {
-	mu   sync.Mutex
-	left int
-	open chan struct{}
-}
-
-func newBarrier(n int) *barrier { return &barrier{left: n, open: make(chan struct{})} }
-
-func (b *barrier) arrive() {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.left--; b.left == 0 {
-		close(b.open)
-	}
-}
 
 // position answers where to read on, and notes which topic that belongs to. Where the store knows nothing the start position
 // is made durable first. A *lost is a stop; other errors may pass.
@@ -111,7 +92,7 @@ func (r *reader) assess(ctx context.Context) (int64, *lost, error) {
 		offset, why, err := r.begins(ctx, log, info.id)
 		return offset, why, err
 	}
-	r.passBarrier()
+	r.abstain(ctx)
 	r.topicID.Store(&info.id)
 	offset := p.Position()
 	if r.next >= 0 {
@@ -151,12 +132,6 @@ func (r *reader) begins(ctx context.Context, log extent, id string) (int64, *los
 	}
 	if why != nil {
 		return 0, why, nil
-	}
-	r.passBarrier()
-	select {
-	case <-r.first.open:
-	case <-ctx.Done():
-		return 0, nil, ctx.Err()
 	}
 	if err := r.start(ctx, offset, id); err != nil {
 		return 0, nil, err
@@ -232,14 +207,21 @@ func (r *reader) reset(ctx context.Context, why *lost) (int64, error) {
 	return offset, nil
 }
 
-// start makes a position durable.
+// start makes a position durable: the first attempt's together with those of the partitions that were found with it.
 func (r *reader) start(ctx context.Context, offset int64, id string) error {
-	p := statestore.Progress{Source: r.source, TopicID: id, Start: offset}
+	p := statestore.Progress{Source: r.source, TopicID: id, Partitions: r.firstPartitions, Start: offset}
 	for _, route := range r.topic.Routes {
 		p.Targets = append(p.Targets, statestore.TargetProgress{Key: route.Key, Done: statestore.Ranges{Watermark: offset}})
 	}
 	sort.Slice(p.Targets, func(i, j int) bool { return p.Targets[i].Key < p.Targets[j].Key })
-	if err := r.engine.Start(ctx, p); err != nil {
+	var err error
+	if r.joined {
+		err = r.engine.Start(ctx, []statestore.Progress{p})
+	} else {
+		r.joined = true
+		err = r.together.join(ctx, &p)
+	}
+	if err != nil {
 		return &engineError{fmt.Errorf("start %s at %d: %w", r.source, offset, err)}
 	}
 	r.topicID.Store(&id)

@@ -22,7 +22,7 @@ func everything(number uint64) statestore.Commit {
 	return statestore.Commit{
 		NextNumber: 100,
 		Progress: []statestore.Progress{{
-			Source: api.Source{Ingress: "ns/ingress", Topic: "topic", Partition: 7}, TopicID: "id", Start: 3,
+			Source: api.Source{Ingress: "ns/ingress", Topic: "topic", Partition: 7}, TopicID: "id", Partitions: 9, Start: 3,
 			Targets: []statestore.TargetProgress{{Key: "shop/counter", Done: statestore.Ranges{Watermark: 10, Above: []statestore.Range{{From: 12, To: 20}}}}},
 		}},
 		Functions:   []statestore.FunctionSpec{{Function: counter, States: []statestore.StateSpec{{Name: "n", TypeName: "test/text", Expiration: statestore.ExpireAfterInvoke, TTL: 1000}}}},
@@ -275,7 +275,7 @@ func testProgress(t *testing.T, f *Fixture) {
 	}
 	o.commit(statestore.Commit{Progress: all})
 	changed := source("a", "b/c", 1)
-	changed.TopicID, changed.Start = "topic id", -2
+	changed.TopicID, changed.Partitions, changed.Start = "topic id", math.MaxInt32, -2
 	changed.Targets = []statestore.TargetProgress{{Key: "x/y", Done: statestore.Ranges{Watermark: 7}}, {Key: "x/y#2", Done: statestore.Ranges{Watermark: 1, Above: []statestore.Range{{From: 3, To: 4}, {From: 9, To: math.MaxInt64}}}}}
 	all[1] = changed
 	o.commit(statestore.Commit{Progress: []statestore.Progress{changed}})

@@ -70,7 +70,7 @@ func (w *writer) commit() statestore.Commit {
 }
 
 func (w *writer) progress(c *statestore.Commit) {
-	p := statestore.Progress{Source: api.Source{Ingress: "ns/in", Topic: "t", Partition: w.rng.Int32N(3)}, Start: w.rng.Int64N(9)}
+	p := statestore.Progress{Source: api.Source{Ingress: "ns/in", Topic: "t", Partition: w.rng.Int32N(3)}, Partitions: w.rng.Int32N(4), Start: w.rng.Int64N(9)}
 	r := statestore.Ranges{Watermark: w.rng.Int64N(100)}
 	for range w.rng.IntN(5) {
 		from := w.rng.Int64N(300)
