@@ -27,7 +27,7 @@ const (
 	positionLost  = "position is lost"
 	startOutside  = "start position lies outside of the log"
 	cannotBeRead  = "cannot be read"
-	remedyRewrite = "decide where to go on: write autoOffsetResetPosition (earliest or latest) into the module, or set the position by the admin API"
+	remedyRewrite = "decide where to go on: write autoOffsetResetPosition (earliest or latest) into the module and restart the gateway"
 )
 
 // lost is why a partition stops: no position can be chosen without a decision of a person.
