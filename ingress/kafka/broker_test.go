@@ -88,7 +88,30 @@ func (k *broker) grow(topic string, partitions int32) {
 	if err != nil || answer.Topics[0].ErrorCode != 0 {
 		k.t.Fatalf("grow topic %s: %v %+v", topic, err, answer)
 	}
+	k.untilPartitions(topic, int(partitions))
 	k.client.PurgeTopicsFromClient(topic)
+}
+
+// untilPartitions waits until the broker's metadata shows what its controller has decided.
+func (k *broker) untilPartitions(topic string, partitions int) {
+	k.t.Helper()
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for limit := time.After(patience); ; {
+		r := kmsg.NewPtrMetadataRequest()
+		mt := kmsg.NewMetadataRequestTopic()
+		mt.Topic = kmsg.StringPtr(topic)
+		r.Topics = append(r.Topics, mt)
+		answer, err := r.RequestWith(context.Background(), k.client)
+		if err == nil && len(answer.Topics) == 1 && len(answer.Topics[0].Partitions) >= partitions {
+			return
+		}
+		select {
+		case <-tick.C:
+		case <-limit:
+			k.t.Fatalf("topic %s does not show %d partitions: %v", topic, partitions, err)
+		}
+	}
 }
 
 func (k *broker) deleteRecords(topic string, partition int32, before int64) {
