@@ -39,7 +39,8 @@ var plan = []rule{
 	{folder: "dispatcher", house: []string{"api", "statestore/.", "dispatcher"}, tests: []string{"statestore/memory"}},
 	{folder: "dispatcher/machine", house: []string{"api/.", "statestore/."}, tests: []string{"statestore/memory"}},
 	{folder: "dispatcher/endpoint", house: []string{"api"}},
-	{folder: "dispatcher/simulation", house: []string{"api", "statestore/.", "statestore/memory", "dispatcher"}},
+	// The simulation drives the machine, every store and what an egress decides, in one goroutine.
+	{folder: "dispatcher/simulation", tests: []string{"api", "statestore/.", "statestore/memory", "statestore/sqlite", "statestore/postgres", "dispatcher", "egress/."}},
 	{folder: "ingress", house: []string{"api/.", "statestore/."}},
 	{folder: "ingress/kafka", house: []string{"api/.", "statestore/.", "ingress/."}},
 	{folder: "ingress/http", house: []string{"api", "statestore/.", "ingress/."}},
@@ -78,6 +79,7 @@ var libraries = []struct {
 	{"github.com/twmb/franz-go", []string{"cmd/gateway/internal/dev", "bench"}, true},
 	{"github.com/google/go-cmp", []string{"statestore/storetest"}, true},
 	{"go.uber.org/goleak", nil, true},
+	{"github.com/anishathalye/porcupine", nil, true},
 	{"google.golang.org/protobuf", []string{"api", "statestore", "dispatcher", "ingress", "egress", "cmd/gateway", "internal/testfunction", "sdk/go"}, true},
 }
 
