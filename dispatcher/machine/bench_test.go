@@ -110,3 +110,7 @@ func (w *bench) answer(work *machine.Work) {
 		w.m.Replied(work.Calls[i].ID, w.reply)
 	}
 }
+
+func typed(name, value string) api.TypedValue {
+	return api.TypedValue{TypeName: name, HasValue: true, Value: []byte(value)}
+}

@@ -1,4 +1,4 @@
-package machine_test
+package simulation_test
 
 import (
 	"flag"
@@ -31,7 +31,7 @@ func TestLives(t *testing.T) {
 	for seed := *firstFlag; seed < *firstFlag+*livesFlag; seed++ {
 		seen, err := playLife(seed, nil)
 		if err != nil {
-			t.Fatalf("go test ./dispatcher/machine -run TestLives -v -seed %d: %v", seed, err)
+			t.Fatalf("go test ./dispatcher/simulation -run TestLives -v -seed %d: %v", seed, err)
 		}
 		sum.add(seen)
 	}

@@ -2,7 +2,8 @@ package machine
 
 import "fmt"
 
-// Invariants counts everything anew and compares it with what the machine has counted on its way. It is for tests.
+// Invariants counts everything anew and compares it with what the machine has counted on its way. It is for the simulation, which plays the machine from
+// outside; the program never calls it.
 func (m *Machine) Invariants() error {
 	count := map[*function]*function{}
 	for _, f := range m.functionList {

@@ -1,0 +1,156 @@
+package simulation_test
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/stategate/stategate/api"
+	"github.com/stategate/stategate/statestore"
+)
+
+// tellCommit writes a commit down for people.
+func tellCommit(line func(string, ...any), c *statestore.Commit, now int64) {
+	for _, p := range c.Progress {
+		line("progress %s", progress(p))
+	}
+	for _, f := range c.Functions {
+		line("function %s %s", f.Function.Name, specs(f.States))
+	}
+	for _, a := range c.States {
+		line("state %s%s%s", name(a.Address), values(a.Values), after(" expires", a.Expires, now))
+	}
+	for _, m := range c.PackMarks {
+		if m.Remove {
+			line("pack %d is empty", m.Number)
+		} else {
+			line("pack %d without %v", m.Number, m.Finished)
+		}
+	}
+	for _, p := range c.Packs {
+		line("pack %d:%s", p.Number, mails(p.Messages))
+	}
+	for _, t := range c.MailTrims {
+		line("trim mail of %s below %d", name(t.Address), t.Below)
+	}
+	for _, m := range c.Mail {
+		line("mail of %s:%s", name(m.Address), mails(m.Messages))
+	}
+	for _, e := range c.TimerEnds {
+		line("timer %d ends", e.Number)
+	}
+	for _, k := range c.Cancels {
+		line("cancel %s of id %s below %d", k.Token, k.SenderID, k.Below)
+	}
+	for _, t := range c.Timers {
+		due := fmt.Sprintf("+%d", t.Due-now)
+		if t.Due == 1<<63-1 {
+			due = "never"
+		}
+		line("timer %d %s: %s%s", t.Number, due, message(t.Message), as(t.Token))
+	}
+	for _, p := range c.Outputs {
+		line("outputs %s", outputs(p))
+	}
+	for _, l := range c.LaneStarts {
+		line("lane %s started", l.Egress)
+	}
+	for _, t := range c.Trims {
+		line("trim outputs of %s below %d", t.Lane.Egress, t.Below)
+	}
+	for _, r := range c.Refusals {
+		line("output %s %d refused", r.Lane.Egress, r.Number)
+	}
+	for _, d := range c.DeadLetters {
+		line("dead %v from %s: %s", d.Kind, d.From, d.Reason)
+	}
+}
+
+func name(a api.Address) string {
+	if a.IsZero() {
+		return "nobody"
+	}
+	return a.Type.Name + "/" + a.ID
+}
+
+func message(m api.Message) string {
+	from := ""
+	if !m.Caller.IsZero() {
+		from = " from " + name(m.Caller)
+	}
+	return fmt.Sprintf("%s=%s%s", name(m.Target), m.Argument.Value, from)
+}
+
+func as(token string) string {
+	if token == "" {
+		return ""
+	}
+	return " as " + token
+}
+
+func mails(all []statestore.Mail) (text string) {
+	for _, m := range all {
+		text += fmt.Sprintf(" %d(%s)", m.Number, message(m.Message))
+	}
+	return text
+}
+
+func outputs(p statestore.OutputPack) string {
+	text := fmt.Sprintf("%s %d:", p.Lane.Egress, p.First)
+	for _, o := range p.Outputs {
+		text += fmt.Sprintf(" %s(%s)", o.Value.Value, name(o.Sender))
+	}
+	return text
+}
+
+func values(all []statestore.StateValue) (text string) {
+	if len(all) == 0 {
+		return " is gone"
+	}
+	for _, v := range all {
+		text += fmt.Sprintf(" %s=%s", v.Name, brief(v.Value))
+	}
+	return text
+}
+
+// brief tells a value: as text, or in hexadecimal, and of a long one the beginning.
+func brief(v []byte) string {
+	text := string(v)
+	if strings.ContainsFunc(text, func(r rune) bool { return r < ' ' || r > '~' }) {
+		text = fmt.Sprintf("%x", v[:min(len(v), 32)])
+	}
+	if len(text) > 64 {
+		text = strings.TrimSpace(text[:64]) + "..."
+	}
+	return text
+}
+
+func specs(all []statestore.StateSpec) (text string) {
+	for _, s := range all {
+		text += fmt.Sprintf(" %s:%s", s.Name, s.TypeName)
+		switch s.Expiration {
+		case statestore.ExpireAfterWrite:
+			text += fmt.Sprintf(":write:%d", s.TTL)
+		case statestore.ExpireAfterInvoke:
+			text += fmt.Sprintf(":invoke:%d", s.TTL)
+		}
+	}
+	return strings.TrimSpace(text)
+}
+
+func after(text string, at, now int64) string {
+	if at == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%s +%d", text, at-now)
+}
+
+func progress(p statestore.Progress) string {
+	text := fmt.Sprintf("%s at %d", p.Source.Topic, p.Position())
+	for _, t := range p.Targets {
+		text += fmt.Sprintf(" %s:%d", t.Key, t.Done.Watermark)
+		for _, r := range t.Done.Above {
+			text += fmt.Sprintf("+[%d,%d)", r.From, r.To)
+		}
+	}
+	return text
+}
