@@ -76,14 +76,15 @@ func (d *Dispatcher) askCommit(c *statestore.Commit) (done bool, err error) {
 		last, err = d.cfg.Store.LastCommit(d.ctx, c.Fence)
 		return err
 	})
-	switch {
-	case err != nil:
+	if err != nil {
 		return false, err
-	case last == c.Number:
+	}
+	switch machine.AfterDoubt(c.Number, last) {
+	case machine.CommitDone:
 		return true, nil
-	case last == c.Number-1:
+	case machine.CommitMissed:
 		return false, nil
-	case last < c.Number:
+	case machine.CommitLost:
 		return false, fmt.Errorf("%w: commit %d was confirmed, and now its last one is %d", ErrWentBack, c.Number-1, last)
 	}
 	return false, fmt.Errorf("the store has commit %d, and %d was never made", last, c.Number+1)

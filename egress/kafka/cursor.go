@@ -8,14 +8,9 @@ import (
 	"time"
 
 	"github.com/IBM/sarama"
-)
 
-// cursor is what Kafka keeps of a lane.
-type cursor struct {
-	next  uint64 // all outputs below are delivered
-	found bool
-	claim string // token of the claim that moved it; "" when an operator has
-}
+	"github.com/stategate/stategate/egress"
+)
 
 // resume makes sure of the cursor and leaves out what is below it. The lane halts when it is lost, or not of this store's past.
 func (r *Relay) resume(ctx context.Context, s *session) error {
@@ -29,62 +24,55 @@ func (r *Relay) resume(ctx context.Context, s *session) error {
 	if err := r.owns(ctx); err != nil {
 		return err
 	}
-	if !c.found {
-		if r.started {
-			return r.lost()
-		}
+	at := r.standing()
+	remembered, err := r.remembers(ctx, &at, c)
+	if err != nil {
+		return err
+	}
+	switch at.Judge(c, remembered) {
+	case egress.CursorLost:
+		return r.lost()
+	case egress.CursorAhead:
+		return r.ahead(c.Next, at.Committed())
+	case egress.CursorBegins:
 		if err := r.commit(ctx, s, nil, r.next); err != nil {
 			return fmt.Errorf("write the first cursor: %w", err)
 		}
 		r.reached("first cursor", s)
 		return r.start(ctx)
-	}
-	if err := r.judge(ctx, c); err != nil {
-		return err
-	}
-	if !r.started {
+	case egress.CursorStarts:
 		return r.start(ctx)
+	case egress.CursorLags:
+		r.log.Warn("the cursor is below outputs that were delivered: Kafka has lost its newest commits; delivery goes on behind them", "cursor", c.Next, "next", r.next)
+	case egress.CursorSkips:
+		r.log.Info("outputs are delivered already, by the cursor", "skipped", c.Next-r.next, "next", c.Next)
+		r.count("skipped", int(c.Next-r.next))
+		r.queue.seek(c.Next)
+		r.advance(c.Next)
+	case egress.CursorMeets:
 	}
+	r.resumed = true
 	r.cursorAt = time.Now()
-	if c.next < r.next {
-		r.log.Warn("the cursor is below outputs that were delivered: Kafka has lost its newest commits; delivery goes on behind them", "cursor", c.next, "next", r.next)
-		return nil
-	}
-	if c.next > r.next {
-		r.log.Info("outputs are delivered already, by the cursor", "skipped", c.next-r.next, "next", c.next)
-		r.count("skipped", int(c.next-r.next))
-		r.queue.seek(c.next)
-		r.advance(c.next)
-	}
 	return nil
 }
 
-// judge halts the lane when the cursor cannot be of this store's past: it is above what was committed, or was moved under a claim
-// that the store does not know. What is committed since the claim proves nothing at first: the numbers of a store that went back
-// are drawn again.
-func (r *Relay) judge(ctx context.Context, c cursor) error {
-	known := r.claimed
-	if r.resumed {
-		known = r.queue.known()
+// standing is what the lane's cursor is judged by.
+func (r *Relay) standing() egress.Standing {
+	return egress.Standing{
+		Claim: r.cfg.Claim, Started: r.started, Resumed: r.resumed, Low: r.low, Claimed: r.claimed, Known: r.queue.known(), Next: r.next,
 	}
-	if c.next > known || !r.started && c.next != 1 && c.next != r.low {
-		return r.ahead(c.next, known)
+}
+
+// remembers asks the store for the claim under which the cursor was moved, if that counts.
+func (r *Relay) remembers(ctx context.Context, at *egress.Standing, c egress.Cursor) (remembered bool, err error) {
+	if !at.Asks(c) {
+		return false, nil
 	}
-	if c.claim != "" && c.claim != r.cfg.Claim {
-		var mine bool
-		err := r.insist(ctx, "ask for the claim of the cursor", func() (err error) {
-			mine, err = r.engine.Claimed(ctx, c.claim)
-			return err
-		})
-		if err != nil {
-			return err
-		}
-		if !mine {
-			return r.ahead(c.next, known)
-		}
-	}
-	r.resumed = true
-	return nil
+	err = r.insist(ctx, "ask for the claim of the cursor", func() (err error) {
+		remembered, err = r.engine.Claimed(ctx, c.Claim)
+		return err
+	})
+	return remembered, err
 }
 
 // start makes durable that the first cursor is written.
@@ -114,7 +102,7 @@ func (r *Relay) ahead(cursor, known uint64) error {
 
 // readCursor asks until there is an answer that can be trusted: an offset, or -1 without any error. Everything else (a
 // coordinator that moved, loads or still settles a transaction: brokers then leave the partition out of their answer) is asked again.
-func (r *Relay) readCursor(ctx context.Context, s *session) (cursor, error) {
+func (r *Relay) readCursor(ctx context.Context, s *session) (egress.Cursor, error) {
 	group := r.cfg.name(r.lane)
 	begin := time.Now()
 	for wait := askFirst; ; wait = min(2*wait, askMax) {
@@ -130,11 +118,11 @@ func (r *Relay) readCursor(ctx context.Context, s *session) (cursor, error) {
 		})
 		switch {
 		case ctx.Err() != nil:
-			return cursor{}, ctx.Err()
+			return egress.Cursor{}, ctx.Err()
 		case err == nil && offset == -1:
-			return cursor{}, nil
+			return egress.Cursor{}, nil
 		case err == nil && offset >= 0:
-			return cursor{next: uint64(offset), found: true, claim: claim}, nil
+			return egress.Cursor{Found: true, Next: uint64(offset), Claim: claim}, nil
 		case err == nil:
 			err = fmt.Errorf("offset %d", offset)
 		}

@@ -15,6 +15,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/stategate/stategate/egress"
 	"github.com/stategate/stategate/statestore"
 )
 
@@ -128,7 +129,9 @@ func crashesDeliverOnce(t *testing.T, b *broker) {
 // crashesDoubleWithoutTheCursor removes the guard that the test above trusts in.
 func crashesDoubleWithoutTheCursor(t *testing.T, b *broker) {
 	w := newStorm(newOutbox("shop/out"), b, func(r *Relay) {
-		r.fetchCursor = func(context.Context, *session) (cursor, error) { return cursor{next: r.next, found: true}, nil }
+		r.fetchCursor = func(context.Context, *session) (egress.Cursor, error) {
+			return egress.Cursor{Found: true, Next: r.next}, nil
+		}
 		r.started = true
 	})
 	for range 3 {

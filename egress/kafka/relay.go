@@ -39,7 +39,7 @@ type Relay struct {
 
 	// Tests replace these.
 	formerMax   time.Duration
-	fetchCursor func(ctx context.Context, s *session) (cursor, error)
+	fetchCursor func(ctx context.Context, s *session) (egress.Cursor, error)
 	reached     func(point string, s *session)
 	pause       func(ctx context.Context, d time.Duration)
 }
