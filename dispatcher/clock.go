@@ -1,13 +1,15 @@
 package dispatcher
 
-import "time"
+import (
+	"time"
 
-// clock is the time that the machine is told: that of the wall, but it never runs back and never stands still. When the wall clock
-// is set back it goes on at its own pace from where it was: nothing waits longer for that.
+	"github.com/stategate/stategate/dispatcher/machine"
+)
+
+// clock reads the time that the machine is told (machine.Clock).
 type clock struct {
-	read readings
-	run  time.Duration // at the last look
-	told time.Time     // then
+	read  readings
+	clock *machine.Clock
 }
 
 // readings are what the wall clock says and how long the process has run, which nobody can set.
@@ -21,17 +23,11 @@ func newClock(read readings) *clock {
 			return t.Round(0), t.Sub(start) // by its monotonic reading
 		}
 	}
-	c := &clock{read: read}
-	c.told, c.run = read()
-	return c
+	wall, run := read()
+	return &clock{read: read, clock: machine.NewClock(wall.UnixNano(), int64(run))}
 }
 
 func (c *clock) now() time.Time {
 	wall, run := c.read()
-	told := c.told.Add(run - c.run)
-	if wall.After(told) {
-		told = wall
-	}
-	c.run, c.told = run, told
-	return told
+	return time.Unix(0, c.clock.Tell(wall.UnixNano(), int64(run)))
 }
