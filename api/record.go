@@ -39,6 +39,7 @@ type DeadLetter struct {
 	Reason string // short and stable, for counting: "null key", "unknown function" ...
 	Detail string // for people
 	AtMS   int64  // Unix time in milliseconds
+	Origin string // whose bound it counts in, set by the engine; see OriginIngress and the others
 
 	Source   Source   // ingress: where the record stands
 	Offset   int64    // ingress: where the record stands; egress: number in the lane
@@ -59,6 +60,13 @@ func (d *DeadLetter) Size() int {
 	}
 	return n
 }
+
+// OriginIngress, OriginFunction and OriginEgress name whose bound dead letters count in: the ingress of what came from a source, the
+// function of what it failed on or sent to nobody, the egress of what its sink refused. All of them are named by a module, so there
+// are few, whatever names replies hold.
+func OriginIngress(id string) string       { return "ingress " + id }
+func OriginFunction(f FunctionType) string { return "function " + f.String() }
+func OriginEgress(id string) string        { return "egress " + id }
 
 // Header is one header of an ingress record.
 type Header struct {

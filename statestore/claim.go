@@ -38,7 +38,7 @@ type Claim struct {
 	Finished  map[uint64][]uint64 // pack number -> finished numbers, as the store has them
 	Lanes     []Lane
 	Spilled   []SpillTotal
-	Dead      uint64 // number of dead letters
+	Dead      []DeadTotal // sorted by origin
 }
 
 // Lane is the stored side of a lane.
@@ -55,6 +55,21 @@ type SpillTotal struct {
 	Function api.FunctionType
 	Messages int64
 	Bytes    int64
+}
+
+// DeadTotal is how many dead letters of one origin there are. Bytes counts them as api.DeadLetter.Size does.
+type DeadTotal struct {
+	Origin  string
+	Letters int64
+	Bytes   int64
+}
+
+// DeadLetters is how many dead letters there are in all.
+func (c *Claim) DeadLetters() (n uint64) {
+	for i := range c.Dead {
+		n += uint64(c.Dead[i].Letters)
+	}
+	return n
 }
 
 // Loaded is what the store keeps for one address.

@@ -50,6 +50,7 @@ const (
 	bytes14 tag = 14<<3 | 2
 	bytes15 tag = 15<<3 | 2
 	bytes16 tag = 16<<3 | 2
+	bytes17 tag = 17<<3 | 2
 )
 
 // reader walks over fields. After next answered true, tag says which field it is, and n or data hold its value.

@@ -33,7 +33,7 @@ func sampleMails() []Mail {
 
 func sampleDead() api.DeadLetter {
 	return api.DeadLetter{
-		Number: 9, Kind: api.DeadOutput, From: "ns/egress", Reason: "too large", Detail: "é", AtMS: -5,
+		Number: 9, Kind: api.DeadOutput, From: "ns/egress", Reason: "too large", Detail: "é", AtMS: -5, Origin: "egress ns/egress",
 		Source: api.Source{Ingress: "ns/in", Topic: "t", Partition: math.MaxInt32}, Offset: math.MinInt64, Address: cartB, Caller: bare,
 		TypeName: "t/x", Key: []byte{}, Value: []byte{0}, Headers: []api.Header{{Key: "k", Value: []byte{1}}, {Key: "", Value: nil}, {Value: []byte{}}},
 	}

@@ -24,6 +24,7 @@ type Commit struct {
 	Trims       []Trim         // outputs that are delivered
 	Refusals    []Refusal      // outputs that were set aside; their dead letters are in DeadLetters
 	DeadLetters []api.DeadLetter
+	DeadEnds    []uint64 // numbers of dead letters of earlier commits that are discarded; one that is not there is no error
 }
 
 // AddressState is all states of one address. No values: the address has no state any more and its row is removed.

@@ -76,6 +76,9 @@ func (k *content) apply(c *statestore.Commit) {
 	for _, d := range c.DeadLetters {
 		k.dead[d.Number] = d
 	}
+	for _, n := range c.DeadEnds {
+		delete(k.dead, n)
+	}
 }
 
 // setState keeps the old value of a state that did not change: that is what other stores do with large ones.
@@ -192,7 +195,7 @@ func cloneCommit(c *statestore.Commit) *statestore.Commit {
 	d.Timers = cloneEach(c.Timers, cloneTimer)
 	d.Outputs = cloneEach(c.Outputs, cloneOutputs)
 	d.LaneStarts, d.Trims, d.Refusals = slices.Clone(c.LaneStarts), slices.Clone(c.Trims), slices.Clone(c.Refusals)
-	d.DeadLetters = cloneEach(c.DeadLetters, cloneDead)
+	d.DeadLetters, d.DeadEnds = cloneEach(c.DeadLetters, cloneDead), slices.Clone(c.DeadEnds)
 	return &d
 }
 

@@ -42,7 +42,7 @@ func newContent() content {
 
 // claim answers everything that a new owner must know.
 func (k *content) claim() *statestore.Claim {
-	c := &statestore.Claim{NextNumber: k.next, Finished: map[uint64][]uint64{}, Dead: uint64(len(k.dead))}
+	c := &statestore.Claim{NextNumber: k.next, Finished: map[uint64][]uint64{}}
 	for _, s := range slices.SortedFunc(maps.Keys(k.progress), func(a, b api.Source) int { return bytes.Compare(statestore.SourceKey(a), statestore.SourceKey(b)) }) {
 		p := k.progress[s]
 		c.Progress = append(c.Progress, p.Clone())
@@ -65,6 +65,7 @@ func (k *content) claim() *statestore.Claim {
 		return cmp.Or(cmp.Compare(a.Egress, b.Egress), cmp.Compare(a.Slot, b.Slot))
 	})
 	c.Spilled = k.spillTotals()
+	c.Dead = k.deadTotals()
 	return c
 }
 
@@ -200,6 +201,19 @@ func (k *content) outputsFrom(id statestore.LaneID, from uint64, bytesMax int) (
 		found = append(found, cloneOutputs(p))
 	}
 	return found
+}
+
+func (k *content) deadTotals() (totals []statestore.DeadTotal) {
+	sums := map[string]statestore.DeadTotal{}
+	for n := range k.dead {
+		d := k.dead[n]
+		t := sums[d.Origin]
+		sums[d.Origin] = statestore.DeadTotal{Origin: d.Origin, Letters: t.Letters + 1, Bytes: t.Bytes + int64(d.Size())}
+	}
+	for _, origin := range slices.Sorted(maps.Keys(sums)) {
+		totals = append(totals, sums[origin])
+	}
+	return totals
 }
 
 func (k *content) deadAfter(after uint64, limit int) (found []api.DeadLetter) {

@@ -201,13 +201,13 @@ func TestClaimSeesCommitOnItsWay(t *testing.T) {
 	}
 	err, got := <-committed, w.get(t)
 	switch {
-	case err == nil && (got.Dead != 2 || got.NextNumber != 10):
-		t.Errorf("the claim has %d dead letters and next number %d, and the commit was confirmed", got.Dead, got.NextNumber)
+	case err == nil && (got.DeadLetters() != 2 || got.NextNumber != 10):
+		t.Errorf("the claim has %d dead letters and next number %d, and the commit was confirmed", got.DeadLetters(), got.NextNumber)
 	case err != nil && !errors.Is(err, statestore.ErrUnavailable) && !errors.Is(err, statestore.ErrDoubt):
 		t.Errorf("commit: %v", err)
 	}
-	if dead, e := b.DeadLetters(t.Context(), 0, 10); e != nil || uint64(len(dead)) != got.Dead {
-		t.Errorf("%d dead letters, %v; the claim says %d", len(dead), e, got.Dead)
+	if dead, e := b.DeadLetters(t.Context(), 0, 10); e != nil || uint64(len(dead)) != got.DeadLetters() {
+		t.Errorf("%d dead letters, %v; the claim says %d", len(dead), e, got.DeadLetters())
 	}
 	t.Logf("the commit ended with %v", err)
 }

@@ -130,6 +130,7 @@ func (s *Store) statements(c *statestore.Commit, doubts int64) []statement {
 	p.trims(c.Trims)
 	p.refusals(c.Refusals)
 	p.deadLetters(c.DeadLetters)
+	p.deadEnds(c.DeadEnds)
 	return p.all
 }
 
@@ -199,12 +200,31 @@ ON CONFLICT (key) DO UPDATE SET data = excluded.data`, size, keys, data)
 
 // deadLetters have numbers of their own.
 func (p *part) deadLetters(all []api.DeadLetter) {
-	rows := make([]keyed, len(all))
-	for i := range all {
-		rows[i] = keyed{data: p.row(func(b []byte) []byte { return statestore.AppendDeadLetter(b, &all[i]) }), number: number(all[i].Number)}
+	sorted := slices.Clone(all)
+	slices.SortFunc(sorted, func(a, b api.DeadLetter) int { return cmp.Compare(a.Number, b.Number) })
+	rows := make([][]byte, len(sorted))
+	for i := range sorted {
+		rows[i] = p.row(func(b []byte) []byte { return statestore.AppendDeadLetter(b, &sorted[i]) })
 	}
-	slices.SortFunc(rows, func(a, b keyed) int { return cmp.Compare(a.number, b.number) })
-	each(rows, func(_, data [][]byte, numbers []int64, size int) {
-		p.add(`INSERT INTO {s}.dead_letter (number, data) SELECT * FROM unnest($1::bigint[], $2::bytea[])`, size, numbers, data)
+	chunks(len(rows), func(i int) int { return len(rows[i]) + len(sorted[i].Origin) + 32 }, func(from, to, size int) {
+		n := to - from
+		numbers, origins, bytes := make([]int64, n), make([][]byte, n), make([]int64, n)
+		for i, d := range sorted[from:to] {
+			numbers[i], origins[i], bytes[i] = number(d.Number), []byte(d.Origin), int64(d.Size())
+		}
+		p.add(`INSERT INTO {s}.dead_letter (number, origin, bytes, data)
+SELECT * FROM unnest($1::bigint[], $2::bytea[], $3::bigint[], $4::bytea[])`, size, numbers, origins, bytes, rows[from:to])
 	})
+}
+
+func (p *part) deadEnds(all []uint64) {
+	if len(all) == 0 {
+		return
+	}
+	numbers := make([]int64, len(all))
+	for i, n := range all {
+		numbers[i] = number(n)
+	}
+	slices.Sort(numbers)
+	p.add(`DELETE FROM {s}.dead_letter WHERE number = ANY($1::bigint[])`, 0, numbers)
 }

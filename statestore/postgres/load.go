@@ -44,7 +44,7 @@ func (s *Store) loadIn(ctx context.Context, tx pgx.Tx, c *statestore.Claim) erro
 		return err
 	}
 	for _, load := range []func(context.Context, pgx.Tx, *statestore.Claim) error{
-		s.loadProgress, s.loadFunctions, s.loadPacks, s.loadLanes, s.loadSpilled,
+		s.loadProgress, s.loadFunctions, s.loadPacks, s.loadLanes, s.loadSpilled, s.loadDead,
 	} {
 		if err := load(ctx, tx, c); err != nil {
 			return err
@@ -56,10 +56,17 @@ func (s *Store) loadIn(ctx context.Context, tx pgx.Tx, c *statestore.Claim) erro
 	}
 	s.noLarge.Store(noLarge)
 	s.noRefusal.Store(noRefusal)
-	var dead int64
-	err := tx.QueryRow(ctx, s.sql(`SELECT count(*) FROM {s}.dead_letter`)).Scan(&dead)
-	c.Dead = uint64(dead)
-	return err
+	return nil
+}
+
+func (s *Store) loadDead(ctx context.Context, tx pgx.Tx, c *statestore.Claim) error {
+	var origin []byte
+	var letters, bytes int64
+	const ask = `SELECT origin, count(*), sum(bytes)::bigint FROM {s}.dead_letter GROUP BY origin ORDER BY origin`
+	return rows(ctx, tx, s.sql(ask), []any{&origin, &letters, &bytes}, func() error {
+		c.Dead = append(c.Dead, statestore.DeadTotal{Origin: string(origin), Letters: letters, Bytes: bytes})
+		return nil
+	})
 }
 
 // rows calls each for the rows of a query; dest is scanned into before.

@@ -79,6 +79,7 @@ func (p *part) commit(c *statestore.Commit) {
 	p.trims(c.Trims)
 	p.refusals(c.Refusals)
 	p.deadLetters(c.DeadLetters)
+	p.deadEnds(c.DeadEnds)
 }
 
 // fence moves the member's row, or says why it cannot.
@@ -153,6 +154,14 @@ func (p *part) functions(all []statestore.FunctionSpec) {
 func (p *part) deadLetters(all []api.DeadLetter) {
 	for i := range all {
 		p.buf = statestore.AppendDeadLetter(p.buf[:0], &all[i])
-		p.exec(`INSERT INTO dead_letter (number, data) VALUES (?, ?) ON CONFLICT (number) DO UPDATE SET data = excluded.data`, number(all[i].Number), p.buf)
+		p.exec(`INSERT INTO dead_letter (number, origin, bytes, data) VALUES (?, ?, ?, ?)
+ON CONFLICT (number) DO UPDATE SET origin = excluded.origin, bytes = excluded.bytes, data = excluded.data`,
+			number(all[i].Number), []byte(all[i].Origin), int64(all[i].Size()), p.buf)
+	}
+}
+
+func (p *part) deadEnds(all []uint64) {
+	for _, n := range all {
+		p.exec(`DELETE FROM dead_letter WHERE number = ?`, number(n))
 	}
 }

@@ -37,7 +37,7 @@ func (s *Store) loadClaim(ctx context.Context, claim *statestore.Claim) error {
 
 // loadIn reads whole tables and may take its time.
 func (s *Store) loadIn(ctx context.Context, c *conn, claim *statestore.Claim) error {
-	for _, load := range []func(*conn, *statestore.Claim) error{loadProgress, loadFunctions, loadPacks, loadLanes, loadSpilled, s.loadCounts} {
+	for _, load := range []func(*conn, *statestore.Claim) error{loadProgress, loadFunctions, loadPacks, loadLanes, loadSpilled, loadDead, s.loadCounts} {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
@@ -49,12 +49,20 @@ func (s *Store) loadIn(ctx context.Context, c *conn, claim *statestore.Claim) er
 }
 
 func (s *Store) loadCounts(c *conn, claim *statestore.Claim) error {
-	r, err := c.one(`SELECT NOT EXISTS (SELECT 1 FROM state_large), (SELECT count(*) FROM dead_letter)`)
+	r, err := c.one(`SELECT NOT EXISTS (SELECT 1 FROM state_large)`)
 	if err == nil {
 		s.noLarge.Store(r.flag(0))
-		claim.Dead = r.num(1)
 	}
 	return err
+}
+
+// loadDead counts what an index holds: the letters themselves are not read.
+func loadDead(c *conn, claim *statestore.Claim) error {
+	const ask = `SELECT origin, count(*), sum(bytes) FROM dead_letter GROUP BY origin ORDER BY origin`
+	return c.query(ask, nil, func(r row) (bool, error) {
+		claim.Dead = append(claim.Dead, statestore.DeadTotal{Origin: string(r.blob(0)), Letters: r.int(1), Bytes: r.int(2)})
+		return true, nil
+	})
 }
 
 func loadProgress(c *conn, claim *statestore.Claim) error {

@@ -13,7 +13,7 @@ import (
 // wholeTables are what may be read from end to end: at a claim everything, and what has a row or two.
 var wholeTables = []string{
 	"SELECT data FROM progress", "SELECT data FROM function_spec", "SELECT number, finished FROM pack_mark", "SELECT number, data FROM pack",
-	"\nSELECT l.egress, l.slot", "\nSELECT b.address, b.low", "SELECT NOT EXISTS (SELECT 1 FROM state_large)", "SELECT coalesce(max(version_id), 0) FROM goose",
+	"\nSELECT l.egress, l.slot", "\nSELECT b.address, b.low", "SELECT NOT EXISTS (SELECT 1 FROM state_large)", "SELECT origin, count(*)", "SELECT coalesce(max(version_id), 0) FROM goose",
 	"DELETE FROM member WHERE id <> ?", "SELECT identity FROM meta",
 }
 
@@ -31,7 +31,7 @@ func TestStatementsGoByKey(t *testing.T) {
 		Mail:      []statestore.MailChunk{{Address: a, Messages: []statestore.Mail{{Number: 4, Message: message}, {Number: 5, Message: message}}}},
 		MailTrims: []statestore.MailTrim{{Address: a, Below: 5}}, TimerEnds: []statestore.TimerKey{{}}, Cancels: []statestore.Cancel{{}}, Timers: []statestore.Timer{{Message: message}},
 		Outputs: []statestore.OutputPack{{Lane: lane, First: 1, Outputs: make([]api.Output, 1)}}, LaneStarts: []statestore.LaneID{lane}, Trims: []statestore.Trim{{Lane: lane}},
-		Refusals: []statestore.Refusal{{Lane: lane, Number: 1}}, DeadLetters: []api.DeadLetter{{Number: 1}},
+		Refusals: []statestore.Refusal{{Lane: lane, Number: 1}}, DeadLetters: []api.DeadLetter{{Number: 1}}, DeadEnds: []uint64{1},
 	}, {
 		States: []statestore.AddressState{state("big", nil)}, MailTrims: []statestore.MailTrim{{Address: a, Below: 5}},
 	}}

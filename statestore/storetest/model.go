@@ -23,6 +23,7 @@ type writer struct {
 	boxes     map[api.Address]uint64 // last number of spilled mail
 	timers    []statestore.Timer
 	next      map[string]uint64 // of lanes
+	letters   []uint64          // dead ones of earlier commits
 	addresses []api.Address
 }
 
@@ -192,7 +193,15 @@ func (w *writer) output(c *statestore.Commit) {
 	}
 }
 
-func (w *writer) dead(c *statestore.Commit) { c.DeadLetters = append(c.DeadLetters, dead(w.draw())) }
+func (w *writer) dead(c *statestore.Commit) {
+	if len(w.letters) > 0 && w.rng.IntN(3) == 0 {
+		c.DeadEnds = append(c.DeadEnds, w.letters[w.rng.IntN(len(w.letters))]) // or it is discarded already
+	}
+	d := dead(w.draw())
+	d.Origin, d.Value = []string{"egress ns/a", "function ns/f0", "ingress ns/in"}[w.rng.IntN(3)], []byte(w.text())
+	w.letters = append(w.letters, d.Number)
+	c.DeadLetters = append(c.DeadLetters, d)
+}
 
 // testModel gives the same random commits to the store and to the model, and compares what they answer.
 func testModel(t *testing.T, f *Fixture) {

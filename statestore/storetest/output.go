@@ -2,6 +2,8 @@ package storetest
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"testing"
 
@@ -229,8 +231,8 @@ func testDeadLetters(t *testing.T, f *Fixture) {
 	o.commit(statestore.Commit{DeadLetters: []api.DeadLetter{all[1], all[0]}})
 	o.commit(statestore.Commit{DeadLetters: all[2:]})
 	o = o.restart()
-	if o.claim.Dead != 10 {
-		t.Errorf("%d dead letters, want 10", o.claim.Dead)
+	if got := o.claim.DeadLetters(); got != 10 {
+		t.Errorf("%d dead letters, want 10", got)
 	}
 	var got []api.DeadLetter
 	for after := uint64(0); ; {
@@ -245,4 +247,61 @@ func testDeadLetters(t *testing.T, f *Fixture) {
 		after = page[len(page)-1].Number
 	}
 	exact(t, "dead letters", all, got)
+}
+
+// testDeadTotals: a claim counts what there is of each origin, in letters and bytes, and what was discarded is gone.
+func testDeadTotals(t *testing.T, f *Fixture) {
+	o := f.own(t)
+	origins := []string{"egress ns/e", "function " + strings.Repeat("f", 1024), "ingress ns/in", "ingress ns/in\x00", "ingress ns/in2"}
+	want := map[string]statestore.DeadTotal{}
+	letters := map[uint64]api.DeadLetter{}
+	add := func(n uint64, origin string, bytes int) {
+		d := dead(n)
+		d.Origin, d.Value = origin, []byte(strings.Repeat("v", bytes))
+		letters[n] = d
+		total := want[origin]
+		want[origin] = statestore.DeadTotal{Origin: origin, Letters: total.Letters + 1, Bytes: total.Bytes + int64(d.Size())}
+		o.commit(statestore.Commit{DeadLetters: []api.DeadLetter{d}})
+	}
+	discard := func(numbers ...uint64) {
+		for _, n := range numbers {
+			if d, ok := letters[n]; ok {
+				delete(letters, n)
+				total := want[d.Origin]
+				want[d.Origin] = statestore.DeadTotal{Origin: d.Origin, Letters: total.Letters - 1, Bytes: total.Bytes - int64(d.Size())}
+				if total.Letters == 1 {
+					delete(want, d.Origin)
+				}
+			}
+		}
+		o.commit(statestore.Commit{DeadEnds: numbers})
+	}
+	judge := func(what string) {
+		t.Helper()
+		o = o.restart()
+		var sorted []statestore.DeadTotal
+		for _, origin := range slices.Sorted(maps.Keys(want)) {
+			sorted = append(sorted, want[origin])
+		}
+		same(t, what, sorted, o.claim.Dead)
+		var all []uint64
+		found, err := o.store.DeadLetters(t.Context(), 0, 1000)
+		for i := range found {
+			all = append(all, found[i].Number)
+		}
+		check(t, what+": letters", slices.Sorted(maps.Keys(letters)), all, err)
+	}
+	for i := range uint64(30) {
+		add(i+1, origins[i%5], int(i)*1000)
+	}
+	judge("totals")
+	discard(7, 3, 9999, 7, 1<<63) // one twice, and two that are not there
+	judge("totals without two")
+	discard(3) // again
+	for i := range uint64(6) {
+		discard(i*5 + 1) // all of the first origin
+	}
+	judge("totals without an origin")
+	add(1, origins[0], 5) // its number may be drawn anew: nothing of the old one is left
+	judge("totals with a letter anew")
 }

@@ -56,7 +56,7 @@ func notYet(t *testing.T, done <-chan claimed, when string) {
 func testEmpty(t *testing.T, f *Fixture) {
 	o := f.own(t)
 	c := o.claim
-	if c.NextNumber != 1 || len(c.Progress)+len(c.Functions)+len(c.Packs)+len(c.Finished)+len(c.Lanes)+len(c.Spilled) != 0 || c.Dead != 0 {
+	if c.NextNumber != 1 || len(c.Progress)+len(c.Functions)+len(c.Packs)+len(c.Finished)+len(c.Lanes)+len(c.Spilled)+len(c.Dead) != 0 {
 		t.Errorf("claim of an empty store: %+v", c)
 	}
 	same(t, "states", []statestore.Loaded{{}, {}}, o.states(at(counter, "a"), at(counter, "")))
@@ -376,7 +376,7 @@ func testOlderFenced(t *testing.T, f *Fixture) {
 	b.commit(statestore.Commit{States: []statestore.AddressState{{Address: x, Values: []statestore.StateValue{state("n", "2")}}}})
 	same(t, "states", stored(state("n", "2")), b.states(x)[0].Values)
 	c := b.restart()
-	if c.claim.Dead != 0 || len(c.claim.Packs) != 0 || len(c.claim.Progress) != 0 || c.claim.NextNumber != 9 {
+	if len(c.claim.Dead) != 0 || len(c.claim.Packs) != 0 || len(c.claim.Progress) != 0 || c.claim.NextNumber != 9 {
 		t.Errorf("the older's commit left something: %+v", c.claim)
 	}
 }

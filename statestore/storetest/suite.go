@@ -55,7 +55,7 @@ func Run(t *testing.T, fresh func(t *testing.T) *Fixture) {
 		{"Packs", testPacks}, {"Mail", testMail}, {"Mail/paging", testMailPaging}, {"Mail/addresses", testSpilledAddresses}, {"Mail/totals", testSpillTotals},
 		{"Timers", testTimers}, {"Timers/cancel", testCancels}, {"Timers/tokens", testTokens}, {"Bounds", testHighestBounds},
 		{"Outputs", testOutputs}, {"Outputs/large", testLargeOutputs}, {"Outputs/gaps", testGaps}, {"Outputs/refused", testRefused}, {"Lanes", testLanes},
-		{"DeadLetters", testDeadLetters}, {"Model", testModel},
+		{"DeadLetters", testDeadLetters}, {"DeadTotals", testDeadTotals}, {"Model", testModel},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {

@@ -140,5 +140,7 @@ CREATE TABLE {s}.refusal (
 
 CREATE TABLE {s}.dead_letter (
     number bigint PRIMARY KEY,
+    origin bytea NOT NULL, -- whose bound it counts in
+    bytes  bigint NOT NULL,
     data   bytea NOT NULL
 );

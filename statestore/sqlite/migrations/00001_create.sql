@@ -142,6 +142,8 @@ CREATE TABLE refusal (
 
 CREATE TABLE dead_letter (
     number INTEGER PRIMARY KEY,
+    origin BLOB NOT NULL, -- whose bound it counts in
+    bytes  INTEGER NOT NULL,
     data   BLOB NOT NULL
 ) STRICT;
-CREATE INDEX dead_letter_number ON dead_letter (number); -- to count them without reading them
+CREATE INDEX dead_letter_origin ON dead_letter (origin, bytes); -- to count them without reading them

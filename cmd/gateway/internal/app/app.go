@@ -121,7 +121,7 @@ func (a *App) outboxes() []string {
 // serve is one incarnation.
 func (a *App) serve(ctx context.Context, claim *statestore.Claim) error {
 	a.lives++
-	a.dead.Store(claim.Dead)
+	a.dead.Store(claim.DeadLetters())
 	bounds := a.cfg.Bounds
 	bounds.Incarnation = a.lives
 	bounds.Seed = uint64(time.Now().UnixNano())
