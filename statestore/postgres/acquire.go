@@ -79,7 +79,10 @@ type waiter struct {
 	conn      *pgx.Conn // that the lock is asked for on
 	held      bool      // conn has the lock
 	lost      time.Time // when a connection was lost: perhaps the server's restart, which takes the owner's lock too
-	noLock    time.Time // until then the lock is left to its owner
+	seen      owner     // as the last look found it
+	still     time.Time // since when nothing has moved
+	noLock    time.Time // until then the lock is left to an owner that does not keep still
+	yielded   bool      // the lock was given back, and its owner has not been seen to take it
 	suspected owner     // whose lock came free
 	until     time.Time // when its grace is over
 }
@@ -87,7 +90,7 @@ type waiter struct {
 func (w *waiter) leave() {
 	if w.conn != nil {
 		w.store.hangUp(w.conn)
-		w.conn, w.held = nil, false
+		w.conn, w.held, w.yielded = nil, false, false
 	}
 }
 
@@ -128,6 +131,9 @@ func (w *waiter) wait(ctx context.Context) (owner, error) {
 		if o.member == "" || o.member == w.member.ID || o.left <= 0 {
 			return o, nil
 		}
+		if !o.same(w.seen) {
+			w.seen, w.still = o, time.Now()
+		}
 		if w.told.member != o.member {
 			w.told = o
 			w.store.cfg.Log.Info("waiting: another member owns the store", "owner", o.member, "lease_left", o.left)
@@ -136,7 +142,11 @@ func (w *waiter) wait(ctx context.Context) (owner, error) {
 		switch {
 		case !w.held:
 		case w.until.IsZero():
-			w.suspected, w.until = o, time.Now().Add(w.grace())
+			from := time.Now()
+			if w.yielded { // free ever since the owner moved: that was its grace
+				from = w.still
+			}
+			w.suspected, w.until = o, from.Add(w.grace())
 		case !o.same(w.suspected):
 			if err := w.yield(ctx); err != nil {
 				return o, err
@@ -160,11 +170,18 @@ func (w *waiter) grace() time.Duration {
 	return graceTime
 }
 
-// yield gives the lock back to an owner that lives, and time to take it.
+// yield gives the lock back to an owner that seems to live, and time to take it. What moved may have been the last word of one
+// that is dead: a renewal or a commit that was in the server already outlives its process, and the lock does not. So the time is
+// over as soon as nothing moves for a whole grace: an owner that lives and lacks its lock moves several times in each.
 func (w *waiter) yield(ctx context.Context) error {
-	w.held, w.until = false, time.Time{}
+	w.held, w.until, w.yielded = false, time.Time{}, true
 	w.noLock = time.Now().Add(max(w.store.cfg.Lease/2, 10*keeperPause))
 	return w.broken(w.store.unlock(ctx, w.store.lockKey("owner"), w.conn))
+}
+
+// mayAsk reports whether the lock is wanted: always, but for the time that a yield has given its owner.
+func (w *waiter) mayAsk() bool {
+	return !time.Now().Before(w.noLock) || time.Since(w.still) >= w.grace()
 }
 
 // look asks who owns, and for the lock where it is wanted, in one round trip.
@@ -180,7 +197,7 @@ func (w *waiter) look(ctx context.Context) (owner, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.answerMax())
 	defer cancel()
 	b := &pgx.Batch{}
-	ask := s.hintOff == "" && !w.held && !time.Now().Before(w.noLock)
+	ask := s.hintOff == "" && !w.held && w.mayAsk()
 	if ask {
 		b.Queue(`SELECT pg_try_advisory_lock($1)`, s.lockKey("owner"))
 	}
@@ -198,8 +215,8 @@ func (w *waiter) look(ctx context.Context) (owner, error) {
 	if e := results.Close(); err == nil {
 		err = e
 	}
-	if err == nil && got {
-		w.held = true
+	if err == nil && ask {
+		w.held, w.yielded = got, w.yielded && got
 	}
 	return o, w.broken(err)
 }

@@ -20,7 +20,12 @@ import (
 // "idle" only renews.
 func child(role string) {
 	ctx := context.Background()
-	s, err := Open(ctx, Config{URL: os.Getenv("STATEGATE_POSTGRES_TEST_URL"), Log: slog.New(slog.DiscardHandler)})
+	lease, err := time.ParseDuration(os.Getenv("STATEGATE_POSTGRES_TEST_LEASE"))
+	if err != nil {
+		fmt.Println("lease:", err)
+		os.Exit(1)
+	}
+	s, err := Open(ctx, Config{URL: os.Getenv("STATEGATE_POSTGRES_TEST_URL"), Lease: lease, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		fmt.Println("open:", err)
 		os.Exit(1)
@@ -72,10 +77,10 @@ type process struct {
 	lines chan string
 }
 
-func startChild(t *testing.T, role, url string) *process {
+func startChild(t *testing.T, role, url string, lease time.Duration) *process {
 	t.Helper()
 	p := &process{Cmd: exec.Command(os.Args[0]), lines: make(chan string, 100)}
-	p.Env = append(os.Environ(), "STATEGATE_POSTGRES_TEST_CHILD="+role, "STATEGATE_POSTGRES_TEST_URL="+url)
+	p.Env = append(os.Environ(), "STATEGATE_POSTGRES_TEST_CHILD="+role, "STATEGATE_POSTGRES_TEST_URL="+url, "STATEGATE_POSTGRES_TEST_LEASE="+lease.String())
 	p.Stderr = os.Stderr
 	out, err := p.StdoutPipe()
 	if err != nil {

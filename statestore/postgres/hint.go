@@ -11,8 +11,8 @@ import (
 	"github.com/stategate/stategate/statestore"
 )
 
-// keeperPause is between tries to get the lock back. Each try renews the lease, several times within a waiting member's grace:
-// whenever that member gets the lock first, it sees that the owner lives.
+// keeperPause is between tries to get the lock back, and between renewals of the lease meanwhile, several within a waiting member's
+// grace: whenever that member gets the lock first, it sees that the owner lives.
 const keeperPause = graceTime / 3
 
 // checkHint finds out whether a session-level advisory lock excludes, and answers why not. It does not behind a pooler that
@@ -140,7 +140,9 @@ func (k *keeper) retake(ctx context.Context) (conn *pgx.Conn, over bool) {
 			break
 		}
 		if err == nil && conn == nil {
-			conn, err = s.dial(ctx, sessionName(k.fence.Member), lockSettings(s.cfg.Lease))
+			if conn, err = k.dial(ctx); errors.Is(err, statestore.ErrFenced) {
+				break
+			}
 		}
 		if err == nil {
 			var got bool
@@ -160,6 +162,34 @@ func (k *keeper) retake(ctx context.Context) (conn *pgx.Conn, over bool) {
 		s.hangUp(conn)
 	}
 	return nil, true
+}
+
+// dial connects, and renews the lease meanwhile: on a busy server connecting takes longer than a waiting member's grace.
+func (k *keeper) dial(ctx context.Context) (conn *pgx.Conn, err error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	dialed := make(chan struct{})
+	go func() {
+		defer close(dialed)
+		conn, err = k.store.dial(ctx, sessionName(k.fence.Member), lockSettings(k.store.cfg.Lease))
+	}()
+	tick := time.NewTicker(keeperPause)
+	defer tick.Stop()
+	for {
+		select {
+		case <-dialed:
+			return conn, err
+		case <-tick.C:
+		}
+		if e := k.store.renew(ctx, k.fence); errors.Is(e, statestore.ErrFenced) {
+			cancel()
+			<-dialed
+			if conn != nil {
+				k.store.hangUp(conn)
+			}
+			return nil, e
+		} // of any other error the connection tells, or the next try
+	}
 }
 
 // lockSettings are those of the connection that holds the lock: it is idle for days, and its end must be noticed.
