@@ -24,8 +24,7 @@ func (d *Dispatcher) start(c *machine.Call) {
 			d.running.Add(-1) // here, so that a drain that sees none has also seen what they brought
 			switch {
 			case failure == nil:
-				m.Replied(call.ID, reply)
-				failure = refused(m, &call)
+				failure = refused(m.Replied(call.ID, reply))
 			case failure.Kind != endpoint.Canceled: // by a drain or the end: nothing is known, and nobody waits
 				m.Failed(call.ID, failureOf(failure))
 			}
@@ -34,14 +33,15 @@ func (d *Dispatcher) start(c *machine.Call) {
 	}()
 }
 
-// refused is the failure when the machine has just found that it cannot use the call's reply, though it could be read: the
-// address waits for its next attempt then.
-func refused(m *machine.Machine, call *machine.Call) *endpoint.Failure {
-	v := m.View(call.Target)
-	if v.NextAttempt == 0 {
+// refused is the failure when the machine has just found that it cannot use the call's reply, though it could be read.
+func refused(f *machine.Failure) *endpoint.Failure {
+	switch {
+	case f == nil:
 		return nil
+	case f.Kind == machine.FailBusy:
+		return &endpoint.Failure{Kind: endpoint.Busy, Status: 200, Text: f.Text}
 	}
-	return &endpoint.Failure{Kind: endpoint.BadReply, Status: 200, Text: v.LastError}
+	return &endpoint.Failure{Kind: endpoint.BadReply, Status: 200, Text: f.Text}
 }
 
 // observe tells how a call has ended.
@@ -111,6 +111,8 @@ func failureOf(f *endpoint.Failure) machine.Failure {
 		out.Kind = machine.FailTimeout
 	case f.Kind == endpoint.TooLarge:
 		out.Kind = machine.FailTooLarge
+	case f.Kind == endpoint.Busy:
+		out.Kind = machine.FailBusy
 	}
 	return out
 }

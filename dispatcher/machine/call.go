@@ -19,7 +19,7 @@ type flight struct {
 
 // startCall builds the request of a cell's next batch. States are judged for expiration now.
 func (m *Machine) startCall(c *cell, g *gate, retry bool) {
-	c.phase = calling
+	c.phase, c.crowded = calling, false
 	c.batch = m.batchOf(c)
 	m.expire(c)
 	call := Call{
@@ -53,6 +53,9 @@ func (m *Machine) batchOf(c *cell) int {
 	limit := c.fn.cfg.BatchMessages
 	if c.batchLimit > 0 {
 		limit = min(limit, c.batchLimit)
+	}
+	if half := c.trialLimit(); half > 0 {
+		limit = min(limit, half)
 	}
 	n, bytes := 0, 0
 	for n < c.mail.len() && n < limit {
@@ -105,24 +108,51 @@ func (m *Machine) failed(f flight, failure Failure) {
 		failure.Kind = FailAnswer
 	}
 	c.batchLimit = c.batch // the next attempt carries the same messages
+	if c.fn.cfg.OnFailure == SetAside && m.judge(c, failure) {
+		return
+	}
 	m.retryLater(c, failure)
 }
 
-// Replied tells what a function answered. A reply that cannot be used fails as a whole.
-func (m *Machine) Replied(id ID, reply *Reply) {
+// Replied tells what a function answered. A reply that cannot be used fails as a whole, with the failure that is answered.
+func (m *Machine) Replied(id ID, reply *Reply) *Failure {
 	f, ok := m.land(id)
 	if !ok {
-		return
+		return nil
 	}
-	c := f.cell
+	if failure := m.unusable(f, reply); failure != nil {
+		m.failed(f, *failure)
+		return failure
+	}
 	if reply.Incomplete {
-		m.incomplete(f, reply)
-		return
+		m.incomplete(f)
+	} else {
+		m.finished(f, reply)
 	}
-	if err := m.check(c, reply); err != nil {
-		m.failed(f, Failure{Kind: FailAnswer, Text: err.Error()})
-		return
+	return nil
+}
+
+// unusable says why a reply is as good as none, before any of it is applied.
+func (m *Machine) unusable(f flight, reply *Reply) *Failure {
+	if reply.Incomplete {
+		if err := m.misses(f, reply.Missing); err != nil {
+			return &Failure{Kind: FailAnswer, Text: "function " + err.Error()}
+		}
+		return nil
 	}
+	if err := m.check(f.cell, reply); err != nil {
+		return &Failure{Kind: FailAnswer, Text: err.Error()}
+	}
+	if dead := f.cell.fn.dead; m.deadFull(dead) && m.asides(reply) {
+		f.cell.crowded = true
+		return &Failure{Kind: FailBusy, Text: "reply for functions or egresses that the module does not declare, and the dead letters of the function have reached their bound"}
+	}
+	return nil
+}
+
+// finished applies a good reply.
+func (m *Machine) finished(f flight, reply *Reply) {
+	c := f.cell
 	m.succeeded(f.gate)
 	m.stats.Calls++
 	m.stats.Invocations += int64(c.batch)
@@ -135,6 +165,7 @@ func (m *Machine) Replied(id ID, reply *Reply) {
 		m.finish(msg)
 	}
 	c.batch = 0
+	c.succeeded()
 	m.proceed(c)
 }
 
@@ -164,21 +195,24 @@ func (m *Machine) proceed(c *cell) {
 	m.rest(c)
 }
 
-// incomplete registers the states that the function misses and calls again with the same messages. A function that asks for
-// what it was just sent would ask for ever: that is a failure.
-func (m *Machine) incomplete(f flight, reply *Reply) {
-	c := f.cell
-	if err := m.learn(c.fn, reply.Missing); err != nil {
-		m.failed(f, Failure{Kind: FailAnswer, Text: "function " + err.Error()})
-		return
+// misses registers the states that the function misses. A function that asks for what it was just sent would ask for ever: that is
+// a failure.
+func (m *Machine) misses(f flight, missing []statestore.StateSpec) error {
+	if err := m.learn(f.cell.fn, missing); err != nil {
+		return err
 	}
-	news := slices.ContainsFunc(reply.Missing, func(want statestore.StateSpec) bool {
+	news := slices.ContainsFunc(missing, func(want statestore.StateSpec) bool {
 		return !slices.ContainsFunc(f.specs, func(had statestore.StateSpec) bool { return had.Name == want.Name })
 	})
 	if !news {
-		m.failed(f, Failure{Kind: FailAnswer, Text: "function asks for states that the call has carried"})
-		return
+		return fmt.Errorf("asks for states that the call has carried")
 	}
+	return nil
+}
+
+// incomplete calls again with the same messages, and with the states that were missing.
+func (m *Machine) incomplete(f flight) {
+	c := f.cell
 	m.succeeded(f.gate)
 	c.attempts--
 	c.batchLimit = c.batch

@@ -16,6 +16,7 @@ type message struct {
 	gen    uint64 // of the effect that sent it; 0 for records
 
 	source  *source // not nil: only the source can replay it
+	origin  *source // the source that has brought it, as long as this member remembers
 	offset  int64
 	target  int
 	arrived int64
@@ -64,6 +65,8 @@ type cell struct {
 	walked     bool   // a walk found it, and it is loading
 	inspected  bool   // a sweep asked for it: expired values go as soon as it is loaded
 
+	trial       trial
+	crowded     bool // it waits for room among the dead letters of its function
 	attempts    int
 	failedSince int64 // 0: the last attempt did not fail
 	failKind    FailureKind
@@ -99,6 +102,7 @@ func (m *Machine) cell(a api.Address) *cell {
 		return c
 	}
 	c := &cell{address: a, fn: m.function(a.Type), timerIndex: -1}
+	m.takeTrial(c)
 	m.cells[a] = c
 	c.pins++ // until it is loaded
 	m.toLoad = append(m.toLoad, c)

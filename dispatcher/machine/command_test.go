@@ -67,6 +67,8 @@ func (s *stage) command(line string) {
 	case "refused":
 		dead := api.DeadLetter{Kind: api.DeadOutput, From: args[0], Offset: number(args[1]), Reason: "refused"}
 		s.m.Refused(statestore.LaneID{Egress: args[0]}, []api.DeadLetter{dead}, uint64(number(args[2])))
+	case "discard":
+		s.discard(args[0], uint64(number(args[1])))
 	case "sync":
 		s.m.Sync(uint64(number(args[0])))
 	case "show":
@@ -92,6 +94,8 @@ func (s *stage) function(args []string) {
 			f.Budget = number(value)
 		case "refusal":
 			f.Refusal = value
+		case "onfailure":
+			f.OnFailure = map[string]machine.Policy{"retry": machine.Retry, "deadletter": machine.SetAside}[value]
 		default:
 			s.t.Fatalf("function: unknown %q", key)
 		}
@@ -155,11 +159,22 @@ func (s *stage) fail(args []string) {
 	f := machine.Failure{Text: args[1]}
 	f.Kind = map[string]machine.FailureKind{
 		"endpoint": machine.FailEndpoint, "timeout": machine.FailTimeout, "toolarge": machine.FailTooLarge, "answer": machine.FailAnswer,
+		"busy": machine.FailBusy,
 	}[args[1]]
 	if len(args) > 2 {
 		f.RetryAfter = number(args[2])
 	}
 	s.m.Failed(s.take(address(args[0])).ID, f)
+}
+
+// discard removes the oldest dead letter of an origin that the store has.
+func (s *stage) discard(origin string, token uint64) {
+	found, err := s.store.DeadLetters(context.Background(), 0, 1000)
+	at := slices.IndexFunc(found, func(d api.DeadLetter) bool { return d.Origin == origin })
+	if err != nil || at < 0 {
+		s.t.Fatalf("no dead letter of %s: %v, %v", origin, found, err)
+	}
+	s.m.Discard(found[at:at+1], token)
 }
 
 // write makes the commit that is out durable without telling the machine.

@@ -29,22 +29,24 @@ type Config struct {
 	HoldMax         int64 // a record that holds its source's watermark longer is kept as a message; default 10,000
 	RangesMax       int   // finished ranges above a watermark before the record that holds it is kept; default 1,000
 
-	SourceMessagesMax int   // unfinished messages of one source; default 5,000
-	SourceBytesMax    int   // default 16 MiB
-	MailBytesMax      int   // of all mailboxes in memory, before some are spilled to the store; default 128 MiB
-	MailWindow        int   // of one spilled mailbox that is read back at a time; default 256 KiB
-	CacheBytesMax     int   // states of addresses at rest; default 64 MiB
-	EffectsMax        int   // uncommitted effects (counted) before no new call starts; default 20,000
-	EffectBytesMax    int   // the same in bytes; default 64 MiB
-	OutboxBytesMax    int64 // undelivered outputs of one egress before the sources wait; default 1 GiB
-	KeptBytesMax      int64 // kept messages of one function, in memory and spilled, before the sources that name it wait; default 4 GiB
-	StoredBytesMax    int64 // kept messages of all functions, before all sources wait; default 16 GiB
-	LoadsMax          int   // loads of states in flight; default 4
-	LoadBatch         int   // addresses in one load; default 1,000
-	TimerAhead        int64 // timers due within it are in memory; default 30,000
-	TimerBatch        int   // timers read at a time; default 10,000
-	TimersMax         int   // timers in memory; beyond, those that are due last are left to the store; default 200,000
-	SweepInterval     int64 // between looks for expired states; default 5,000
+	SourceMessagesMax  int   // unfinished messages of one source; default 5,000
+	SourceBytesMax     int   // default 16 MiB
+	MailBytesMax       int   // of all mailboxes in memory, before some are spilled to the store; default 128 MiB
+	MailWindow         int   // of one spilled mailbox that is read back at a time; default 256 KiB
+	CacheBytesMax      int   // states of addresses at rest; default 64 MiB
+	EffectsMax         int   // uncommitted effects (counted) before no new call starts; default 20,000
+	EffectBytesMax     int   // the same in bytes; default 64 MiB
+	OutboxBytesMax     int64 // undelivered outputs of one egress before the sources wait; default 1 GiB
+	KeptBytesMax       int64 // kept messages of one function, in memory and spilled, before the sources that name it wait; default 4 GiB
+	StoredBytesMax     int64 // kept messages of all functions, before all sources wait; default 16 GiB
+	DeadLettersMax     int64 // of one origin (ingress, function, egress) before it waits; default 100,000
+	DeadLetterBytesMax int64 // the same in bytes; default 1 GiB
+	LoadsMax           int   // loads of states in flight; default 4
+	LoadBatch          int   // addresses in one load; default 1,000
+	TimerAhead         int64 // timers due within it are in memory; default 30,000
+	TimerBatch         int   // timers read at a time; default 10,000
+	TimersMax          int   // timers in memory; beyond, those that are due last are left to the store; default 200,000
+	SweepInterval      int64 // between looks for expired states; default 5,000
 }
 
 // Function says how a function type is called.
@@ -52,8 +54,9 @@ type Function struct {
 	Endpoint      string // the resolved URL: breaker and slots belong to it
 	BatchMessages int    // messages in one call; default 1,000
 	BatchBytes    int    // of their arguments; a larger message goes alone; default 512 KiB
-	Budget        int64  // after so long without success an address counts as stuck; default 120,000
+	Budget        int64  // after so long without success an address counts as stuck, or a message at fault is set aside; default 120,000
 	Timeout       int64  // of one attempt; default the budget
+	OnFailure     Policy // what becomes of messages that it keeps failing on; default Retry
 	Refusal       string // not empty: messages for this type can never be a request; they are set aside with this reason
 }
 
@@ -89,6 +92,8 @@ func (c *Config) defaults() {
 	orDefault(&c.OutboxBytesMax, 1<<30)
 	orDefault(&c.KeptBytesMax, 4<<30)
 	orDefault(&c.StoredBytesMax, 16<<30)
+	orDefault(&c.DeadLettersMax, 100_000)
+	orDefault(&c.DeadLetterBytesMax, 1<<30)
 	orDefault(&c.LoadsMax, 4)
 	orDefault(&c.LoadBatch, 1000)
 	orDefault(&c.TimerAhead, 30_000)

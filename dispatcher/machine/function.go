@@ -15,6 +15,7 @@ type function struct {
 	cfg      Function
 	declared bool
 	gate     *gate
+	dead     *deadTotal
 	specs    []statestore.StateSpec // in the order in which they became known
 	dirty    bool
 
@@ -39,6 +40,7 @@ func (m *Machine) function(t api.FunctionType) *function {
 	f.cfg, f.declared = m.cfg.Function(t)
 	f.cfg.defaults()
 	f.gate = m.gate(f.cfg.Endpoint)
+	f.dead = m.deadOf(api.OriginFunction(t))
 	m.functions[t] = f
 	m.functionList = append(m.functionList, f)
 	return f
@@ -90,43 +92,6 @@ func cutText(s string) string {
 		return s
 	}
 	return strings.ToValidUTF8(s[:textMax], "") + "..."
-}
-
-// deliverable sets a message aside that can never be a call, and reports whether it is one.
-func (m *Machine) deliverable(msg *api.Message, s *source, offset int64) bool {
-	reason, detail := "", ""
-	if err := api.CheckAddress(msg.Target); err != nil {
-		reason, detail = "bad address", err.Error()
-	} else if cfg, declared := m.functionConfig(msg.Target.Type); !declared {
-		reason, detail = "unknown function", fmt.Sprintf("no endpoint of the module serves %s", msg.Target.Type)
-	} else if cfg.Refusal != "" {
-		reason, detail = "unreachable function", cfg.Refusal
-	}
-	if reason == "" {
-		return true
-	}
-	d := api.DeadLetter{
-		Kind: api.DeadMessage, From: cutText(msg.Target.Type.String()), Reason: reason, Detail: cutText(detail),
-		Address: msg.Target, Caller: msg.Caller, TypeName: msg.Argument.TypeName, Value: msg.Argument.Value,
-	}
-	if s != nil {
-		d.Source, d.Offset = s.id, offset
-	}
-	m.setAside(d)
-	return false
-}
-
-// setAside makes a dead letter an effect of the next cut.
-func (m *Machine) setAside(d api.DeadLetter) {
-	d.Number = m.draw()
-	d.AtMS = m.now
-	m.deadLetters = append(m.deadLetters, d)
-	m.stats.DeadLetters++
-	m.effect(true)
-	m.effectBytes += d.Size()
-	if m.cfg.OnDeadLetter != nil {
-		m.cfg.OnDeadLetter(&d)
-	}
 }
 
 func (f *function) spec(name string) *statestore.StateSpec {

@@ -16,6 +16,7 @@ type gate struct {
 	failures int  // endpoint failures since the last success
 
 	open        bool
+	outages     int // how often it has opened
 	nextProbe   int64
 	probeGap    int64
 	lastSuccess int64
@@ -41,7 +42,7 @@ func (m *Machine) makeReady(c *cell) {
 		return
 	}
 	c.queued = true
-	if c.failedSince != 0 {
+	if c.failedSince != 0 || c.trial.spentTo != 0 {
 		g.retry.push(c)
 	} else {
 		g.fresh.push(c)
@@ -181,6 +182,7 @@ func (m *Machine) blame(g *gate, f Failure) {
 		return
 	}
 	g.open = true
+	g.outages++
 	m.openGates = append(m.openGates, g)
 	g.probeGap = min(m.cfg.ProbeInterval, 50)
 	g.nextProbe = m.now + g.probeGap
@@ -193,11 +195,17 @@ func (m *Machine) retryLater(c *cell, f Failure) {
 	}
 	c.failKind, c.lastError = f.Kind, cutText(f.Text)
 	delay := m.cfg.BackoffMax
-	if n := c.attempts - 1; n < 24 && m.now-c.failedSince <= c.fn.cfg.Budget {
+	if n := c.attempts - 1; n < 24 && (c.trial.spentTo != 0 || m.now-c.failedSince <= c.fn.cfg.Budget) {
 		delay = min(m.cfg.BackoffMin<<n, m.cfg.BackoffMax)
 	}
 	delay -= int64(m.rng.Float64() * 0.5 * float64(delay)) // half of it is jitter
+	if left := c.fn.cfg.Budget - c.trial.spent; c.trial.wrongAt != 0 && left > 0 {
+		delay = min(delay, left) // the attempt that spends the budget is due when the budget ends
+	}
 	delay = max(delay, min(f.RetryAfter, m.cfg.BackoffMax), 1)
+	if c.trial.wrongAt != 0 {
+		c.trial.pause = delay
+	}
 	c.phase = backoff
 	c.due = m.now + delay
 	heap.Push(&m.backoffs, c)

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/stategate/stategate/api"
+	"github.com/stategate/stategate/statestore"
 )
 
 // View is what an operator is shown of one address, as it is in memory. A zero View: it is not in memory.
@@ -94,6 +95,16 @@ func (m *Machine) Gauges() Gauges {
 	return g
 }
 
+// DeadTotals counts the dead letters of each origin, with those that are not committed yet.
+func (m *Machine) DeadTotals() (totals []statestore.DeadTotal) {
+	for _, origin := range sortedKeys(m.dead) {
+		if d := m.dead[origin]; d.letters > 0 {
+			totals = append(totals, statestore.DeadTotal{Origin: origin, Letters: d.letters, Bytes: d.bytes})
+		}
+	}
+	return totals
+}
+
 // Reason is a condition that operators must know of: a stable kind for counting and a text for people.
 type Reason struct {
 	Kind string
@@ -125,6 +136,11 @@ func (m *Machine) Reasons() []Reason {
 	}
 	if m.heavy {
 		out = append(out, Reason{"mailbox", "mailboxes", "messages kept for all functions have reached their bound: sources wait"})
+	}
+	for _, origin := range sortedKeys(m.dead) {
+		if m.deadFull(m.dead[origin]) {
+			out = append(out, Reason{"deadletters", "deadletters " + origin, fmt.Sprintf("dead letters of %s have reached their bound: it waits with what would be set aside until some are discarded", origin)})
+		}
 	}
 	for _, l := range m.laneList {
 		if l.bytes >= m.cfg.OutboxBytesMax {

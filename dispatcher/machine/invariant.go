@@ -54,8 +54,44 @@ func (m *Machine) Invariants() error {
 		if s.pending != pending[s] {
 			return fmt.Errorf("%v has %d messages pending, counted are %d", s.id, pending[s], s.pending)
 		}
-		if (s.pending >= m.cfg.SourceMessagesMax || m.choke) && !s.told {
+		if (s.pending >= m.cfg.SourceMessagesMax || m.choke || m.deadFull(s.dead)) && !s.told {
 			return fmt.Errorf("%v has %d messages pending, and was not told that it is full", s.id, s.pending)
+		}
+	}
+	return m.invariantDead()
+}
+
+// invariantDead looks at trials, and at who waits for room among dead letters.
+func (m *Machine) invariantDead() error {
+	weight := 0
+	for a, t := range m.trials {
+		if m.cells[a] != nil {
+			return fmt.Errorf("%v is there, and its trial is remembered apart from it: %+v", a, t)
+		}
+		weight += trialWeight(&cell{address: a})
+	}
+	if weight != m.trialBytes {
+		return fmt.Errorf("trials weigh %d, counted are %d", weight, m.trialBytes)
+	}
+	for a, c := range m.cells {
+		t := &c.trial
+		switch {
+		case *t != (trial{}) && (c.fn.cfg.OnFailure != SetAside || c.resting):
+			return fmt.Errorf("%v is on trial: %+v", a, t)
+		case (t.spentTo != 0) != (t.spent >= c.fn.cfg.Budget), t.faultTo > t.spentTo:
+			return fmt.Errorf("%v has spent %d of %d: %+v", a, t.spent, c.fn.cfg.Budget, t)
+		case c.crowded && c.phase == backoff && !m.deadFull(c.fn.dead):
+			return fmt.Errorf("%v waits for room among dead letters, and there is some", a)
+		}
+	}
+	for _, l := range m.laneList {
+		if len(l.refusedTokens) > 0 && !m.deadFull(l.dead) {
+			return fmt.Errorf("lane %s waits for room among dead letters, and there is some", l.id.Egress)
+		}
+	}
+	for origin, d := range m.dead {
+		if d.letters < 0 || d.bytes < 0 {
+			return fmt.Errorf("%d dead letters of %s, %d bytes", d.letters, origin, d.bytes)
 		}
 	}
 	return nil

@@ -20,6 +20,10 @@ type lane struct {
 	chunks    fifo[laneChunk]
 	delivered uint64 // outputs below are delivered
 	trimmed   uint64 // outputs below are forgotten by the store
+
+	dead          *deadTotal
+	refused       []api.DeadLetter // that wait for room among them
+	refusedTokens []uint64
 }
 
 // laneChunk is what one cut added to a lane.
@@ -33,6 +37,7 @@ type laneChunk struct {
 const packBytes = 4 << 20
 
 func (m *Machine) addLane(l *lane) {
+	l.dead = m.deadOf(api.OriginEgress(l.id.Egress))
 	m.lanes[l.id.Egress] = l
 	m.laneList = append(m.laneList, l)
 }
@@ -58,7 +63,7 @@ func (m *Machine) output(from api.Address, o *Output) {
 		m.setAside(api.DeadLetter{
 			Kind: api.DeadOutput, From: cutText(o.Egress), Reason: "unknown egress",
 			Detail: fmt.Sprintf("the module declares no egress %q", cutText(o.Egress)), Address: from, TypeName: o.Value.TypeName, Value: o.Value.Value,
-		})
+		}, m.deadOf(api.OriginFunction(from.Type)))
 		return
 	}
 	out := api.Output{Sender: from, Value: o.Value}
@@ -110,16 +115,5 @@ func (m *Machine) Delivered(id statestore.LaneID, below uint64) {
 // LaneStarted tells that a lane has written its first cursor.
 func (m *Machine) LaneStarted(id statestore.LaneID, token uint64) {
 	m.laneStarts = append(m.laneStarts, id)
-	m.waitFor(token)
-}
-
-// Refused sets outputs aside that a sink will never take.
-func (m *Machine) Refused(id statestore.LaneID, dead []api.DeadLetter, token uint64) {
-	for _, d := range dead {
-		if l := m.lanes[id.Egress]; l != nil && l.outbox {
-			m.refusals = append(m.refusals, statestore.Refusal{Lane: id, Number: uint64(d.Offset)})
-		}
-		m.setAside(d)
-	}
 	m.waitFor(token)
 }

@@ -43,11 +43,14 @@ type Machine struct {
 
 	sources    map[api.Source]*source
 	sourceList []*source
-	pending    int       // messages of all sources that only those can replay
-	fulls      int       // sources that are full
-	heavy      bool      // the messages kept for all functions have reached their bound, when it was last looked at
-	judged     []*source // full or not any more, and Work has not said so
-	choke      bool      // a bound of the store is reached: all sources wait
+	pending    int                   // messages of all sources that only those can replay
+	fulls      int                   // sources that are full
+	heavy      bool                  // the messages kept for all functions have reached their bound, when it was last looked at
+	judged     []*source             // full or not any more, and Work has not said so
+	choke      bool                  // a bound of the store is reached: all sources wait
+	dead       map[string]*deadTotal // by origin
+	trials     map[api.Address]trial // of cells that were forgotten
+	trialBytes int
 	lanes      map[string]*lane
 	laneList   []*lane
 	timers     timers
@@ -89,6 +92,7 @@ type Machine struct {
 	laneStarts     []statestore.LaneID
 	refusals       []statestore.Refusal
 	deadLetters    []api.DeadLetter
+	deadEnds       []uint64
 	tokens         []uint64
 }
 
@@ -105,12 +109,14 @@ func New(cfg Config, claim *statestore.Claim, now int64) *Machine {
 		fence: claim.Fence, commitNumber: claim.Commit, nextNumber: max(claim.NextNumber, 1), gen: 1,
 		cells: map[api.Address]*cell{}, functions: map[api.FunctionType]*function{}, gates: map[string]*gate{},
 		flights: map[uint64]flight{}, sources: map[api.Source]*source{}, lanes: map[string]*lane{},
+		dead: map[string]*deadTotal{}, trials: map[api.Address]trial{},
 		loads: map[uint64][]*cell{}, mailLoads: map[uint64]mailLoad{}, walks: map[uint64]*function{},
 		timers: timers{
 			known: map[uint64]*timer{}, tokens: map[token]*timer{}, cancelled: map[token]ending{},
 			until: now + cfg.TimerAhead, after: statestore.TimerKey{Due: math.MinInt64}, more: true,
 		},
 	}
+	m.claimDead(claim)
 	m.claimFunctions(claim)
 	m.claimSources(claim)
 	m.claimLanes(claim)

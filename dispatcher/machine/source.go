@@ -24,6 +24,8 @@ type source struct {
 	judged       bool // it stands in the machine's list of sources whose full has changed
 	blocked      bool // a function that it feeds has used up its budget of kept messages
 
+	dead *deadTotal // of its ingress
+
 	waiting []fifo[*message] // per target: unfinished messages in order of offset; finished ones linger
 	linger  int              // length of a waiting queue at which it is swept
 }
@@ -31,9 +33,10 @@ type source struct {
 func (m *Machine) source(id api.Source) *source {
 	s := m.sources[id]
 	if s == nil {
-		s = &source{id: id, progress: statestore.Progress{Source: id}}
+		s = &source{id: id, progress: statestore.Progress{Source: id}, dead: m.deadOf(api.OriginIngress(id.Ingress))}
 		m.sources[id] = s
 		m.sourceList = append(m.sourceList, s)
+		m.judgeSource(s)
 	}
 	return s
 }
@@ -165,7 +168,7 @@ func (m *Machine) arrive(s *source, r *api.Record) {
 	}
 	if r.Dead != nil || len(r.Routes) == 0 {
 		if r.Dead != nil {
-			m.setAside(*r.Dead)
+			m.setAside(*r.Dead, s.dead)
 		}
 		s.finishAll(r.Offset, r.Offset+1)
 		m.touchSource(s)
@@ -183,7 +186,7 @@ func (m *Machine) arriveAt(s *source, r *api.Record, route *api.Route) {
 	}
 	msg := &message{
 		Message: api.Message{Target: api.Address{Type: route.Target, ID: r.ID}, Argument: r.Value},
-		number:  m.draw(), source: s, offset: r.Offset, target: t, arrived: m.now,
+		number:  m.draw(), source: s, origin: s, offset: r.Offset, target: t, arrived: m.now,
 	}
 	msg.size = msg.Size()
 	s.pending++
@@ -217,8 +220,9 @@ func (s *source) await(target int, msg *message) {
 // judgeSource says Full or Room when a bound was crossed. Room waits for half of it, so that it does not flutter.
 func (m *Machine) judgeSource(s *source) {
 	c := &m.cfg
-	full := s.pending >= c.SourceMessagesMax || s.pendingBytes >= c.SourceBytesMax || s.blocked || m.choke
-	room := s.pending <= c.SourceMessagesMax/2 && s.pendingBytes <= c.SourceBytesMax/2 && !s.blocked && !m.choke
+	waits := s.blocked || m.choke || m.deadFull(s.dead)
+	full := waits || s.pending >= c.SourceMessagesMax || s.pendingBytes >= c.SourceBytesMax
+	room := !waits && s.pending <= c.SourceMessagesMax/2 && s.pendingBytes <= c.SourceBytesMax/2
 	if full == s.full || s.full && !room {
 		return
 	}

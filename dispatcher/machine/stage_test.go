@@ -66,7 +66,7 @@ func (s *stage) create(args []string) {
 	bounds := map[string]*int64{
 		"age": &s.cfg.CommitAgeMax, "lazy": &s.cfg.LazyAgeMax, "hold": &s.cfg.HoldMax, "backoff": &s.cfg.BackoffMin, "backoffmax": &s.cfg.BackoffMax,
 		"probe": &s.cfg.ProbeInterval, "window": &s.cfg.BreakerWindow, "outbox": &s.cfg.OutboxBytesMax, "kept": &s.cfg.KeptBytesMax,
-		"ahead": &s.cfg.TimerAhead, "sweep": &s.cfg.SweepInterval,
+		"dead": &s.cfg.DeadLettersMax, "deadbytes": &s.cfg.DeadLetterBytesMax, "ahead": &s.cfg.TimerAhead, "sweep": &s.cfg.SweepInterval,
 	}
 	counts := map[string]*int{
 		"slots": &s.cfg.Slots, "failures": &s.cfg.BreakerFailures, "ranges": &s.cfg.RangesMax, "records": &s.cfg.SourceMessagesMax, "recordbytes": &s.cfg.SourceBytesMax,

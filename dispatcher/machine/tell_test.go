@@ -92,8 +92,23 @@ func tellCommit(line func(string, ...any), c *statestore.Commit, now int64) {
 		line("output %s %d refused", r.Lane.Egress, r.Number)
 	}
 	for _, d := range c.DeadLetters {
-		line("dead %v from %s: %s", d.Kind, d.From, d.Reason)
+		line("dead %v from %s: %s%s", d.Kind, d.From, d.Reason, convicted(&d))
 	}
+	for _, n := range c.DeadEnds {
+		line("dead letter %d is discarded", n)
+	}
+}
+
+// convicted is what is known of a message that was set aside after calls.
+func convicted(d *api.DeadLetter) string {
+	if !strings.HasPrefix(d.Detail, "wrong answers") {
+		return ""
+	}
+	text := fmt.Sprintf(": %d(%s", d.Number, message(api.Message{Target: d.Address, Caller: d.Caller, Argument: api.TypedValue{Value: d.Value}}))
+	if d.Source.Topic != "" {
+		text += fmt.Sprintf(" of %s %d", d.Source.Topic, d.Offset)
+	}
+	return text + "), " + d.Detail
 }
 
 func name(a api.Address) string {

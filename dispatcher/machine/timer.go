@@ -65,8 +65,13 @@ func (m *Machine) delay(from api.Address, d *Delayed) {
 	if due < m.now {
 		due = math.MaxInt64
 	}
+	m.newTimer(due, d.Token, msg)
+}
+
+// newTimer makes a timer an effect of the next cut.
+func (m *Machine) newTimer(due int64, token string, msg api.Message) {
 	t := &timer{gen: m.gen, index: -1, Timer: statestore.Timer{
-		TimerKey: statestore.TimerKey{Due: due, Number: m.draw()}, Token: d.Token, Message: msg,
+		TimerKey: statestore.TimerKey{Due: due, Number: m.draw()}, Token: token, Message: msg,
 	}}
 	m.timers.created = append(m.timers.created, t)
 	m.effects++
@@ -147,10 +152,21 @@ func (m *Machine) fire() {
 		if t.gen != m.gen { // the store has it, or will before this end is committed
 			m.timers.ends = append(m.timers.ends, t.TimerKey)
 		}
+		if m.crowdedTimer(&t.Message) { // it has not fired: it can still be cancelled
+			m.newTimer(m.now+m.cfg.BackoffMax, t.Token, t.Message)
+			continue
+		}
 		m.stats.TimersFired++
 		m.effect(false)
 		m.send(t.Message.Caller, Send{Target: t.Message.Target, Argument: t.Message.Argument})
 	}
+}
+
+// crowdedTimer reports whether a delayed message is for nobody, and its sender's dead letters have no room for it. It is put off
+// then, so that it waits in the store and those behind it go on.
+func (m *Machine) crowdedTimer(msg *api.Message) bool {
+	reason, _ := m.aside(msg)
+	return reason != "" && m.deadFull(m.deadOf(api.OriginFunction(msg.Caller.Type)))
 }
 
 // windowTimers reads on in the window, and moves it when its end comes near. With many timers in memory it reads only what is due

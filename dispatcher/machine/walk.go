@@ -52,6 +52,7 @@ func (m *Machine) walkSpills() {
 // forgetSpilled drops a cell whose mail is only in the store; a walk will find it.
 func (m *Machine) forgetSpilled(c *cell) {
 	delete(m.cells, c.address)
+	m.keepTrial(c)
 	m.unwatch(c.fn)
 	c.fn.forgot = c.fn.forgot || c.fn.walking || c.fn.cursor != nil
 }

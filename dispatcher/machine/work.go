@@ -150,6 +150,7 @@ const (
 	FailTimeout                         // no answer within the attempt's time
 	FailTooLarge                        // 413: a smaller batch may pass
 	FailAnswer                          // any other status, or a reply that cannot be used
+	FailBusy                            // the gateway has no room for the reply, or for what it asks for: nobody's fault
 )
 
 func (k FailureKind) String() string {
@@ -162,6 +163,8 @@ func (k FailureKind) String() string {
 		return "too large"
 	case FailAnswer:
 		return "answer"
+	case FailBusy:
+		return "busy"
 	}
 	return "unknown"
 }
