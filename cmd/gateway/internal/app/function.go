@@ -8,6 +8,7 @@ import (
 	"github.com/stategate/stategate/cmd/gateway/internal/module"
 	"github.com/stategate/stategate/dispatcher"
 	"github.com/stategate/stategate/dispatcher/endpoint"
+	"github.com/stategate/stategate/dispatcher/machine"
 )
 
 // functions resolves function types by the module. Answers are remembered, up to a bound: names may come from messages.
@@ -55,6 +56,9 @@ func (f *functions) resolve(t api.FunctionType) answer {
 	r := answer{declared: true}
 	r.BatchMessages = e.MaxNumBatchRequests
 	r.Budget = e.Transport.Call.Milliseconds()
+	if e.OnFailure == module.SetAside {
+		r.OnFailure = machine.SetAside
+	}
 	resolved, err := e.ResolveURL(t)
 	if err != nil {
 		r.Refusal = err.Error()

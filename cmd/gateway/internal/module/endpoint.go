@@ -20,11 +20,20 @@ type Endpoint struct {
 	// MaxNumBatchRequests bounds the messages of one call; 0: no bound of its own (written as 0 or less).
 	MaxNumBatchRequests int
 	Transport           Transport
+	OnFailure           OnFailure // ours; Retry unless written
 
 	// Fault says why no call can be made, "" if nothing is known. StateFun starts with such an endpoint and fails at the
 	// first call; here each call fails, with this text, and everything else goes on.
 	Fault string
 }
+
+// OnFailure says what becomes of messages that a function keeps answering badly.
+type OnFailure string
+
+const (
+	Retry    OnFailure = "retry"      // they are tried for ever, and their address waits
+	SetAside OnFailure = "deadLetter" // the message at fault becomes a dead letter when the budget is spent
+)
 
 // Functions says which functions an endpoint serves: one, or all of a namespace.
 type Functions struct {
@@ -75,7 +84,17 @@ func (p *parser) endpoint(spec *object) (e Endpoint, ok bool) {
 		e.Functions, ok = p.functions(functions)
 	}
 	e.URLTemplate = spec.needText("urlPathTemplate")
+	e.OnFailure = p.onFailure(spec)
 	return e, ok
+}
+
+func (p *parser) onFailure(spec *object) OnFailure {
+	const name = "onFailure"
+	if !spec.has(name) {
+		spec.take(name)
+		return Retry
+	}
+	return OnFailure(spec.choice(name, names([]OnFailure{Retry, SetAside})))
 }
 
 func (p *parser) functions(n *yaml.Node) (Functions, bool) {

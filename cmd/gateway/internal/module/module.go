@@ -59,7 +59,11 @@ func (m *Module) Unserved() []string {
 func (m *Module) Summary() string {
 	var b strings.Builder
 	for _, e := range m.Endpoints {
-		fmt.Fprintf(&b, "endpoint %s: %s (%s, call %s)\n", e.Functions, redactURL(e.URLTemplate), e.Transport.Kind, e.Transport.Call)
+		policy := ""
+		if e.OnFailure != Retry {
+			policy = ", onFailure " + string(e.OnFailure)
+		}
+		fmt.Fprintf(&b, "endpoint %s: %s (%s, call %s%s)\n", e.Functions, redactURL(e.URLTemplate), e.Transport.Kind, e.Transport.Call, policy)
 	}
 	for _, k := range m.KafkaIngresses {
 		fmt.Fprintf(&b, "ingress %s: kafka %s, group %s, from %s\n", k.ID, k.Address, k.ConsumerGroupID, k.StartupPosition.Kind)
