@@ -66,6 +66,9 @@ type Committer interface {
 type Reader interface {
 	// States answers one Loaded for each address, in order; an address that the store does not know has an empty one.
 	States(ctx context.Context, addresses []api.Address) ([]Loaded, error)
+	// Specs answers what is known of the states of a function type; none when nothing is. What States answered before is of
+	// states that are among them.
+	Specs(ctx context.Context, function api.FunctionType) ([]StateSpec, error)
 	// Mail answers the spilled messages of one address from number `from` on, in order, until bytesMax is exceeded (at
 	// least one message when there is any).
 	Mail(ctx context.Context, address api.Address, from uint64, bytesMax int) ([]Mail, error)

@@ -158,6 +158,12 @@ func (s *Store) States(ctx context.Context, addresses []api.Address) (found []st
 	return found, err
 }
 
+// Specs answers what is known of a function type's states.
+func (s *Store) Specs(ctx context.Context, function api.FunctionType) (found []statestore.StateSpec, err error) {
+	err = s.read(ctx, "specs", func(c *content) { found = cloneSpec(c.functions[function]).States })
+	return found, err
+}
+
 // Mail answers spilled messages.
 func (s *Store) Mail(ctx context.Context, address api.Address, from uint64, bytesMax int) (found []statestore.Mail, err error) {
 	err = s.read(ctx, "mail", func(c *content) { found = c.mailFrom(address, from, bytesMax) })

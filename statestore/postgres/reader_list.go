@@ -26,6 +26,20 @@ func (s *Store) list(ctx context.Context, action, sql string, args []any, dest [
 	return nil
 }
 
+// Specs reads one row.
+func (s *Store) Specs(ctx context.Context, function api.FunctionType) (out []statestore.StateSpec, err error) {
+	var data []byte
+	err = s.list(ctx, "load specs", `SELECT data FROM {s}.function_spec WHERE key = $1`, []any{statestore.FunctionKey(function)}, []any{&data}, func() error {
+		f, err := statestore.DecodeSpec(data)
+		out = f.States
+		return wrap("function spec", err)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // Mail reads chunks until the bytes are exceeded. The sum of what comes before decides in the server which rows are sent.
 func (s *Store) Mail(ctx context.Context, address api.Address, from uint64, bytesMax int) ([]statestore.Mail, error) {
 	const ask = `

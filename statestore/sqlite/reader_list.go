@@ -26,6 +26,19 @@ func (s *Store) list(ctx context.Context, action, sql string, args []driver.Valu
 	return nil
 }
 
+// Specs reads one row.
+func (s *Store) Specs(ctx context.Context, function api.FunctionType) (out []statestore.StateSpec, err error) {
+	err = s.list(ctx, "load specs", `SELECT data FROM function_spec WHERE key = ?`, args(statestore.FunctionKey(function)), func(r row) (bool, error) {
+		f, err := statestore.DecodeSpec(r.blob(0))
+		out = f.States
+		return false, wrap("function spec", err)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // Mail reads chunks until the bytes are exceeded.
 func (s *Store) Mail(ctx context.Context, address api.Address, from uint64, bytesMax int) (out []statestore.Mail, err error) {
 	const ask = `SELECT m.data, b.low FROM mailbox b CROSS JOIN mail m ON m.key = b.key WHERE b.key = ?1 AND m.first >= coalesce(

@@ -310,6 +310,14 @@ func testFunctions(t *testing.T, f *Fixture) {
 	o.commit(statestore.Commit{Functions: all})
 	all[0] = spec(fn("a.b", "c"), statestore.StateSpec{Name: "é\x00", TypeName: "t", Expiration: statestore.ExpireAfterInvoke, TTL: math.MaxInt64})
 	o.commit(statestore.Commit{Functions: all[:1]})
+	reader := f.open(t) // of a member that owns nothing
+	for _, want := range append(all, spec(fn("un", "known")), spec(fn("", ""))) {
+		got, err := reader.Specs(t.Context(), want.Function)
+		if err != nil {
+			t.Errorf("specs of %.40v: %v", want.Function, err)
+		}
+		same(t, "specs", want.States, got)
+	}
 	o = o.restart()
 	key := func(s statestore.FunctionSpec) string { return string(statestore.FunctionKey(s.Function)) }
 	same(t, "functions", byKey(all, key), byKey(o.claim.Functions, key))

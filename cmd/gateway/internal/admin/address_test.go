@@ -135,6 +135,10 @@ func TestAddress(t *testing.T) {
 			`"inMemory":false,"state":[],"mailbox":{"messages":4,"stored":4},"call":null,"failure":null,"lastError":null}`},
 		{"standby", Address{Declared: true, Stored: statestore.Loaded{Spilled: 4}}, `{"address":{"namespace":"shop","name":"cart","id":"bob"},"shard":SHARD,"role":"standby","declared":true,` +
 			`"inMemory":false,"state":[],"mailbox":{"messages":null,"stored":4},"call":null,"failure":null,"lastError":null}`},
+		{"standby, of which one has expired", Address{NowMS: noon, Specs: specs, Stored: statestore.Loaded{Values: values[1:3]}}, `{"address":{"namespace":"shop",` +
+			`"name":"cart","id":"bob"},"shard":SHARD,"role":"standby","declared":false,"inMemory":false,` +
+			`"state":[{"name":"seen","typeName":"t/s","bytes":3,"value":"AAH/","touched":"2023-11-14T22:13:19.000Z","expires":null}],` +
+			`"mailbox":{"messages":null,"stored":0},"call":null,"failure":null,"lastError":null}`},
 	} {
 		f := &fake{address: func(ctx context.Context, a api.Address) (Address, error) {
 			if _, ok := ctx.Deadline(); !ok || a != bob {
