@@ -70,10 +70,11 @@ type Dispatcher struct {
 	callCtx  context.Context // of calls to functions: a drain that runs out of time ends them first
 	endCalls context.CancelFunc
 
-	commits chan *statestore.Commit // room for the one commit that there can be
-	running atomic.Int64            // calls under way
-	drain   atomic.Bool             // no new call starts
-	away    conditions
+	commits  chan *statestore.Commit // room for the one commit that there can be
+	running  atomic.Int64            // calls under way
+	discards chan struct{}           // holds a token while a dead letter is being discarded
+	drain    atomic.Bool             // no new call starts
+	away     conditions
 
 	mu       sync.Mutex
 	progress map[api.Source]statestore.Progress // committed; guarded by mu
@@ -94,7 +95,7 @@ func New(cfg Config) *Dispatcher {
 		cfg.RenewEvery = time.Second
 	}
 	d := &Dispatcher{
-		cfg: cfg, log: cfg.Log, inbox: newInbox(), journal: newJournal(cfg.Log), commits: make(chan *statestore.Commit, 1),
+		cfg: cfg, log: cfg.Log, inbox: newInbox(), journal: newJournal(cfg.Log), commits: make(chan *statestore.Commit, 1), discards: make(chan struct{}, 1),
 		progress: map[api.Source]statestore.Progress{}, gates: map[api.Source]*gate{}, waiters: map[uint64]chan struct{}{},
 		clean: make(chan struct{}), away: conditions{hooks: cfg.Hooks, log: cfg.Log},
 	}

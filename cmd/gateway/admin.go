@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"sync/atomic"
@@ -72,4 +73,16 @@ func (g *asked) DeadLetters(ctx context.Context, after uint64, limit int) ([]api
 		return nil, errStarting
 	}
 	return a.StoredDeadLetters(ctx, after, limit)
+}
+
+func (g *asked) Discard(ctx context.Context, number uint64) (bool, error) {
+	a := g.app.Load()
+	if a == nil {
+		return false, errStarting
+	}
+	found, err := a.DiscardDeadLetter(ctx, number)
+	if errors.Is(err, app.ErrStandby) {
+		err = admin.ErrStandby
+	}
+	return found, err
 }

@@ -128,5 +128,6 @@ func bounds(cfg config.Config) machine.Config {
 		Slots: cfg.Slots, SourceMessagesMax: cfg.SourceMessagesMax, SourceBytesMax: cfg.SourceBytesMax, MailBytesMax: cfg.MailBytesMax,
 		CacheBytesMax: cfg.CacheBytesMax, EffectsMax: cfg.EffectsMax, EffectBytesMax: cfg.EffectBytesMax,
 		OutboxBytesMax: cfg.OutboxBytesMax, KeptBytesMax: cfg.KeptBytesMax, StoredBytesMax: cfg.StoredBytesMax,
+		DeadLettersMax: int64(cfg.DeadLettersMax), DeadLetterBytesMax: cfg.DeadLetterBytesMax,
 	}
 }

@@ -1,9 +1,10 @@
-// Package admin answers operators over HTTP: probes, metrics, and what one asks with curl. It changes nothing, decides
-// nothing and keeps nothing; all it says comes from the gateway that it is given.
+// Package admin answers operators over HTTP: probes, metrics, and what one asks with curl. It changes nothing (but that it passes on
+// that a dead letter is to be discarded), decides nothing and keeps nothing; all it says comes from the gateway that it is given.
 package admin
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"net/http"
 
@@ -26,7 +27,13 @@ type Gateway interface {
 	Address(ctx context.Context, a api.Address) (Address, error)
 	// DeadLetters are those with a number above after, in order, at most limit.
 	DeadLetters(ctx context.Context, after uint64, limit int) ([]api.DeadLetter, error)
+	// Discard removes a dead letter for good; found is false when there is none of this number. Errors are ErrStandby,
+	// statestore.ErrUnavailable, or something that is logged.
+	Discard(ctx context.Context, number uint64) (found bool, err error)
 }
+
+// ErrStandby: another member works; only that one can change anything.
+var ErrStandby = errors.New("this gateway waits, another one works")
 
 // Status says whether traffic may come, who works, and what is not as it should be.
 type Status struct {
@@ -86,6 +93,7 @@ func New(cfg Config) http.Handler {
 		r.Get(route.Path, route.serve)
 		r.Head(route.Path, route.serve)
 	}
+	r.Delete(deadLetterPath, h.bounded(h.discard))
 	r.Get("/", h.index)
 	r.Head("/", h.index)
 	return http.MaxBytesHandler(escaped(r), bodyBytesMax)
@@ -103,6 +111,7 @@ func (h *handler) routes() []route {
 		{"/v1/addresses/{namespace}/{name}/{id}", "state, mailbox, call in flight and last error of one address; / in an id is written %2F", h.bounded(h.address)},
 		{"/v1/addresses/{namespace}/{name}", "the same with ?id=, for ids such as '', '.' and '..'", h.bounded(h.address)},
 		{"/v1/deadletters", "what was set aside, in order; ?after=NUMBER&limit=NUMBER", h.bounded(h.deadLetters)},
+		{deadLetterPath, "one of them; DELETE discards it for good", h.bounded(h.deadLetter)},
 	}
 }
 

@@ -25,6 +25,7 @@ type fake struct {
 	status  Status
 	address func(ctx context.Context, a api.Address) (Address, error)
 	dead    func(after uint64, limit int) ([]api.DeadLetter, error)
+	discard func(number uint64) (bool, error)
 }
 
 func (f *fake) Turning(context.Context) bool  { return f.turning }
@@ -42,6 +43,13 @@ func (f *fake) DeadLetters(_ context.Context, after uint64, limit int) ([]api.De
 		return nil, nil
 	}
 	return f.dead(after, limit)
+}
+
+func (f *fake) Discard(_ context.Context, number uint64) (bool, error) {
+	if f.discard == nil {
+		return false, nil
+	}
+	return f.discard(number)
 }
 
 func handlerOf(f *fake) http.Handler {
@@ -140,7 +148,7 @@ func TestReadyz(t *testing.T) {
 }
 
 func TestPlainRoutes(t *testing.T) {
-	f := &fake{turning: true}
+	f := &fake{turning: true, dead: func(after uint64, _ int) ([]api.DeadLetter, error) { return []api.DeadLetter{{Number: after + 1}}, nil }}
 	if a := get(t, f, "/metrics"); a.status != 200 || a.text != "metrics\n" {
 		t.Errorf("got %d %s", a.status, a.text)
 	}
@@ -149,12 +157,12 @@ func TestPlainRoutes(t *testing.T) {
 	}
 	a := get(t, f, "/")
 	routes := a.body["routes"].([]any)
-	if a.status != 200 || len(routes) != 7 {
+	if a.status != 200 || len(routes) != 8 {
 		t.Fatalf("got %d %s", a.status, a.text)
 	}
 	for _, r := range routes { // each that the index names is there
 		path := r.(map[string]any)["path"].(string)
-		path = strings.NewReplacer("{namespace}", "a", "{name}", "b", "{id}", "c").Replace(path)
+		path = strings.NewReplacer("{namespace}", "a", "{name}", "b", "{id}", "c", "{number}", "7").Replace(path)
 		if strings.HasSuffix(path, "/b") {
 			path += "?id="
 		}

@@ -61,7 +61,12 @@ func (h *handler) notFound(w http.ResponseWriter, _ *http.Request) {
 	write(w, problem{http.StatusNotFound, "there is nothing at this path", listRemedy + "; a / within an id is written %2F, and an empty id ?id="})
 }
 
-func (h *handler) methodNotAllowed(w http.ResponseWriter, _ *http.Request) {
+func (h *handler) methodNotAllowed(w http.ResponseWriter, r *http.Request) {
+	if chi.RouteContext(r.Context()).Routes.Match(chi.NewRouteContext(), http.MethodDelete, r.URL.EscapedPath()) {
+		w.Header().Set("Allow", "GET, HEAD, DELETE")
+		write(w, problem{http.StatusMethodNotAllowed, "this path can only be read or deleted", "use GET or DELETE; " + listRemedy})
+		return
+	}
 	w.Header().Set("Allow", "GET, HEAD")
 	write(w, problem{http.StatusMethodNotAllowed, "this path can only be read", "use GET; " + listRemedy})
 }

@@ -2,6 +2,7 @@ package admin
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"strconv"
@@ -77,6 +78,70 @@ func (h *handler) deadLetters(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	writeJSON(w, http.StatusOK, answer)
+}
+
+const deadLetterPath = "/v1/deadletters/{number}"
+
+func (h *handler) deadLetter(w http.ResponseWriter, r *http.Request) {
+	number, ok := askedNumber(w, r)
+	if !ok {
+		return
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), answerMax)
+	defer cancel()
+	found, err := h.Gateway.DeadLetters(ctx, number-1, 1)
+	switch {
+	case err != nil:
+		h.failed(w, r, err)
+	case len(found) == 0 || found[0].Number != number:
+		noDeadLetter(w, number)
+	default:
+		left := valueBytesMax
+		writeJSON(w, http.StatusOK, deadLetterOf(&found[0], &left))
+	}
+}
+
+// discard removes a letter. A page in an operator's browser cannot ask for it, whoever has written that page: browsers say where
+// such a request comes from.
+func (h *handler) discard(w http.ResponseWriter, r *http.Request) {
+	if r.Header.Get("Origin") != "" {
+		write(w, problem{http.StatusForbidden, "a page in a browser asks to discard a dead letter", "use curl -X DELETE"})
+		return
+	}
+	number, ok := askedNumber(w, r)
+	if !ok {
+		return
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), answerMax)
+	defer cancel()
+	found, err := h.Gateway.Discard(ctx, number)
+	switch {
+	case errors.Is(err, ErrStandby):
+		write(w, problem{http.StatusConflict, ErrStandby.Error(), "ask the one whose /readyz says active"})
+	case err != nil:
+		h.failed(w, r, err)
+	case !found:
+		noDeadLetter(w, number)
+	default:
+		w.WriteHeader(http.StatusNoContent)
+	}
+}
+
+func askedNumber(w http.ResponseWriter, r *http.Request) (number uint64, ok bool) {
+	_, err := strictQuery(r)
+	text, _ := pathParameter(r, "number")
+	if err == nil {
+		number, err = strconv.ParseUint(text, 10, 63)
+	}
+	if err != nil || number == 0 {
+		write(w, problem{http.StatusBadRequest, "that is not the number of a dead letter", "GET /v1/deadletters lists them; want /v1/deadletters/NUMBER"})
+		return 0, false
+	}
+	return number, true
+}
+
+func noDeadLetter(w http.ResponseWriter, number uint64) {
+	write(w, problem{http.StatusNotFound, fmt.Sprintf("there is no dead letter %d", number), "GET /v1/deadletters lists them; it may be discarded already"})
 }
 
 func askedPage(r *http.Request) (after uint64, limit int, err error) {

@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/stategate/stategate/api"
+	"github.com/stategate/stategate/statestore"
 )
 
 // targetsOf are the ways to ask for an address.
@@ -134,5 +135,60 @@ func TestDeadLetterQuestions(t *testing.T) {
 	}
 	if a := get(t, f, "/v1/deadletters"); a.status != 200 || !strings.Contains(a.text, `"deadLetters": []`) || a.body["next"] != nil {
 		t.Errorf("got %d %s", a.status, a.text)
+	}
+}
+
+func TestOneDeadLetter(t *testing.T) {
+	f := &fake{dead: func(after uint64, limit int) ([]api.DeadLetter, error) {
+		if limit != 1 {
+			t.Errorf("asked for %d", limit)
+		}
+		return []api.DeadLetter{{Number: max(after+1, 7), Kind: api.DeadMessage, Value: []byte("v")}}, nil
+	}}
+	if a := get(t, f, "/v1/deadletters/7"); a.status != 200 || a.body["number"] != float64(7) || a.body["value"] != "dg==" {
+		t.Errorf("got %d %s", a.status, a.text)
+	}
+	wantProblem(t, get(t, f, "/v1/deadletters/6"), 404)
+	wantProblem(t, get(t, &fake{}, "/v1/deadletters/6"), 404)
+	f.dead = func(uint64, int) ([]api.DeadLetter, error) { return nil, errSecret }
+	wantProblem(t, get(t, f, "/v1/deadletters/6"), 500)
+	f.dead = func(uint64, int) ([]api.DeadLetter, error) { return nil, statestore.ErrUnavailable }
+	wantProblem(t, get(t, f, "/v1/deadletters/6"), 503)
+}
+
+func TestDiscard(t *testing.T) {
+	var asked []uint64
+	f := &fake{discard: func(number uint64) (bool, error) { asked = append(asked, number); return number == 7, nil }}
+	if a := raw(t, f, "DELETE", "/v1/deadletters/7"); a.status != 204 || a.text != "" {
+		t.Errorf("got %d %q", a.status, a.text)
+	}
+	wantProblem(t, raw(t, f, "DELETE", "/v1/deadletters/8"), 404)
+	if diff := cmp.Diff([]uint64{7, 8}, asked); diff != "" {
+		t.Errorf("asked for (-want +got):\n%s", diff)
+	}
+	for _, bad := range []string{"0", "-1", "x", "1.5", "99999999999999999999", "7?force=1", "%37x", "+7", "%2e%2e"} {
+		for _, method := range []string{"GET", "DELETE"} {
+			wantProblem(t, raw(t, f, method, "/v1/deadletters/"+bad), 400)
+		}
+	}
+	wantProblem(t, raw(t, f, "DELETE", "/v1/deadletters/"), 404)
+	f.discard = func(uint64) (bool, error) { return false, fmt.Errorf("%w", ErrStandby) }
+	wantProblem(t, raw(t, f, "DELETE", "/v1/deadletters/7"), 409)
+	f.discard = func(uint64) (bool, error) { return false, statestore.ErrUnavailable }
+	wantProblem(t, raw(t, f, "DELETE", "/v1/deadletters/7"), 503)
+	f.discard = func(uint64) (bool, error) { return false, errSecret }
+	wantProblem(t, raw(t, f, "DELETE", "/v1/deadletters/7"), 500)
+	if a := raw(t, f, "POST", "/v1/deadletters/7"); a.status != 405 || a.header.Get("Allow") != "GET, HEAD, DELETE" {
+		t.Errorf("got %d, Allow %q", a.status, a.header.Get("Allow"))
+	}
+
+	// A page of somebody else in an operator's browser.
+	f.discard = func(uint64) (bool, error) { t.Error("discarded"); return true, nil }
+	r := httptest.NewRequest("DELETE", "/v1/deadletters/7", nil)
+	r.Header.Set("Origin", "http://127.0.0.1:8081")
+	w := httptest.NewRecorder()
+	handlerOf(f).ServeHTTP(w, r)
+	if w.Code != 403 {
+		t.Errorf("from a browser: got %d", w.Code)
 	}
 }

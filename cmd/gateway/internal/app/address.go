@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/stategate/stategate/api"
@@ -42,4 +43,20 @@ func (a *App) Address(ctx context.Context, address api.Address) (Address, error)
 // StoredDeadLetters are those with a number above after, in order, at most limit.
 func (a *App) StoredDeadLetters(ctx context.Context, after uint64, limit int) ([]api.DeadLetter, error) {
 	return a.cfg.Store.DeadLetters(ctx, after, limit)
+}
+
+// ErrStandby: another member works on the store; only that one can change anything.
+var ErrStandby = errors.New("this member waits, another one works")
+
+// DiscardDeadLetter removes one for good; found is false when there is none of this number.
+func (a *App) DiscardDeadLetter(ctx context.Context, number uint64) (found bool, err error) {
+	d := a.life.Load()
+	if d == nil {
+		return false, ErrStandby
+	}
+	if found, err = d.Discard(ctx, number); found {
+		a.dead.Add(^uint64(0))
+		a.log.Info("a dead letter is discarded", "number", number)
+	}
+	return found, err
 }

@@ -34,6 +34,9 @@ type Config struct {
 	OutboxBytesMax    int64
 	KeptBytesMax      int64
 	StoredBytesMax    int64
+
+	DeadLettersMax     int
+	DeadLetterBytesMax int64
 }
 
 // LogFormat is how a log line looks.

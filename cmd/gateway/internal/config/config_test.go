@@ -41,6 +41,7 @@ func TestDefault(t *testing.T) {
 		Listen: "127.0.0.1:8080", Admin: "127.0.0.1:8081", LogFormat: LogAuto, LogLevel: slog.LevelInfo,
 		Lease: 3 * time.Second, DrainTimeout: 10 * time.Second, Slots: 1024, SourceMessagesMax: 5000, SourceBytesMax: 16 << 20,
 		MailBytesMax: 128 << 20, CacheBytesMax: 64 << 20, EffectsMax: 20_000, EffectBytesMax: 64 << 20, OutboxBytesMax: 1 << 30, KeptBytesMax: 4 << 30, StoredBytesMax: 16 << 30,
+		DeadLettersMax: 100_000, DeadLetterBytesMax: 1 << 30,
 	}
 	got, warnings, err := load(t, nil, nil)
 	if err != nil || len(warnings) > 0 {
@@ -90,7 +91,8 @@ func TestPrecedence(t *testing.T) {
 		"module": {"f.yaml", "e.yaml", "a.yaml"}, "listen": {":1", ":2", "[::1]:3"}, "admin": {":4", ":5", "localhost:6"},
 		"logFormat": {"text", "json", "text"}, "logLevel": {"warn", "error", "debug"}, "lease": {"1s", "2 s", "1m30s"}, "drainTimeout": {"1ms", "1min", "1h"},
 		"noAdvisoryLock": {"true", "false", "true"}, "slots": {"1", "2", "3"}, "sourceMessagesMax": {"1", "2", "3"}, "effectsMax": {"1", "2", "3"},
-		"store": {"sqlite:f", "memory:", "postgres://a@h/d"},
+		"deadLettersMax": {"1", "2", "3"},
+		"store":          {"sqlite:f", "memory:", "postgres://a@h/d"},
 	}
 	for i := range settings {
 		key := settings[i].key

@@ -141,6 +141,18 @@ idle between fetches; too many cost memory and make recovery read more again.`,
 		brief:  "kept messages of all functions before all sources wait",
 		manual: "How much the store keeps for all functions together. At this bound all sources wait. Keep it well below the room on disk.",
 	},
+	{
+		key: "deadLettersMax", kind: "NUMBER", standard: "100000", set: count(1, 1_000_000_000, func(c *Config) *int { return &c.DeadLettersMax }),
+		brief: "dead letters of one ingress, function or egress before it waits",
+		manual: `How many dead letters the store keeps of one ingress, of one function, and of what one egress's Kafka has refused. At this
+bound nothing is dropped: the ingress brings no more records, an address goes on trying, the egress stops delivering, until some
+are discarded or the bound is raised. A batch that has arrived already may pass it.`,
+	},
+	{
+		key: "deadLetterBytesMax", kind: "SIZE", standard: "1GiB", set: size(1<<10, anySize, func(c *Config) *int64 { return &c.DeadLetterBytesMax }),
+		brief:  "the same in bytes",
+		manual: "The same in bytes, for each of them.",
+	},
 }
 
 // words makes "log-format" of "logFormat".
