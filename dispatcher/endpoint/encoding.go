@@ -11,15 +11,17 @@ import (
 	"strings"
 )
 
-// decoder reads a body whose Content-Encoding is taken away. close gives back what can be used again.
+// decoder reads a body whose Content-Encoding is taken away. rest is what stands behind the compressed part, close gives back what
+// can be used again.
 type decoder struct {
 	io.Reader
+	rest  io.Reader
 	close func()
 }
 
 // decode supports what requests offer: gzip and deflate. An empty body is empty in any encoding.
 func (p *Pool) decode(source io.Reader, header http.Header) (decoder, error) {
-	plain := decoder{source, func() {}}
+	plain := decoder{source, source, func() {}}
 	switch encoding := strings.ToLower(strings.TrimSpace(strings.Join(header["Content-Encoding"], ","))); encoding {
 	case "", "identity":
 		return plain, nil
@@ -47,7 +49,7 @@ func (p *Pool) gunzip(source io.Reader) (decoder, error) {
 	if err != nil {
 		return decoder{}, err
 	}
-	return decoder{z, func() { p.gunzips.Put(z) }}, nil
+	return decoder{z, buffered, func() { p.gunzips.Put(z) }}, nil
 }
 
 // inflate takes deflate for zlib, which it is, and for the bare stream, which some servers send.
@@ -62,14 +64,14 @@ func inflate(source io.Reader) (decoder, error) {
 		if err != nil {
 			return decoder{}, err
 		}
-		return decoder{z, func() {}}, nil
+		return decoder{z, buffered, func() {}}, nil
 	}
-	return decoder{flate.NewReader(buffered), func() {}}, nil
+	return decoder{flate.NewReader(buffered), buffered, func() {}}, nil
 }
 
 func endOr(err error) (decoder, error) {
 	if err == io.EOF {
-		return decoder{http.NoBody, func() {}}, nil
+		return decoder{http.NoBody, http.NoBody, func() {}}, nil
 	}
 	return decoder{}, err
 }

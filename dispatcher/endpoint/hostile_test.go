@@ -244,6 +244,8 @@ func TestCompressedReplies(t *testing.T) {
 		"cut":              {"gzip", pack(t, gz, data)[:30], "cut short"},
 		"bad checksum":     {"gzip", append(pack(t, gz, data)[:len(pack(t, gz, data))-8], 1, 2, 3, 4, 5, 6, 7, 8), "invalid checksum"},
 		"garbage behind":   {"gzip", append(pack(t, gz, data), "garbage that is long enough"...), "invalid header"},
+		"deflate and more": {"deflate", append(pack(t, zl, data), "garbage"...), "bytes behind"},
+		"bare and more":    {"deflate", append(pack(t, raw, data), "garbage"...), "bytes behind"},
 		"deflate, garbage": {"deflate", []byte("\xff\xff\xff\xff\xff"), "read reply"},
 		"twice":            {"gzip, gzip", pack(t, gz, data), "content encoding"},
 	} {

@@ -154,9 +154,9 @@ func (a *attempt) body(response *http.Response) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	if _, err := io.CopyN(io.Discard, source, drainBytesMax); err != io.EOF {
+	if n, err := io.CopyN(io.Discard, decoder.rest, drainBytesMax); n > 0 || err != io.EOF {
 		a.client.Release(reply)
-		if err == nil {
+		if n > 0 {
 			err = errors.New("bytes behind the compressed reply")
 		}
 		return nil, err
