@@ -128,6 +128,7 @@ func (m *Machine) Started(p statestore.Progress, token uint64) {
 	s.seen = s.progress.Position()
 	s.routed = false
 	m.touchSource(s)
+	m.judgeSource(s) // it may have been found while all wait
 	m.waitFor(token)
 }
 
@@ -153,6 +154,10 @@ func (m *Machine) arrive(s *source, r *api.Record) {
 		s.match(r.Routes)
 		s.feeds = m.fedBy(r.Routes)
 		s.seen = max(s.seen, s.progress.Position())
+	}
+	if r.Offset < s.seen { // it is at hand or finished: only Started makes a source be read again
+		m.stats.RecordsSkipped++
+		return
 	}
 	if r.Offset > s.seen { // markers, aborted and compacted records are never handed out
 		if !s.finishedThrough(s.seen, r.Offset) {
