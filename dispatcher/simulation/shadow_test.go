@@ -10,10 +10,12 @@ import (
 )
 
 // shadow is what the states must be, kept beside the machine from the calls that were answered alone. It is copied with each
-// commit, so that after a crash the machine is held to what was durable.
+// commit, so that whoever begins on the store is held to what the store has.
 type shadow struct {
 	addresses map[api.Address]shadowAddress
 	applied   map[int]application // by node
+	kept      map[int]bool        // nodes that a commit has kept as messages: no source need bring them
+	highest   uint64              // number of a message that a commit has told
 }
 
 type shadowAddress struct {
@@ -30,45 +32,61 @@ type mark struct {
 
 // application is when a node's effects came into memory.
 type application struct {
-	step, order int // within the life
-	now         int64
+	step, order int   // within the life
+	now         int64 // by the clock of who called
+	latest      int64 // by the clock that was farthest
 }
 
 func newShadow() *shadow {
-	return &shadow{addresses: map[api.Address]shadowAddress{}, applied: map[int]application{}}
+	return &shadow{addresses: map[api.Address]shadowAddress{}, applied: map[int]application{}, kept: map[int]bool{}}
 }
 
 func (s *shadow) clone() *shadow {
-	return &shadow{addresses: maps.Clone(s.addresses), applied: maps.Clone(s.applied)}
+	return &shadow{addresses: maps.Clone(s.addresses), applied: maps.Clone(s.applied), kept: maps.Clone(s.kept), highest: s.highest}
+}
+
+// fits judges a state that may expire. Clocks of members differ: a value is gone once one of them has found it expired, and
+// whether any has that is none of the model's business as long as one could.
+func (m *mark) fits(w *world, ttl, now, latest int64, set bool, value []byte) (bool, mark) {
+	switch {
+	case !m.set || m.touched+ttl <= now:
+		return !set, mark{}
+	case set:
+		return string(value) == w.nodes[m.node].mark(), *m
+	case m.touched+ttl <= latest:
+		return true, mark{}
+	}
+	return false, *m
 }
 
 // started judges a call that begins now: its states are exactly what they must be.
-func (s *shadow) started(w *world, c *machine.Call, now int64) error {
+func (s *shadow) started(w *world, c *machine.Call, now, latest int64) error {
 	a := s.addresses[c.Target]
-	if a.write.set && a.write.touched+w.ttlW <= now {
-		a.write = mark{}
-	}
-	if a.invoke.set && a.invoke.touched+w.ttlI <= now {
-		a.invoke = mark{}
-	}
-	s.addresses[c.Target] = a
+	carried := map[string]machine.CallState{}
 	for _, have := range c.States {
-		switch have.Name {
-		case stateLog:
-			if got := decodeLog(have.Value.Value); !slices.Equal(got, a.log) {
-				return fmt.Errorf("call of %v carries log %v, want %v", c.Target, got, a.log)
-			}
-		case stateWrite, stateInvoke:
-			want := a.write
-			if have.Name == stateInvoke {
-				want = a.invoke
-			}
-			if have.Set != want.set || want.set && string(have.Value.Value) != w.nodes[want.node].mark() {
-				return fmt.Errorf("call of %v at %d carries state %s %v %q, want %+v (time to live %d, %d)",
-					c.Target, now, have.Name, have.Set, have.Value.Value, want, w.ttlW, w.ttlI)
-			}
+		carried[have.Name] = have
+	}
+	if have, ok := carried[stateLog]; ok {
+		if got := decodeLog(have.Value.Value); !slices.Equal(got, a.log) {
+			return fmt.Errorf("call of %v carries log %v, want %v", c.Target, got, a.log)
 		}
 	}
+	for name, of := range map[string]*mark{stateWrite: &a.write, stateInvoke: &a.invoke} {
+		have, ok := carried[name]
+		ttl := w.ttl(name)
+		if !ok {
+			if of.set && of.touched+ttl <= now {
+				*of = mark{}
+			}
+			continue
+		}
+		fits, next := of.fits(w, ttl, now, latest, have.Set, have.Value.Value)
+		if !fits {
+			return fmt.Errorf("call of %v at %d carries state %s %v %.20q, want %+v (time to live %d)", c.Target, now, name, have.Set, have.Value.Value, *of, ttl)
+		}
+		*of = next
+	}
+	s.addresses[c.Target] = a
 	return nil
 }
 
@@ -82,7 +100,7 @@ func count(log []int, id int) (n int) {
 }
 
 // replied takes over a reply that the machine must have accepted.
-func (s *shadow) replied(w *world, c *machine.Call, built, now int64, step int) error {
+func (s *shadow) replied(w *world, c *machine.Call, built, now, latest int64, step int) error {
 	a := s.addresses[c.Target]
 	log := slices.Clone(a.log)
 	for i := range c.Messages {
@@ -91,7 +109,7 @@ func (s *shadow) replied(w *world, c *machine.Call, built, now int64, step int) 
 		if count(log, n.id) > n.times() {
 			return fmt.Errorf("node %d runs twice at %v", n.id, c.Target)
 		}
-		s.applied[n.id] = application{step, len(s.applied), now}
+		s.applied[n.id] = application{step, len(s.applied), now, latest}
 		if n.writes() {
 			a.write = mark{true, n.id, now}
 			a.invoke = mark{true, n.id, now}
@@ -107,3 +125,6 @@ func (s *shadow) replied(w *world, c *machine.Call, built, now int64, step int) 
 	s.addresses[c.Target] = a
 	return nil
 }
+
+// numbered notes the number of a message that the store is told of.
+func (s *shadow) numbered(n uint64) { s.highest = max(s.highest, n) }

@@ -1,65 +1,167 @@
 package simulation_test
 
-import (
-	"context"
-	"errors"
-	"math"
+import "math"
 
-	"github.com/stategate/stategate/api"
-	"github.com/stategate/stategate/dispatcher/machine"
-	"github.com/stategate/stategate/statestore"
-	"github.com/stategate/stategate/statestore/memory"
-)
-
-// step is one to three facts and the work that follows.
+// step is what goes wrong, one to three facts for one member, and the work that follows.
 func (l *life) step() {
-	for range 1 + l.rng.IntN(3) {
-		l.fact()
-	}
-	l.steps++
-	if !l.calm && l.rng.IntN(1000) < l.faults.crash {
-		l.crash()
+	l.dice.turn(l.at)
+	l.trouble()
+	inc := l.pick()
+	if inc == nil {
+		l.pass(nil)
 		return
 	}
-	if l.rng.IntN(4) > 0 {
-		l.m.Tick(l.now)
-		l.told = l.now
-	}
-	l.work()
-}
-
-// fact lets one thing happen; what cannot happen now is drawn again.
-func (l *life) fact() {
-	for range 20 {
-		happened := false
-		switch k := l.rng.IntN(100); {
-		case k < 20:
-			happened = l.arrive()
-		case k < 45:
-			happened = l.answerAsk()
-		case k < 70:
-			happened = l.answerCall()
-		case k < 85:
-			happened = l.commitStep()
-		case k < 93:
-			happened = l.relayStep()
-		default:
-			l.pass()
-			happened = true
-		}
-		if happened {
+	for range 1 + l.rng.IntN(3) {
+		if inc.fact(); inc.over {
 			return
 		}
 	}
-	l.pass()
+	if l.rng.IntN(4) > 0 {
+		inc.tellTime()
+	}
+	inc.work()
+	if inc.draining {
+		inc.drain()
+	}
+}
+
+// pick is an incarnation that is awake.
+func (l *life) pick() *incarnation {
+	var awake []*incarnation
+	for _, inc := range l.incs {
+		if !inc.member.asleep() {
+			awake = append(awake, inc)
+		}
+	}
+	if len(awake) == 0 {
+		return nil
+	}
+	return awake[l.rng.IntN(len(awake))]
+}
+
+// trouble is what happens to members, and around them.
+func (l *life) trouble() {
+	l.awaken()
+	if len(l.late) > 0 && (l.calm || l.rng.IntN(12) == 0) {
+		l.land(nil)
+	}
+	for _, e := range []string{egressOnce, egressLane} {
+		if s := l.sinks[e]; s.ending != nil && (l.calm || l.rng.IntN(12) == 0) {
+			s.land()
+			l.tell("the end of a transaction of %s arrives late", e)
+		}
+	}
+	for _, inc := range l.incs {
+		for _, s := range l.w.sources {
+			if !inc.draining && !inc.member.asleep() {
+				inc.discover(s, true)
+			}
+		}
+		if inc.answersRemotely() {
+			break
+		}
+	}
+	if l.strikes(faultForward, l.owner) {
+		by := int64(1+l.dice.fault(faultForward, 20)) * 500
+		l.now += by
+		l.struck(faultForward, l.owner)
+		l.tell("time jumps by %d ms", by)
+	}
+	if l.owner == nil || l.owner.over || l.owner.member.asleep() {
+		return
+	}
+	l.strike(l.owner)
+}
+
+// strike is what may befall an owner that is awake.
+func (l *life) strike(inc *incarnation) {
+	switch {
+	case l.strikes(faultCrash, inc):
+		l.struck(faultCrash, inc)
+		l.tell("%v dies", inc)
+		l.kill(inc.member)
+	case l.strikes(faultSleep, inc):
+		inc.member.wakeAt = l.at + 20 + l.dice.fault(faultSleep, 200)
+		l.tell("%v falls asleep", inc)
+	case !inc.draining && l.strikes(faultStop, inc):
+		l.struck(faultStop, inc)
+		l.tell("%v is told to stop", inc)
+		inc.draining = true
+	case l.strikes(faultStoreSlow, inc):
+		inc.slowUntil = l.at + 5 + l.dice.fault(faultStoreSlow, 40)
+		l.told[faultStoreSlow] = false
+		l.tell("the store takes its time with %v", inc)
+	case l.strikes(faultBack, inc):
+		inc.member.skew -= int64(1+l.dice.fault(faultBack, 20)) * 500
+		l.struck(faultBack, inc)
+		l.tell("the clock of %v is set back: it is off by %d ms", inc.member, inc.member.skew)
+	case l.strikes(faultRewind, inc):
+		inc.rewind()
+	}
+}
+
+// answersRemotely lets the store read for a member that sleeps: the answer waits for it.
+func (inc *incarnation) answersRemotely() bool {
+	if !inc.member.asleep() || len(inc.asks) == 0 || inc.rng.IntN(4) > 0 || inc.off[faultLoadStale] {
+		return false
+	}
+	if q := inc.asks[inc.rng.IntN(len(inc.asks))]; !q.done {
+		inc.readAsk(q)
+	}
+	return true
+}
+
+// rewind begins to read a source again where its committed position is, as a new session of a consumer may.
+func (inc *incarnation) rewind() {
+	if len(inc.readers) == 0 {
+		return
+	}
+	r := inc.readers[inc.dice.fault(faultRewind, len(inc.readers))]
+	if !r.started || r.next == r.from || inc.draining {
+		return
+	}
+	to := r.from + inc.dice.fault(faultRewind, r.next-r.from)
+	inc.struck(faultRewind, inc)
+	inc.tell("%v: %v brings its records again from %d on", inc, r.s.id, r.s.records[to].Offset)
+	r.next = to
+}
+
+// fact lets one thing happen; what cannot happen now is drawn again.
+func (inc *incarnation) fact() {
+	for range 20 {
+		happened := false
+		switch k := inc.rng.IntN(100); {
+		case k < 20:
+			happened = inc.arrive()
+		case k < 44:
+			happened = inc.answerAsk()
+		case k < 68:
+			happened = inc.answerCall()
+		case k < 80:
+			happened = inc.commitStep()
+		case k < 90:
+			happened = inc.relayStep()
+		case k < 93:
+			happened = inc.renew()
+		default:
+			inc.pass(inc)
+			happened = true
+		}
+		if happened || inc.over {
+			return
+		}
+	}
+	inc.pass(inc)
 }
 
 // pass lets time pass: a little, or up to when the machine wants to be told.
-func (l *life) pass() {
+func (l *life) pass(inc *incarnation) {
 	switch l.rng.IntN(4) {
 	case 0:
-		if l.tick > l.now && l.tick < math.MaxInt64 {
-			l.now = min(l.tick, l.now+2000)
+		if inc != nil && inc.tick > inc.told && inc.tick < math.MaxInt64 {
+			l.now += min(inc.tick-inc.told, 2000)
+		} else {
+			l.now += l.rng.Int64N(100)
 		}
 	case 1:
 		l.now += l.rng.Int64N(30)
@@ -68,171 +170,51 @@ func (l *life) pass() {
 	}
 }
 
-func (l *life) arrive() bool {
-	r := l.readers[l.rng.IntN(len(l.readers))]
+func (inc *incarnation) arrive() bool {
+	if len(inc.readers) == 0 || inc.draining {
+		return false
+	}
+	r := inc.readers[inc.rng.IntN(len(inc.readers))]
 	if !r.started || r.full || r.next >= len(r.s.records) {
 		return false
 	}
-	n := min(1+l.rng.IntN(5), len(r.s.records)-r.next)
-	l.logf("arrive %v %d..%d", r.s.id, r.s.records[r.next].Offset, r.s.records[r.next+n-1].Offset)
-	l.m.Arrive(r.s.id, r.s.records[r.next:r.next+n])
+	n := min(1+inc.rng.IntN(5), len(r.s.records)-r.next)
+	batch := r.s.records[r.next : r.next+n]
+	inc.tell("%v: %v brings %d..%d", inc, r.s.id, batch[0].Offset, batch[n-1].Offset)
+	inc.countArrival(r, batch)
+	inc.m.Arrive(r.s.id, batch)
 	r.next += n
 	return true
 }
 
-// takeAsks puts questions on their way.
-func (l *life) takeAsks(w *machine.Work) {
-	ctx := context.Background()
-	for _, q := range w.Loads {
-		var found []statestore.Loaded
-		l.ask("load", func() { found, _ = l.store.States(ctx, q.Addresses) }, func(m *machine.Machine) { m.Loaded(q.ID, found) })
+// drain goes through the end of a member in order: calls, deliveries, the last commit.
+func (inc *incarnation) drain() {
+	switch {
+	case inc.strikes(faultCut, inc):
+		inc.struck(faultCut, inc)
+		inc.stop(inc, "runs out of time to stop")
+	case inc.synced:
+	case inc.running() || !inc.m.Clean() && !inc.clean:
+	default:
+		inc.clean = true
+		for _, n := range inc.m.Gauges().OutboxRecords {
+			if n > 0 {
+				return
+			}
+		}
+		inc.synced = true
+		inc.m.Sync(inc.when(func() { inc.ended = true }))
 	}
-	for _, q := range w.MailLoads {
-		var found []statestore.Mail
-		l.ask("mail of "+q.Address.String(), func() { found, _ = l.store.Mail(ctx, q.Address, q.From, q.BytesMax) }, func(m *machine.Machine) { m.MailLoaded(q.ID, found) })
-	}
-	if q := w.TimerLoad; q != nil {
-		var found []statestore.Timer
-		l.ask("timers", func() { found, _ = l.store.Timers(ctx, q.After, q.Due, q.Limit) }, func(m *machine.Machine) { m.TimersLoaded(q.ID, found) })
-	}
-	for _, q := range w.Spills {
-		var found []api.Address
-		var next []byte
-		l.ask("spills", func() { found, next, _ = l.store.SpilledAddresses(ctx, q.Function, q.Cursor, q.Limit) }, func(m *machine.Machine) { m.SpillsLoaded(q.ID, found, next) })
-	}
-	if q := w.Expired; q != nil {
-		var found []api.Address
-		l.ask("expired", func() { found, _ = l.store.ExpiredAddresses(ctx, q.Before, q.Limit) }, func(m *machine.Machine) { m.Expired(q.ID, found) })
+	if inc.ended && !inc.over {
+		inc.stop(inc, "stops in order")
 	}
 }
 
-func (l *life) ask(name string, read func(), answer func(*machine.Machine)) {
-	l.asks = append(l.asks, &ask{inc: l.inc, name: name, read: read, answer: answer})
-}
-
-// answerAsk lets the store read for one question, or tells the machine what it has read, which may be a while ago.
-func (l *life) answerAsk() bool {
-	if len(l.asks) == 0 {
-		return false
-	}
-	at := l.rng.IntN(len(l.asks))
-	q := l.asks[at]
-	if !q.done {
-		q.read()
-		q.done = true
-		if l.rng.IntN(2) == 0 {
+func (inc *incarnation) running() bool {
+	for _, f := range inc.calls {
+		if !f.again {
 			return true
 		}
 	}
-	l.asks = append(l.asks[:at], l.asks[at+1:]...)
-	if q.inc != l.inc {
-		l.seen.stale++
-	}
-	l.logf("answer %s of incarnation %d", q.name, q.inc)
-	q.answer(l.m)
-	return true
-}
-
-func (l *life) answerCall() bool {
-	if len(l.calls) == 0 {
-		return false
-	}
-	at := l.rng.IntN(len(l.calls))
-	f := l.calls[at]
-	if !l.calm && l.rng.IntN(100) < l.faults.hang {
-		return true // it takes its time
-	}
-	l.calls = append(l.calls[:at], l.calls[at+1:]...)
-	if f.inc != l.inc {
-		l.seen.stale++
-		l.m.Replied(f.call.ID, l.w.answer(&f.call))
-		return true
-	}
-	delete(l.busy, f.call.Target)
-	if failure, failed := l.fails(&f.call); failed {
-		l.logf("call %d of %v fails: %v", f.call.ID.N, f.call.Target, failure.Kind)
-		l.m.Failed(f.call.ID, failure)
-		return true
-	}
-	if !l.calm && l.rng.IntN(100) < l.faults.garbage {
-		l.logf("call %d of %v answers garbage", f.call.ID.N, f.call.Target)
-		l.m.Replied(f.call.ID, l.w.garbage(&f.call))
-		return true
-	}
-	reply := l.w.answer(&f.call)
-	l.logf("call %d of %v answers: missing %d, %d sends, %d delayed, %d outputs, %d mutations", f.call.ID.N, f.call.Target,
-		len(reply.Missing), len(reply.Sends), len(reply.Delayed), len(reply.Outputs), len(reply.Mutations))
-	if !reply.Incomplete {
-		if err := l.shadow.replied(l.w, &f.call, f.built, l.told, l.steps); err != nil {
-			l.failf("%v", err)
-		}
-	}
-	l.m.Replied(f.call.ID, reply)
-	if l.rng.IntN(20) == 0 { // an answer that comes twice
-		l.m.Replied(f.call.ID, reply)
-	}
-	return true
-}
-
-// fails draws whether an attempt fails, and how.
-func (l *life) fails(c *machine.Call) (machine.Failure, bool) {
-	if l.calm {
-		return machine.Failure{}, false
-	}
-	f := machine.Failure{Kind: machine.FailureKind(1 + l.rng.IntN(4)), Text: "on purpose", RetryAfter: []int64{0, 0, 5, 1 << 40}[l.rng.IntN(4)]}
-	switch {
-	case c.Target.Type == l.faults.down:
-		f.Kind = machine.FailEndpoint
-	case c.Target == l.faults.poison:
-		f.Kind = machine.FailAnswer
-	case l.rng.IntN(100) >= l.faults.call:
-		return f, false
-	}
-	return f, true
-}
-
-// write brings the commit that is out to the store.
-func (l *life) write() {
-	c := l.commit
-	if !l.calm && l.rng.IntN(100) < l.faults.commit {
-		l.fault = memory.Fault(1 + l.rng.IntN(4))
-	}
-	fault := l.fault
-	err := l.store.Commit(context.Background(), c.c)
-	switch {
-	case err == nil, fault == memory.FaultDone:
-		c.written = true
-	case errors.Is(err, statestore.ErrDoubt), errors.Is(err, statestore.ErrUnavailable):
-	default:
-		l.failf("commit %d is refused: %v", c.c.Number, err)
-	}
-	c.doubt = errors.Is(err, statestore.ErrDoubt)
-	l.logf("commit %d is brought with fault %d: %v", c.c.Number, fault, err)
-}
-
-// commitStep moves the commit that is out one step on: written, read after doubt, confirmed.
-func (l *life) commitStep() bool {
-	c := l.commit
-	switch {
-	case c == nil:
-		return false
-	case c.doubt:
-		l.seen.doubts++
-		if l.rng.IntN(3) == 0 && !l.calm { // too long without an answer
-			l.crash()
-			return true
-		}
-		n, err := l.store.LastCommit(context.Background(), l.claim.Fence)
-		if err != nil {
-			l.failf("last commit: %v", err)
-		}
-		c.doubt, c.written = false, n == c.c.Number
-	case !c.written:
-		l.write()
-	default:
-		l.commit, l.durable = nil, c.shadow
-		l.logf("committed %d", c.c.Number)
-		l.m.Committed(c.c.Number)
-	}
-	return true
+	return false
 }

@@ -27,6 +27,7 @@ type node struct {
 	offset int64
 	twin   bool // its record reaches the target twice
 	stray  bool // nobody can take it: it must become a dead letter
+	absent bool // its record was taken out, to make a life smaller
 }
 
 type actKind uint8
@@ -53,6 +54,7 @@ type source struct {
 	start   int64
 	records []api.Record
 	end     int64 // offset after the last record
+	since   int   // it is there from this step on
 }
 
 type world struct {
@@ -75,16 +77,20 @@ const (
 	typeLog     = "sim/log"
 	typeMark    = "sim/mark"
 
-	egressOnce = "sim/once"
-	egressLane = "sim/lane"
-	egressNone = "sim/none"
-	egressLost = "sim/undeclared"
+	egressOnce  = "sim/once"  // exactly once
+	egressLane  = "sim/lane"  // exactly once, too
+	egressLeast = "sim/least" // at least once
+	egressNone  = "sim/none"  // without an outbox
+	egressLost  = "sim/undeclared"
 )
 
 var strayType = api.FunctionType{Namespace: "sim", Name: "undeclared"}
 
+// messagesMin is how many messages a world sends at least: a life with fewer than 100 does not count.
+const messagesMin = 140
+
 func newWorld(rng *rand.Rand) *world {
-	w := &world{rng: rng, roots: map[string]*node{}, budget: 20 + rng.IntN(250), oneSpec: rng.IntN(2) == 0}
+	w := &world{rng: rng, roots: map[string]*node{}, budget: 60 + rng.IntN(160), oneSpec: rng.IntN(2) == 0}
 	w.ttlW, w.ttlI = 1+rng.Int64N(300), 1+rng.Int64N(300)
 	for i := range 1 + rng.IntN(4) {
 		w.types = append(w.types, api.FunctionType{Namespace: "sim", Name: "f" + strconv.Itoa(i)})
@@ -92,10 +98,26 @@ func newWorld(rng *rand.Rand) *world {
 	for i := range 1 + rng.IntN(12) {
 		w.ids = append(w.ids, string(rune('a'+i)))
 	}
-	for i := range 1 + rng.IntN(4) {
+	for i := 0; i < 1+w.rng.IntN(4) || len(w.nodes) < messagesMin; i++ {
 		w.sources = append(w.sources, w.newSource(i))
 	}
 	return w
+}
+
+// truncate leaves each source its first records.
+func (w *world) truncate(records int) {
+	for i, s := range w.sources {
+		if len(s.records) <= records {
+			continue
+		}
+		from := s.records[records].Offset
+		s.records, s.end = s.records[:records], from
+		for _, n := range w.nodes {
+			if n.parent == nil && n.source == i && n.offset >= from {
+				n.absent = true
+			}
+		}
+	}
 }
 
 func (w *world) newSource(i int) *source {
@@ -116,7 +138,7 @@ func (w *world) newSource(i int) *source {
 		routes = append(routes, api.Route{Key: strayType.String(), Target: strayType})
 	}
 	offset := s.start
-	for range 1 + w.rng.IntN(60) {
+	for range 5 + w.rng.IntN(60) {
 		if w.rng.IntN(6) == 0 {
 			offset += 1 + w.rng.Int64N(3) // markers and the like
 		}
@@ -194,7 +216,7 @@ func (w *world) newAct(n *node, depth int) act {
 	case k < 6 && token != "":
 		return act{kind: actCancel, token: token}
 	}
-	egress := []string{egressOnce, egressOnce, egressOnce, egressLane, egressNone, egressNone, egressLost}[w.rng.IntN(7)]
+	egress := []string{egressOnce, egressOnce, egressOnce, egressLane, egressLeast, egressNone, egressLost}[w.rng.IntN(7)]
 	return act{kind: actOutput, egress: egress}
 }
 
@@ -235,6 +257,14 @@ func (n *node) mark() string {
 
 // writes reports whether the node's call sets the expiring states.
 func (n *node) writes() bool { return n.id%3 == 0 }
+
+// ttl is the time to live of a state.
+func (w *world) ttl(name string) int64 {
+	if name == stateWrite {
+		return w.ttlW
+	}
+	return w.ttlI
+}
 
 func (w *world) specs() []statestore.StateSpec {
 	return []statestore.StateSpec{
@@ -298,13 +328,13 @@ func (w *world) act(reply *machine.Reply, n *node, at int, a *act) {
 
 func outputName(n *node, at int) string { return fmt.Sprintf("%d.%d", n.id, at) }
 
-// garbage is a reply that must fail as a whole.
-func (w *world) garbage(c *machine.Call) *machine.Reply {
+// garbage is a reply that must fail as a whole; there are six kinds.
+func (w *world) garbage(c *machine.Call, kind int) *machine.Reply {
 	bad := w.answer(c)
 	if bad.Incomplete {
 		bad.Missing = []statestore.StateSpec{}
 	}
-	switch w.rng.IntN(6) {
+	switch kind {
 	case 0:
 		bad = &machine.Reply{Incomplete: true}
 	case 1:

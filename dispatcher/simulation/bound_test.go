@@ -1,0 +1,258 @@
+package simulation_test
+
+import (
+	"github.com/stategate/stategate/api"
+	"github.com/stategate/stategate/dispatcher/machine"
+	"github.com/stategate/stategate/statestore"
+)
+
+// bounds counts from outside what an incarnation must hold within bounds: what came in, less what is known to have left. It may
+// count too little (what fires, nobody sees), never too much.
+type bounds struct {
+	pending map[api.Source]map[int]bool // records' nodes that only the source can replay
+	effects int                         // of calls, since the last cut
+	mail    map[api.Address]map[int]int // unfinished messages that no chunk holds, by node: bytes
+	whole   map[api.Address]bool        // loaded, and with messages ever since
+	calling map[api.Address]map[int]bool
+	outbox  map[string][]numberedSize // committed, not told as delivered
+	bytes   map[string]int
+	loads   int
+}
+
+type numberedSize struct {
+	number uint64
+	bytes  int
+}
+
+func (b *bounds) begin() {
+	*b = bounds{
+		pending: map[api.Source]map[int]bool{}, mail: map[api.Address]map[int]int{}, whole: map[api.Address]bool{},
+		calling: map[api.Address]map[int]bool{}, outbox: map[string][]numberedSize{}, bytes: map[string]int{},
+	}
+}
+
+// countArrival notes records that a source brings.
+func (inc *incarnation) countArrival(r *reader, records []api.Record) {
+	b := &inc.bounds
+	for i := range records {
+		rec := &records[i]
+		if rec.Dead != nil {
+			continue
+		}
+		for _, route := range rec.Routes {
+			n := inc.w.roots[string(rec.Value.Value)+" "+route.Target.String()]
+			if n == nil || n.stray || n.twin || inc.shadow.ran(n) || inc.shadow.kept[n.id] {
+				continue
+			}
+			if b.pending[r.s.id] == nil {
+				b.pending[r.s.id] = map[int]bool{}
+			}
+			b.pending[r.s.id][n.id] = true
+			b.waits(n, (&api.Message{Target: n.target, Argument: rec.Value}).Size())
+		}
+	}
+}
+
+func (s *shadow) ran(n *node) bool {
+	_, ok := s.applied[n.id]
+	return ok
+}
+
+func (b *bounds) waits(n *node, size int) {
+	if b.mail[n.target] == nil {
+		b.mail[n.target] = map[int]int{}
+	}
+	b.mail[n.target][n.id] = size
+}
+
+func (b *bounds) gone(n *node) {
+	delete(b.mail[n.target], n.id)
+	if len(b.mail[n.target]) == 0 {
+		delete(b.whole, n.target)
+	}
+}
+
+// countReply notes what a good answer brings and finishes.
+func (inc *incarnation) countReply(f *flying, reply *machine.Reply) {
+	b := &inc.bounds
+	for i := range f.call.Messages {
+		n := inc.w.node(&f.call.Messages[i])
+		if n.parent == nil {
+			delete(b.pending[inc.w.sources[n.source].id], n.id)
+		}
+		b.gone(n)
+	}
+	for i := range reply.Sends {
+		s := &reply.Sends[i]
+		if s.Target.Type == strayType {
+			continue
+		}
+		m := api.Message{Target: s.Target, Caller: f.call.Target, Argument: s.Argument}
+		b.effects++
+		b.waits(inc.w.node(&m), m.Size())
+	}
+	for i := range reply.Delayed {
+		if !reply.Delayed[i].Cancel {
+			b.effects++
+		}
+	}
+	for i := range reply.Outputs {
+		if reply.Outputs[i].Egress != egressLost {
+			b.effects++
+		}
+	}
+}
+
+// takeKept notes what a cut keeps as messages, and judges what is left in memory.
+func (inc *incarnation) takeKept(c *statestore.Commit) {
+	b := &inc.bounds
+	keep := func(m *api.Message, number uint64, spilled bool) {
+		n := inc.w.node(m)
+		inc.shadow.kept[n.id] = true
+		inc.shadow.numbered(number)
+		if n.parent == nil {
+			delete(b.pending[inc.w.sources[n.source].id], n.id)
+		}
+		if spilled {
+			b.gone(n)
+		}
+	}
+	for i := range c.Packs {
+		for j := range c.Packs[i].Messages {
+			m := &c.Packs[i].Messages[j]
+			keep(&m.Message, m.Number, false)
+		}
+	}
+	for i := range c.Mail {
+		for j := range c.Mail[i].Messages {
+			m := &c.Mail[i].Messages[j]
+			keep(&m.Message, m.Number, true)
+		}
+	}
+	for i := range c.Timers {
+		inc.shadow.numbered(c.Timers[i].Number)
+	}
+	b.effects = 0
+	if limit := inc.cfg.MailBytesMax; limit > 0 {
+		sum := 0
+		for a, waiting := range b.mail {
+			if !b.whole[a] {
+				continue
+			}
+			for id, size := range waiting {
+				if !b.calling[a][id] {
+					sum += size
+				}
+			}
+		}
+		if sum > limit {
+			inc.failf("bound", "%v: after commit %d mailboxes hold %d bytes in memory, their bound is %d", inc, c.Number, sum, limit)
+		}
+	}
+}
+
+// loaded notes addresses whose state and mailbox the machine knows now.
+func (b *bounds) loaded(addresses []api.Address) {
+	b.loads--
+	for _, a := range addresses {
+		if len(b.mail[a]) > 0 {
+			b.whole[a] = true
+		}
+	}
+}
+
+func (b *bounds) landed(c *machine.Call) { delete(b.calling, c.Target) }
+
+// released and delivered count an outbox.
+func (b *bounds) released(p *statestore.OutputPack) {
+	for i := range p.Outputs {
+		size := p.Outputs[i].Size()
+		b.outbox[p.Lane.Egress] = append(b.outbox[p.Lane.Egress], numberedSize{p.First + uint64(i), size})
+		b.bytes[p.Lane.Egress] += size
+	}
+}
+
+func (b *bounds) delivered(egress string, below uint64) {
+	all := b.outbox[egress]
+	for len(all) > 0 && all[0].number < below {
+		b.bytes[egress] -= all[0].bytes
+		all = all[1:]
+	}
+	b.outbox[egress] = all
+}
+
+// checkLoad holds questions for states within their bounds.
+func (inc *incarnation) checkLoad(q *machine.Load) {
+	inc.bounds.loads++
+	if limit := inc.cfg.LoadsMax; limit > 0 && inc.bounds.loads > limit {
+		inc.failf("bound", "%v: %d loads at once, their bound is %d", inc, inc.bounds.loads, limit)
+	}
+	if limit := inc.cfg.LoadBatch; limit > 0 && len(q.Addresses) > limit {
+		inc.failf("bound", "%v: a load of %d addresses, the bound is %d", inc, len(q.Addresses), limit)
+	}
+}
+
+// checkCall holds a call that begins within its bounds.
+func (inc *incarnation) checkCall(c *machine.Call) {
+	f, _ := inc.cfg.Function(c.Target.Type)
+	if f.BatchMessages > 0 && len(c.Messages) > f.BatchMessages {
+		inc.failf("bound", "call of %v carries %d messages", c.Target, len(c.Messages))
+	}
+	bytes := 0
+	for i := range c.Messages {
+		bytes += len(c.Messages[i].Argument.Value)
+	}
+	if f.BatchBytes > 0 && bytes > f.BatchBytes && len(c.Messages) > 1 {
+		inc.failf("bound", "call of %v carries %d messages with %d bytes", c.Target, len(c.Messages), bytes)
+	}
+	if limit := inc.cfg.EffectsMax; limit > 0 && inc.bounds.effects >= limit {
+		inc.failf("bound", "call of %v begins with %d uncommitted effects, their bound is %d", c.Target, inc.bounds.effects, limit)
+	}
+	ids := map[int]bool{}
+	for i := range c.Messages {
+		ids[inc.w.node(&c.Messages[i]).id] = true
+	}
+	inc.bounds.calling[c.Target] = ids
+	inc.checkSlots(c, f.Endpoint)
+}
+
+// checkSlots finds endpoints that are called more often at once than they should. Probes of an open breaker are no part of
+// the quarter that failed addresses have.
+func (inc *incarnation) checkSlots(c *machine.Call, endpoint string) {
+	all, failed := 1, 0
+	if c.Attempt > 1 {
+		failed = 1
+	}
+	for _, f := range inc.calls {
+		if other, _ := inc.cfg.Function(f.call.Target.Type); !f.again && other.Endpoint == endpoint {
+			all++
+			if f.call.Attempt > 1 {
+				failed++
+			}
+		}
+	}
+	if all > inc.cfg.Slots || failed > max(1, inc.cfg.Slots/4) && inc.cfg.BreakerFailures == 1<<30 {
+		inc.failf("bound", "%d calls of %s at once, %d of them for failed addresses; it has %d slots", all, endpoint, failed, inc.cfg.Slots)
+	}
+}
+
+// checkBounds judges what must have made the sources wait by now.
+func (inc *incarnation) checkBounds(w *machine.Work) {
+	if w.Commit != nil {
+		limit := inc.cfg.SourceMessagesMax
+		for _, r := range inc.readers {
+			if n := len(inc.bounds.pending[r.s.id]); limit > 0 && n >= limit && !r.full {
+				inc.failf("bound", "%v: source %v has brought %d messages that are neither finished nor kept, its bound is %d, and it is not full", inc, r.s.id, n, limit)
+			}
+		}
+	}
+	if limit := inc.cfg.OutboxBytesMax; limit > 0 && len(w.Outputs) > 0 {
+		for e, bytes := range inc.bounds.bytes {
+			for _, r := range inc.readers {
+				if int64(bytes) >= limit && !r.full {
+					inc.failf("bound", "%v: %d bytes of outputs of %s wait, their bound is %d, and source %v is not full", inc, bytes, e, limit, r.s.id)
+				}
+			}
+		}
+	}
+}

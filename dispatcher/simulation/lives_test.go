@@ -1,0 +1,229 @@
+package simulation_test
+
+import (
+	"bufio"
+	"errors"
+	"flag"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"runtime"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+var (
+	seedFlag    = flag.Uint64("seed", 0, "play the life of this seed alone: when it fails, make it smaller and tell its story")
+	shrunkFlag  = flag.String("shrunk", "", "with -seed: only this part of the life, as a run that failed has printed it")
+	detailsFlag = flag.Bool("details", false, "with -seed: tell everything")
+	livesFlag   = flag.Int("lives", 400, "how many lives to play; only those count in which enough happens")
+	firstFlag   = flag.Uint64("first", 0, "seed of the first life; 0: a fresh one")
+	storeFlag   = flag.String("store", "memory", "what the lives are played on: "+strings.Join(backendNames(), ", "))
+)
+
+// tableFrom is how many lives must have left no hole in the table of faults.
+const tableFrom = 5000
+
+// TestLives plays lives from seeds: members of the real machine on a real store, with faults of every kind in every phase, against a
+// model that knows what must come out. A seed that fails is printed; -seed plays it again, makes it smaller and tells its story.
+func TestLives(t *testing.T) {
+	open, ok := backends[*storeFlag]
+	if !ok {
+		t.Fatalf("-store %s: there are %s", *storeFlag, strings.Join(backendNames(), ", "))
+	}
+	b := open(t)
+	if *seedFlag != 0 {
+		playAgain(t, b)
+		return
+	}
+	playMany(t, b, *livesFlag, *firstFlag)
+}
+
+// playMany plays until so many lives have counted.
+func playMany(t *testing.T, b backend, lives int, first uint64) {
+	t.Helper()
+	if first == 0 {
+		first = rand.Uint64N(1<<40) + 1
+	}
+	t.Logf("lives on %s from -first=%d on", b.name(), first)
+	r := &run{next: first, lives: lives}
+	began := time.Now()
+	var wait sync.WaitGroup
+	for range runtime.GOMAXPROCS(0) {
+		wait.Add(1)
+		go func() { defer wait.Done(); r.play(b) }()
+	}
+	wait.Wait()
+	took := time.Since(began)
+	if r.wrong != nil {
+		what := "failed"
+		if r.wrong.checker == "panic" {
+			what = "panicked"
+		}
+		t.Fatalf("life %s: seed=%d after=%d checker=%s: %s, at step %d\nplay it again, smaller, with its story: %s",
+			what, r.seed, r.wrongAt, strings.ReplaceAll(r.wrong.checker, " ", "-"), r.wrong.text, r.wrong.step, again(b, r.seed))
+	}
+	t.Logf("%d lives count of %d that were played, %d messages, %d faults that took effect, %d takeovers, in %v: %.0f a second\n%v",
+		r.counted, r.played, r.messages, r.hits, r.sum.takeovers, took.Round(time.Millisecond), float64(r.played)/took.Seconds(), &r.sum.table)
+	if r.played > 2*r.counted+20 {
+		t.Errorf("only %d of %d lives count: worlds or faults are too small", r.counted, r.played)
+	}
+	r.judge(t, b)
+}
+
+func again(b backend, seed uint64) string {
+	text := fmt.Sprintf("go test ./dispatcher/simulation -run TestLives -v -seed=%d", seed)
+	if b.name() != "memory" {
+		text += " -store=" + b.name()
+	}
+	return text
+}
+
+// run is many lives, on all cores.
+type run struct {
+	mu              sync.Mutex // guards all
+	next            uint64
+	lives           int
+	played, counted int
+	messages, hits  int
+	sum             coverage
+	wrong           *failure
+	wrongAt         int
+	seed            uint64
+}
+
+// draw is the seed of the next life; ok is false when there are enough.
+func (r *run) draw() (seed uint64, ok bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.counted >= r.lives || r.wrong != nil {
+		return 0, false
+	}
+	r.next++
+	return r.next - 1, true
+}
+
+func (r *run) play(b backend) {
+	for seed, ok := r.draw(); ok; seed, ok = r.draw() {
+		l, wrong := play(&plan{seed: seed, backend: b})
+		r.note(seed, l, wrong)
+	}
+}
+
+func (r *run) note(seed uint64, l *life, wrong *failure) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.played++
+	if wrong != nil {
+		if r.wrong == nil {
+			r.wrong, r.wrongAt, r.seed = wrong, r.played, seed
+		}
+		return
+	}
+	r.messages += l.messages
+	r.hits += l.hits
+	r.sum.add(&l.seen)
+	if l.counts() {
+		r.counted++
+	}
+}
+
+// judge fails when the lives went past what they are for.
+func (r *run) judge(t *testing.T, b backend) {
+	t.Helper()
+	if r.lives >= tableFrom {
+		for _, hole := range r.sum.table.holes() {
+			t.Errorf("in %d lives there was %s", r.counted, hole)
+		}
+	}
+	if r.lives < 100 {
+		return
+	}
+	for name, n := range map[string]int{
+		"takeovers": r.sum.takeovers, "spilled chunks": r.sum.spills, "outputs skipped by the cursor": r.sum.skipped, "timers": r.sum.timers,
+		"cancellations": r.sum.cancels, "kept messages": r.sum.kept, "trims": r.sum.trimmed, "dead letters": r.sum.dead,
+	} {
+		if n < 10 {
+			t.Errorf("only %d %s in all lives", n, name)
+		}
+	}
+	for f := range faultKinds {
+		if !r.sum.table.any(f) {
+			t.Errorf("no %v in all lives", f)
+		}
+	}
+}
+
+// playAgain plays one life, and tells what it was.
+func playAgain(t *testing.T, b backend) {
+	p := &plan{seed: *seedFlag, backend: b}
+	if *shrunkFlag != "" {
+		only, err := parseShrunk(*shrunkFlag)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p.only = only
+	}
+	_, wrong := play(p)
+	if wrong != nil && p.only == nil {
+		p.only = shrink(p, wrong, shrinkMax)
+	}
+	p.tell, p.details = true, *detailsFlag
+	l, told := play(p)
+	t.Logf("the story of seed %d:\n%s", p.seed, l.story)
+	switch {
+	case wrong == nil:
+		t.Logf("nothing was wrong: %d steps, %d messages, %d faults that took effect", l.at, l.messages, l.hits)
+	case told == nil:
+		t.Fatalf("seed %d: %v; made smaller to %v it does not fail again: a life that depends on more than its seed", p.seed, wrong, p.only)
+	default:
+		t.Fatalf("seed %d: %v\nthe same, smaller: %s -shrunk='%v'", p.seed, told, again(b, p.seed), p.only)
+	}
+}
+
+// TestSeeds plays the lives that once showed something.
+func TestSeeds(t *testing.T) {
+	file, err := os.Open("testdata/seeds.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = file.Close() }()
+	lines, n := bufio.NewScanner(file), 0
+	for lines.Scan() {
+		text, _, _ := strings.Cut(lines.Text(), "#")
+		if text = strings.TrimSpace(text); text == "" {
+			continue
+		}
+		seed, err := strconv.ParseUint(text, 10, 64)
+		if err != nil {
+			t.Fatalf("testdata/seeds.txt: %v", err)
+		}
+		if _, wrong := play(&plan{seed: seed, backend: inMemory{}}); wrong != nil {
+			t.Errorf("seed %d: %v\nplay it again, smaller, with its story: %s", seed, wrong, again(inMemory{}, seed))
+		}
+		n++
+	}
+	if err := errors.Join(lines.Err()); err != nil || n == 0 {
+		t.Fatalf("%d seeds, %v", n, err)
+	}
+}
+
+// TestLivesRepeat: the same facts always give the same work, or a seed would not tell its story twice.
+func TestLivesRepeat(t *testing.T) {
+	for seed := uint64(1); seed <= 20; seed++ {
+		p := plan{seed: seed, backend: inMemory{}, tell: true, details: true}
+		first, wrong1 := play(&p)
+		second, wrong2 := play(&p)
+		if wrong1 != nil || wrong2 != nil {
+			t.Fatalf("seed %d: %v, %v", seed, wrong1, wrong2)
+		}
+		if a, b := first.story.String(), second.story.String(); a != b {
+			t.Errorf("seed %d tells two stories:\n%s", seed, cmp.Diff(strings.Split(a, "\n"), strings.Split(b, "\n")))
+		}
+	}
+}
