@@ -253,8 +253,8 @@ func (w *workshop) without(g guard, base uint64, intact *workshop) (f finding) {
 		f.err = fmt.Errorf("%d lives find nothing wrong", guardLives)
 	case failed == nil:
 		f.err = fmt.Errorf("it fails, but no life did:\n%s", text)
-	case failed.panicked:
-		f.err = fmt.Errorf("life %d panics, which is no checker's finding: %s", failed.seed, failed.text)
+	case failed.checker == "panic":
+		f.err = fmt.Errorf("life %d panics, which is no checker's finding:\n%s", failed.seed, text)
 	default:
 		f.found = *failed
 		if again, _ := intact.play(g.store, 1, failed.seed); again != nil {
@@ -291,28 +291,28 @@ func (w *workshop) play(store string, lives int, first uint64) (failed *failedLi
 	if ctx.Err() != nil {
 		return nil, fmt.Sprintf("it does not end within %v\n%s", guardTimeMax, out)
 	}
-	return readFailedLife(out, first), string(out)
+	return readFailedLife(out), string(out)
 }
 
 // failedLife is what TestLives says of a life that failed.
 type failedLife struct {
-	seed     uint64
-	after    int // lives that were played, with this one
-	panicked bool
-	checker  string
-	text     string
+	seed    uint64
+	after   int    // lives that were played, with this one
+	checker string // "panic": none
+	text    string
 }
 
-var failedLifeText = regexp.MustCompile(`-seed (\d+): (step \d+ at \d+: (panic: )?.*)`)
+var failedLifeText = regexp.MustCompile(`life (?:failed|panicked): seed=(\d+) after=(\d+) checker=(\S+): (.*)`)
 
-func readFailedLife(out []byte, first uint64) *failedLife {
+func readFailedLife(out []byte) *failedLife {
 	m := failedLifeText.FindSubmatch(out)
 	if m == nil {
 		return nil
 	}
-	seed, err := strconv.ParseUint(string(m[1]), 10, 64)
-	if err != nil {
+	seed, err1 := strconv.ParseUint(string(m[1]), 10, 64)
+	after, err2 := strconv.Atoi(string(m[2]))
+	if err1 != nil || err2 != nil {
 		return nil
 	}
-	return &failedLife{seed: seed, after: int(seed-first) + 1, panicked: len(m[3]) > 0, text: string(m[2])}
+	return &failedLife{seed: seed, after: after, checker: string(m[3]), text: string(m[4])}
 }
