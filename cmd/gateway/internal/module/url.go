@@ -135,6 +135,9 @@ func SplitSocket(resolved string) (socket, request string, ok bool) {
 }
 
 func splitSocket(u *url.URL) (socket, request string, err error) {
+	if u.Host != "" {
+		return "", "", errors.New("three slashes stand before the path of an unix socket, as in http+unix:///run/x.sock/fn")
+	}
 	segments := strings.Split(u.Path, "/")
 	for i, s := range segments {
 		if !strings.HasSuffix(s, ".sock") {

@@ -84,6 +84,7 @@ func TestSplitSocket(t *testing.T) {
 		{"https+unix:///x.sock", "/x.sock", "/", true},
 		{"http+unix:///run/a%20b.sock/", "/run/a b.sock", "/%2F", true},
 		{"http+unix:///run/x", "", "", false},
+		{"http+unix://run/x.sock/fn", "", "", false},
 		{"http://h/x.sock/fn", "", "", false},
 		{"://", "", "", false},
 	}
