@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"slices"
+	"strings"
+	"unicode/utf8"
 
 	"github.com/jackc/pgx/v5"
 
@@ -198,8 +200,11 @@ func (s *Store) firstPack(ctx context.Context, lane statestore.LaneID, from int6
 	return low, err
 }
 
-// Claimed looks for a token.
+// Claimed looks for a token. The server refuses to compare with what its text cannot hold; such a token was never drawn.
 func (s *Store) Claimed(ctx context.Context, token string) (known bool, err error) {
+	if !utf8.ValidString(token) || strings.ContainsRune(token, 0) {
+		return false, nil
+	}
 	var one int
 	err = s.list(ctx, "look for a claim", `SELECT 1 FROM {s}.claim WHERE token = $1`, []any{token}, []any{&one}, func() error {
 		known = true

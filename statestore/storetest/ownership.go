@@ -114,7 +114,10 @@ func testClaimed(t *testing.T, f *Fixture) {
 			t.Errorf("claimed %q: %v, %v", token, known, err)
 		}
 	}
-	for _, token := range []string{"", "x", tokens[0] + "x", strings.ToUpper(tokens[0]) + " ", "' OR ''='"} {
+	// What a cursor carries is whatever somebody has committed to Kafka: any bytes, up to some KiB.
+	for _, token := range []string{
+		"", "x", tokens[0] + "x", strings.ToUpper(tokens[0]) + " ", "' OR ''='", "\x00", tokens[0] + "\x00", "\xff", tokens[0] + "\xc3", strings.Repeat("x", 5000),
+	} {
 		if known, err := third.store.Claimed(t.Context(), token); err != nil || known {
 			t.Errorf("claimed %q: %v, %v", token, known, err)
 		}
