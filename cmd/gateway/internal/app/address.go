@@ -37,7 +37,10 @@ func (a *App) Address(ctx context.Context, address api.Address) (Address, error)
 		return out, err
 	}
 	out.Stored = found[0]
-	return out, nil
+	if !out.Active { // nobody's memory to ask: without specs, what has expired would look alive until its owner removes it
+		out.Specs, err = a.cfg.Store.Specs(ctx, address.Type)
+	}
+	return out, err
 }
 
 // StoredDeadLetters are those with a number above after, in order, at most limit.
