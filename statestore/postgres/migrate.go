@@ -36,7 +36,7 @@ type querier interface {
 	QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
 }
 
-// storedVersion is the layout that the store has; 0: none yet.
+// storedVersion is the layout that the store has; 0: none yet. Other programs have a table of this name, too: see refuseForeign.
 func (s *Store) storedVersion(ctx context.Context, q querier) (int64, error) {
 	var v int64
 	err := q.QueryRow(ctx, s.sql(`SELECT coalesce(max(version_id), 0) FROM {s}.`+versionTable+` WHERE is_applied`)).Scan(&v)
@@ -58,6 +58,9 @@ func (s *Store) refuseNewer(stored int64) error {
 // lock belongs to a transaction, so it holds behind a pooler too.
 func (s *Store) migrate(ctx context.Context) error {
 	stored, err := s.storedVersion(ctx, s.owners)
+	if foreign := s.refuseForeign(ctx, stored, err); foreign != nil {
+		return foreign
+	}
 	if err != nil {
 		return fmt.Errorf("read store version: %w", err)
 	}
