@@ -113,10 +113,6 @@ func place(path string) (string, error) {
 // dsn is the file in the driver's form. What may mean something in a URL is escaped. The driver runs pragmas in alphabetical order,
 // whatever the order here, so journal_mode has a key of its own, which comes behind them: it fixes the page_size of a new file.
 func (c *Config) dsn(pragmas ...string) string {
-	u := url.URL{Scheme: "file", Path: filepath.ToSlash(c.Path)}
-	if !strings.HasPrefix(u.Path, "/") { // a drive letter
-		u.Path = "/" + u.Path
-	}
 	q := url.Values{"_pragma": append([]string{
 		fmt.Sprintf("busy_timeout(%d)", c.BusyTimeMax.Milliseconds()),
 		"foreign_keys(0)",
@@ -124,6 +120,18 @@ func (c *Config) dsn(pragmas ...string) string {
 	}, pragmas...)}
 	q.Set("_journal_mode", "WAL")
 	q.Set("_txlock", "immediate")
-	u.RawQuery = q.Encode()
+	return c.url(q)
+}
+
+// lookDSN is for a look at a file that may be another program's: it sets nothing that stays.
+func (c *Config) lookDSN() string {
+	return c.url(url.Values{"_pragma": {fmt.Sprintf("busy_timeout(%d)", c.BusyTimeMax.Milliseconds()), "query_only(1)"}})
+}
+
+func (c *Config) url(q url.Values) string {
+	u := url.URL{Scheme: "file", Path: filepath.ToSlash(c.Path), RawQuery: q.Encode()}
+	if !strings.HasPrefix(u.Path, "/") { // a drive letter
+		u.Path = "/" + u.Path
+	}
 	return u.String()
 }

@@ -1,6 +1,7 @@
 package sqlite
 
 import (
+	"bytes"
 	"errors"
 	"os"
 	"path/filepath"
@@ -78,6 +79,52 @@ func TestBadPlacesAreRefused(t *testing.T) {
 	}
 	if got, err := os.ReadFile(filepath.Join(dir, "text.db")); err != nil || len(got) != 15000 {
 		t.Errorf("what is not a database was changed: %d bytes, %v", len(got), err)
+	}
+}
+
+// Another program's file is as it was before it was refused, and nothing lies beside it: a store makes its journal a WAL, which
+// stays, and not every program can read that.
+func TestForeignFileIsLeftAlone(t *testing.T) {
+	for name, sql := range map[string]string{
+		"tables":  `CREATE TABLE customer (name TEXT)`,
+		"mark":    `PRAGMA application_id = 7`,
+		"goose's": `CREATE TABLE goose_db_version (version_id INTEGER, is_applied INTEGER); CREATE TABLE customer (name TEXT)`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			path := filepath.Join(dir, "foreign.db")
+			c, err := dial("file:" + path) // of a program that knows nothing of a store
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, s := range strings.Split(sql, "; ") {
+				if _, err := c.exec(s); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := c.close(); err != nil {
+				t.Fatal(err)
+			}
+			before, err := os.ReadFile(path)
+			if err != nil || len(before) == 0 {
+				t.Fatalf("%d bytes, %v", len(before), err)
+			}
+			s, err := Open(t.Context(), Config{Path: path, Log: quiet()})
+			if err == nil {
+				_ = s.Close()
+			}
+			if err == nil || !strings.Contains(err.Error(), "another program") {
+				t.Errorf("got %v, want a refusal", err)
+			}
+			after, err := os.ReadFile(path)
+			if err != nil || !bytes.Equal(before, after) {
+				t.Errorf("the file was changed: %d bytes, were %d, %v", len(after), len(before), err)
+			}
+			files, err := filepath.Glob(filepath.Join(dir, "*"))
+			if err != nil || len(files) != 1 {
+				t.Errorf("files %q, %v; want the one that was there", files, err)
+			}
+		})
 	}
 }
 

@@ -33,14 +33,8 @@ var migrations embed.FS
 // migrate brings the file to this program's version. Processes that start at the same time may all try: each migration is one
 // transaction together with its number, so one of them makes it and the others fail, look again and find it made.
 func (s *Store) migrate(ctx context.Context) error {
-	db, err := sql.Open("sqlite", s.cfg.dsn(fmt.Sprintf("page_size(%d)", pageBytes), "synchronous(FULL)"))
-	if err != nil {
-		return err
-	}
-	defer db.Close()
-	db.SetMaxOpenConns(1)
 	for limit := time.Now().Add(migrateTimeMax); ; {
-		stored, err := storedVersion(ctx, db)
+		stored, err := s.look(ctx)
 		if err == nil {
 			err = refuseNewer(stored)
 		}
@@ -50,7 +44,7 @@ func (s *Store) migrate(ctx context.Context) error {
 		case err == nil && stored == version:
 			return nil
 		case err == nil:
-			if err = up(ctx, db); err == nil {
+			if err = s.up(ctx); err == nil {
 				return nil
 			}
 			err = fmt.Errorf("migrate from version %d to %d: %w", stored, version, err)
@@ -73,7 +67,24 @@ func raced(err error) bool {
 	return false
 }
 
-func up(ctx context.Context, db *sql.DB) error {
+// look asks for the version on a connection that changes nothing. All others make the file's journal a WAL, for good, and another
+// program's file must stay as it is.
+func (s *Store) look(ctx context.Context) (int64, error) {
+	db, err := sql.Open("sqlite", s.cfg.lookDSN())
+	if err != nil {
+		return 0, err
+	}
+	defer db.Close()
+	return storedVersion(ctx, db)
+}
+
+func (s *Store) up(ctx context.Context) error {
+	db, err := sql.Open("sqlite", s.cfg.dsn(fmt.Sprintf("page_size(%d)", pageBytes), "synchronous(FULL)"))
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	db.SetMaxOpenConns(1)
 	dir, err := fs.Sub(migrations, "migrations")
 	if err != nil {
 		return err

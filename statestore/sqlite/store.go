@@ -43,6 +43,9 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 
 // start brings the file up to date.
 func (s *Store) start(ctx context.Context) error {
+	if _, err := s.look(ctx); errors.Is(err, errForeign) { // what else is wrong is told below, with advice
+		return err
+	}
 	if err := s.lock.check(); err != nil {
 		return err
 	}
