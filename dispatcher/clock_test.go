@@ -1,9 +1,12 @@
 package dispatcher
 
 import (
+	"runtime"
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/stategate/stategate/dispatcher/machine"
 )
 
 // TestClockSetBack: the wall clock is set back by a minute while an endpoint is down. Calls go on when it is back, not a minute later.
@@ -26,6 +29,40 @@ func TestClockSetBack(t *testing.T) {
 	f.SetDown("count", false)
 	l.arrive(3, "c") // has never failed
 	l.until("the outputs", func() bool { return l.got("a") == "1 2" && l.got("b") == "1" && l.got("c") == "1" })
+}
+
+// TestFactsAreNotOlderThanTheClock: what happens after the clock was read is told with the next reading. Else a delayed message would
+// count from before its reply came, and run early.
+func TestFactsAreNotOlderThanTheClock(t *testing.T) {
+	const facts = 100
+	var readings, told, early atomic.Int64
+	var post atomic.Pointer[func(fact)]
+	l := begin(t, newStore(nil), serveFunction(t), func(c *Config) {
+		start := time.Now()
+		c.time = func() (time.Time, time.Duration) {
+			now, number := time.Now(), readings.Add(1)
+			if post := post.Load(); post != nil && told.Load() < facts {
+				(*post)(func(*machine.Machine) {
+					if readings.Load() == number {
+						early.Add(1)
+					}
+					told.Add(1)
+				})
+			}
+			return now.Round(0), now.Sub(start)
+		}
+	})
+	f := l.inbox.post
+	post.Store(&f)
+	l.arrive(0, "a") // the loop turns, and then each fact brings the next
+	l.until("the output", func() bool { return l.got("a") == "1" })
+	for told.Load() < facts {
+		l.inbox.post(func(*machine.Machine) {})
+		runtime.Gosched()
+	}
+	if n := early.Load(); n > 0 {
+		t.Errorf("%d of %d facts were told with a time before they happened", n, told.Load())
+	}
 }
 
 func TestClockNeverRunsBack(t *testing.T) {

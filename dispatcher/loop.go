@@ -53,8 +53,9 @@ func (d *Dispatcher) loop(m *machine.Machine, clock *clock) {
 		case <-d.inbox.wake:
 		case <-timer.C:
 		}
+		facts := d.inbox.take() // before the clock is read: no fact is told at a time before it happened
 		m.Tick(clock.now().UnixMilli())
-		for _, f := range d.inbox.take() {
+		for _, f := range facts {
 			f(m)
 		}
 		work := m.Work()
