@@ -101,7 +101,7 @@ func tellCommit(line func(string, ...any), c *statestore.Commit, now int64) {
 
 // convicted is what is known of a message that was set aside after calls.
 func convicted(d *api.DeadLetter) string {
-	if !strings.HasPrefix(d.Detail, "wrong answers") {
+	if !strings.Contains(d.Detail, "wrong answers") {
 		return ""
 	}
 	text := fmt.Sprintf(": %d(%s", d.Number, message(api.Message{Target: d.Address, Caller: d.Caller, Argument: api.TypedValue{Value: d.Value}}))

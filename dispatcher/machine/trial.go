@@ -93,7 +93,7 @@ func (m *Machine) convict(c *cell, f Failure) {
 	m.mailBytes -= msg.size
 	d := api.DeadLetter{
 		Kind: api.DeadMessage, From: cutText(c.fn.name.String()), Reason: "function keeps failing",
-		Detail:  cutText(fmt.Sprintf("wrong answers for %d ms, and %d to this message alone; the last one: %s", c.trial.spent, c.trial.alone, f.Text)),
+		Detail:  fmt.Sprintf("%s; wrong answers for %d ms, and %d to this message alone", cutText(f.Text), c.trial.spent, c.trial.alone),
 		Address: msg.Target, Caller: msg.Caller, TypeName: msg.Argument.TypeName, Value: msg.Argument.Value,
 	}
 	if msg.origin != nil {

@@ -78,14 +78,23 @@ func (u *unruly) uris() (all []string) {
 	return all
 }
 
-func (u *unruly) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+// readCall reads a request; it answers itself when that is none.
+func readCall(w http.ResponseWriter, r *http.Request) (*protocol.ToFunction, bool) {
 	body, err := io.ReadAll(r.Body)
 	if err != nil {
-		return
+		return nil, false
 	}
 	var call protocol.ToFunction
 	if err := proto.Unmarshal(body, &call); err != nil || call.GetInvocation() == nil {
 		http.Error(w, "no call", http.StatusBadRequest)
+		return nil, false
+	}
+	return &call, true
+}
+
+func (u *unruly) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	call, ok := readCall(w, r)
+	if !ok {
 		return
 	}
 	batch := call.GetInvocation()
@@ -106,7 +115,7 @@ func (u *unruly) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 		respond(w, all)
 	default:
-		u.count(w, r, &call)
+		u.count(w, r, call)
 	}
 }
 

@@ -39,6 +39,7 @@ type arena struct {
 	path      string // of the store
 	text      string // of the module
 	vars      map[string]string
+	bounds    machine.Config
 
 	app    *App
 	store  *sqlite.Store
@@ -84,10 +85,15 @@ var hostileBounds = machine.Config{BackoffMin: 10, BackoffMax: 200}
 
 func newArena(t *testing.T, more string, vars map[string]string) *arena {
 	t.Helper()
+	return newArenaWithin(t, hostileBounds, more, vars)
+}
+
+func newArenaWithin(t *testing.T, bounds machine.Config, more string, vars map[string]string) *arena {
+	t.Helper()
 	kafka := testserver.Kafka(t)
 	a := &arena{
 		prefix: fmt.Sprintf("%s-%x-", strings.ToLower(t.Name()), time.Now().UnixNano()), broker: kafka.Addr(),
-		path: filepath.Join(t.TempDir(), "stategate.db"), text: hostileModule + more, vars: map[string]string{},
+		path: filepath.Join(t.TempDir(), "stategate.db"), text: hostileModule + more, vars: map[string]string{}, bounds: bounds,
 		events: map[string]int{}, claimed: map[uint64]bool{},
 	}
 	var err error
@@ -150,7 +156,7 @@ func (a *arena) start(t *testing.T) {
 	if a.store, err = sqlite.Open(t.Context(), sqlite.Config{Path: a.path, Log: log}); err != nil {
 		t.Fatal(err)
 	}
-	a.app, err = New(Config{Module: m, Store: a.store, Log: log, Bounds: hostileBounds, Hooks: a.seen.hooks()})
+	a.app, err = New(Config{Module: m, Store: a.store, Log: log, Bounds: a.bounds, Hooks: a.seen.hooks()})
 	if err != nil {
 		t.Fatal(err)
 	}
