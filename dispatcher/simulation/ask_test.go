@@ -2,6 +2,8 @@ package simulation_test
 
 import (
 	"context"
+	"slices"
+	"strings"
 
 	"github.com/stategate/stategate/api"
 	"github.com/stategate/stategate/dispatcher/machine"
@@ -49,7 +51,11 @@ func (inc *incarnation) takeAsks(w *machine.Work) {
 	}
 	if q := w.Expired; q != nil {
 		var found []api.Address
-		inc.ask("expired addresses", func() (err error) { found, err = h.ExpiredAddresses(ctx, q.Before, q.Limit); return },
+		inc.ask("expired addresses", func() (err error) {
+			found, err = h.ExpiredAddresses(ctx, q.Before, q.Limit)
+			slices.SortFunc(found, compareAddresses) // their order is each store's own
+			return
+		},
 			func(m *machine.Machine) { m.Expired(q.ID, found) })
 	}
 }
@@ -98,3 +104,5 @@ func (l *life) readAsk(q *ask) {
 	}
 	q.done, q.at = true, l.commits
 }
+
+func compareAddresses(a, b api.Address) int { return strings.Compare(a.String(), b.String()) }

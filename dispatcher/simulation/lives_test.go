@@ -44,6 +44,18 @@ func TestLives(t *testing.T) {
 	playMany(t, b, *livesFlag, *firstFlag)
 }
 
+// sqliteLives are played on SQLite by every run of the tests.
+const sqliteLives = 50
+
+// TestLivesOnSQLite plays some on the store that users have.
+func TestLivesOnSQLite(t *testing.T) {
+	lives := sqliteLives
+	if testing.Short() {
+		lives /= 5
+	}
+	playMany(t, newOnSQLite(t), lives, 0)
+}
+
 // playMany plays until so many lives have counted.
 func playMany(t *testing.T, b backend, lives int, first uint64) {
 	t.Helper()
@@ -141,7 +153,7 @@ func (r *run) judge(t *testing.T, b backend) {
 			t.Errorf("in %d lives there was %s", r.counted, hole)
 		}
 	}
-	if r.lives < 100 {
+	if r.lives < 200 {
 		return
 	}
 	for name, n := range map[string]int{

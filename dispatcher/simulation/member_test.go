@@ -136,21 +136,13 @@ func (l *life) kill(m *member) {
 		inc.cutSinks()
 		l.leave(inc)
 	}
-	for i := range l.late { // its connections end with it; what they have carried does not
-		if l.late[i].from.member == m {
-			l.late[i].from.handle = &outliving{m.handle}
-		}
-	}
-	if !slices.ContainsFunc(l.late, func(c late) bool { return c.from.member == m }) {
-		m.handle.close()
+	if slices.ContainsFunc(l.late, func(c late) bool { return c.from.handle == m.handle }) {
+		l.closing = append(l.closing, m.handle) // its connections end with it; what they have carried does not
 	} else {
-		l.closing = append(l.closing, m.handle)
+		m.handle.close()
 	}
 	m.handle, m.dead = nil, true
 }
-
-// outliving is a way to the store that what was sent on it may still go, when its process is dead.
-type outliving struct{ handle }
 
 // leave ends an incarnation: what is on its way for it becomes nobody's.
 func (l *life) leave(inc *incarnation) {

@@ -127,16 +127,16 @@ type shrinker struct {
 	checker string
 	until   time.Time
 	best    shrunk
+	last    int // step at which that fails
 }
 
 // shrink answers the smallest part of a failing life that was found in time.
 func shrink(p *plan, wrong *failure, within time.Duration) *shrunk {
-	s := &shrinker{plan: *p, checker: wrong.checker, until: time.Now().Add(within), best: shrunk{all: true}}
+	s := &shrinker{plan: *p, checker: wrong.checker, until: time.Now().Add(within), best: shrunk{all: true}, last: wrong.step}
 	s.withoutFaults()
 	s.withFewerRecords()
-	last := wrong.step
 	whole := shrunk{off: s.best.off, records: s.best.records}
-	for step := 1; step <= last; step++ { // steps behind the failure do not matter
+	for step := 1; step <= s.last; step++ { // steps behind the failure do not matter
 		whole.steps = append(whole.steps, step)
 	}
 	if s.try(whole) {
@@ -158,7 +158,7 @@ func (s *shrinker) try(part shrunk) bool {
 	if wrong == nil || wrong.checker != s.checker {
 		return false
 	}
-	s.best = part
+	s.best, s.last = part, wrong.step
 	return true
 }
 
