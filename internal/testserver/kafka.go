@@ -5,6 +5,7 @@ package testserver
 import (
 	"crypto/rand"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"maps"
 	"os"
@@ -24,12 +25,15 @@ type KafkaConfig struct {
 	Version string
 	// Properties of the broker, beside or instead of those that the package gives: "message.max.bytes" and the like.
 	Properties map[string]string
+	// Proxies is how many further ways lead to the broker, each through a Proxy: who connects by one is told to stay on it.
+	Proxies int
 }
 
 // KafkaServer is one Kafka node, broker and controller in one, that keeps its data on disk.
 type KafkaServer struct {
 	*server
-	addr string
+	addr    string
+	proxies []*Proxy
 }
 
 // quickKafka are the settings that make starts and restarts quick and leave what the broker promises as it is.
@@ -77,6 +81,14 @@ func StartKafka(cfg KafkaConfig) (*KafkaServer, error) {
 		return nil, err
 	}
 	k := &KafkaServer{server: s}
+	for range cfg.Proxies {
+		p, err := NewProxy("")
+		if err != nil {
+			return nil, errors.Join(err, s.Close())
+		}
+		k.proxies = append(k.proxies, p)
+		s.with = append(s.with, p)
+	}
 	properties := filepath.Join(s.folder.path, "server.properties")
 	s.command = func() *exec.Cmd {
 		c := exec.Command(java, "@"+filepath.Join(home, "java.args"), "kafka.Kafka", properties)
@@ -93,6 +105,9 @@ func StartKafka(cfg KafkaConfig) (*KafkaServer, error) {
 // Addr is the broker's host:port. It stays the same through restarts.
 func (k *KafkaServer) Addr() string { return k.addr }
 
+// Proxy is one of the ways that the config asked for. It ends with the server.
+func (k *KafkaServer) Proxy(n int) *Proxy { return k.proxies[n] }
+
 // place gives the node new ports and an empty storage.
 func (k *KafkaServer) place(home, file string, properties map[string]string) error {
 	broker, err := freePort()
@@ -106,7 +121,22 @@ func (k *KafkaServer) place(home, file string, properties map[string]string) err
 	k.addr = fmt.Sprintf("127.0.0.1:%d", broker)
 	data := filepath.Join(k.folder.path, "data")
 	all := maps.Clone(quickKafka)
-	all["listeners"] = fmt.Sprintf("PLAINTEXT://%s,CONTROLLER://127.0.0.1:%d", k.addr, controller)
+	listeners, advertised, protocols := "PLAINTEXT://"+k.addr, "PLAINTEXT://"+k.addr, "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT"
+	for n, p := range k.proxies {
+		port, err := freePort()
+		if err != nil {
+			return err
+		}
+		behind := fmt.Sprintf("127.0.0.1:%d", port)
+		p.aim(behind)
+		listeners += fmt.Sprintf(",PROXY%d://%s", n, behind)
+		advertised += fmt.Sprintf(",PROXY%d://%s", n, p.Addr())
+		protocols += fmt.Sprintf(",PROXY%d:PLAINTEXT", n)
+	}
+	all["listeners"] = fmt.Sprintf("%s,CONTROLLER://127.0.0.1:%d", listeners, controller)
+	if len(k.proxies) > 0 {
+		all["advertised.listeners"], all["listener.security.protocol.map"] = advertised, protocols
+	}
 	all["controller.quorum.voters"] = fmt.Sprintf("1@127.0.0.1:%d", controller)
 	all["log.dirs"] = data
 	maps.Copy(all, properties)

@@ -5,6 +5,7 @@ package testserver
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -37,6 +38,7 @@ type server struct {
 	folder  *folder
 	journal *journal
 	command func() *exec.Cmd // a fresh one for each start
+	with    []io.Closer      // what ends with it
 
 	mu      sync.Mutex
 	process *process // the last one
@@ -165,7 +167,11 @@ func (s *server) Close() error {
 	s.closed = true
 	_ = s.process.end(s.orphan, closeMax) // killed when it does not obey
 	s.journal.close()
-	return s.folder.remove()
+	err := s.folder.remove()
+	for _, c := range s.with {
+		err = errors.Join(err, c.Close())
+	}
+	return err
 }
 
 func (p *process) runs() bool {
