@@ -9,6 +9,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/stategate/stategate/cmd/gateway/internal/testgateway"
 	"github.com/stategate/stategate/internal/testserver"
 )
 
@@ -16,7 +17,7 @@ import (
 type single struct {
 	flight
 	path string
-	g    *gateway
+	g    *testgateway.Gateway
 }
 
 func newSingle(t *testing.T) *single {
@@ -35,21 +36,21 @@ func (s *single) count(records int) (want map[string]int) {
 	s.start(s.g)
 	s.allow(records)
 	want, _ = s.finish(s.t)
-	s.g.stop()
+	s.g.Stop()
 	return want
 }
 
 // halted waits until the gateway says that the lane stands still, lets it commit outputs that it must not deliver, and looks.
 func (s *single) halted(reason string, outputs int) {
 	s.t.Helper()
-	r := s.g.until("degraded by "+reason, func(r readiness) bool { return r.says(reason) })
-	if !isActive(r) {
+	r := s.g.Until("degraded by "+reason, func(r testgateway.Readiness) bool { return r.Says(reason) })
+	if !testgateway.IsActive(r) {
 		s.t.Errorf("got %v, want it ready: what needs no outputs goes on", r)
 	}
 	s.t.Logf("/readyz: %v", r)
-	poll(s.t, "outputs in the outbox", func() (bool, string) {
-		s.g.mustRun()
-		n := s.g.samples().sum("stategate_outbox_records", nil)
+	testgateway.Poll(s.t, "outputs in the outbox", func() (bool, string) {
+		s.g.MustRun()
+		n := s.g.Samples().Sum("stategate_outbox_records", nil)
 		return n >= float64(outputs), fmt.Sprintf("%v of %d", n, outputs)
 	})
 }
@@ -77,7 +78,7 @@ var transactional = regexp.MustCompile(`transactionalID=(\S+)`)
 // lanes are the transactional ids that the gateway has used, in order.
 func (s *single) lanes() (ids []string) {
 	s.t.Helper()
-	for _, line := range s.g.logged("transactionalID=") {
+	for _, line := range s.g.Logged("transactionalID=") {
 		if id := transactional.FindStringSubmatch(line)[1]; !slices.Contains(ids, id) {
 			ids = append(ids, id)
 		}
@@ -92,10 +93,10 @@ func TestStoreRemoved(t *testing.T) {
 	s.files(os.Remove)
 	s.start(s.g)
 	s.out.untilCount(600)
-	if r := s.g.until("active", isActive); r.Status != "ok" {
+	if r := s.g.Until("active", testgateway.IsActive); r.Status != "ok" {
 		t.Errorf("got %v, want no reasons", r)
 	}
-	s.g.stop()
+	s.g.Stop()
 	if s.out.settle() != 600 {
 		t.Errorf("got %d outputs, want 300 twice", s.out.count())
 	}
@@ -115,7 +116,7 @@ func TestStoreRemoved(t *testing.T) {
 func TestTwoApplications(t *testing.T) {
 	broker, server := testserver.Kafka(t).Addr(), testserver.Postgres(t).URL()
 	var apps []*flight
-	var gateways []*gateway
+	var gateways []*testgateway.Gateway
 	for _, name := range []string{"one", "other"} {
 		w := newNamedWorld(t, broker, t.Name()+"/"+name)
 		f := &flight{world: w, out: newReader(t, broker, w.topic("counts")),
@@ -128,18 +129,18 @@ func TestTwoApplications(t *testing.T) {
 	for range 3 { // each begins in the midst of the other's transactions
 		for i, f := range apps {
 			f.out.untilCount(f.base + 50)
-			gateways[i].stop()
+			gateways[i].Stop()
 			f.start(gateways[i])
 		}
 	}
 	for i, f := range apps {
 		want := f.producers[0].halt(t)
 		f.out.untilCount(f.acked())
-		gateways[i].stop()
+		gateways[i].Stop()
 		f.verify(f.topic("counts"), want)
 		for _, text := range []string{"another session", "another member", "taken over"} {
-			if lines := gateways[i].logged(text); len(lines) > 0 {
-				t.Errorf("%s was disturbed: %v", gateways[i].name, lines)
+			if lines := gateways[i].Logged(text); len(lines) > 0 {
+				t.Errorf("%s was disturbed: %v", gateways[i].Name, lines)
 			}
 		}
 	}
@@ -155,13 +156,13 @@ func TestCursorForgotten(t *testing.T) {
 	s.allow(100)
 	s.halted("cursor lost", 100)
 	s.nothing(300)
-	s.g.stop()
+	s.g.Stop()
 	s.nothing(300)
 
 	s.setCursor(group, 301)
 	s.start(s.g)
 	want, _ := s.finish(t)
-	s.g.stop()
+	s.g.Stop()
 	s.verify(s.topic("counts"), want)
 }
 
@@ -182,9 +183,9 @@ func TestStoreOlder(t *testing.T) {
 	s.start(s.g)
 	s.halted("store is older", 300) // the records behind the copy were read and counted again
 	s.nothing(500)
-	s.g.stop()
+	s.g.Stop()
 	s.start(s.g) // the numbers of the lane have passed the cursor: it is its claim that the store does not know
 	s.halted("store is older", 300)
-	s.g.stop()
+	s.g.Stop()
 	s.nothing(500)
 }

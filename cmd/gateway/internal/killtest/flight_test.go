@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"testing"
 	"time"
+
+	"github.com/stategate/stategate/cmd/gateway/internal/testgateway"
 )
 
 // flight is records on their way through a gateway: who sends them, and where each of them comes out.
@@ -19,11 +21,11 @@ type flight struct {
 	lives     int
 }
 
-func (f *flight) start(g *gateway) {
+func (f *flight) start(g *testgateway.Gateway) {
 	f.t.Helper()
 	f.base, f.committed = f.out.count(), 0
 	f.lives++
-	g.start()
+	g.Start()
 }
 
 // acked is how many records the broker has taken.
@@ -48,26 +50,24 @@ func (f *flight) allow(n int) {
 	}
 }
 
-// standsStill is what a gateway says of a lane that waits for an operator. Nothing that is done here may bring it to that.
-const (
-	standsStill = "stands still"
-	silenceMax  = 10 * time.Second // before it is asked whether it does
-)
+// silenceMax is how long a gateway may deliver nothing before it is asked whether a lane stands still. Nothing that is done here may
+// bring it to that.
+const silenceMax = 10 * time.Second
 
 // moment lets records out, waits until the gateway has committed and delivered since it began, and then for a moment that is
 // drawn: some part of these records is out, the others follow.
-func (f *flight) moment(what string, g *gateway, records int) {
+func (f *flight) moment(what string, g *testgateway.Gateway, records int) {
 	f.t.Helper()
 	from := f.acked()
 	f.allow(records)
 	after := from + int(float64(records)*(0.1+0.6*f.rand.Float64()))
 	began := time.Now()
-	poll(f.t, "a moment for "+what, func() (bool, string) {
-		g.mustRun()
-		commits, visible, acked := g.samples().commits(), f.out.count(), f.acked()
+	testgateway.Poll(f.t, "a moment for "+what, func() (bool, string) {
+		g.MustRun()
+		commits, visible, acked := g.Samples().Commits(), f.out.count(), f.acked()
 		if visible == f.base && time.Since(began) > silenceMax {
-			if r, err := g.readiness(); err == nil && r.says(standsStill) {
-				f.t.Fatalf("%s delivers nothing: %v", g.name, r)
+			if r, err := g.Readiness(); err == nil && r.Says(testgateway.StandsStill) {
+				f.t.Fatalf("%s delivers nothing: %v", g.Name, r)
 			}
 		}
 		if sent := f.allowed(); visible > sent {
@@ -83,16 +83,16 @@ func (f *flight) moment(what string, g *gateway, records int) {
 }
 
 // kill is kill -9, in the midst of records and after a commit of this life, or the test fails. last is what its metrics said before.
-func (f *flight) kill(g *gateway, last samples) {
+func (f *flight) kill(g *testgateway.Gateway, last testgateway.Samples) {
 	f.t.Helper()
 	acked := f.acked()
-	g.kill()
+	g.Kill()
 	f.kills++
 	// Nobody delivers now: what is visible is all that got through.
 	if visible := f.out.settle(); visible >= acked {
 		f.t.Fatalf("a kill found nothing in flight: %d records were acknowledged before it and %d outputs are visible", acked, visible)
 	}
-	if last.commits() <= f.committed {
+	if last.Commits() <= f.committed {
 		f.t.Fatal("a kill found no commit since the start")
 	}
 }

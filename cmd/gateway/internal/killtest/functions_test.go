@@ -9,12 +9,11 @@ import (
 	"net/http"
 	"net/url"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
+	"github.com/stategate/stategate/cmd/gateway/internal/testgateway"
 	"github.com/stategate/stategate/internal/testfunction"
 )
 
@@ -48,64 +47,25 @@ func serveFunctions() error {
 
 // functions is the server of functions through all its lives.
 type functions struct {
+	*testgateway.Other
 	t       *testing.T
-	addr    string
 	journal string
-	log     string
-	prefix  string
-	process *process
 }
 
 func newFunctions(t *testing.T, folder, prefix string) *functions {
 	t.Helper()
-	addr, err := freeAddr()
-	if err != nil {
-		t.Fatal(err)
-	}
-	f := &functions{t: t, addr: addr, journal: filepath.Join(folder, "invocations"), log: filepath.Join(folder, "functions.log"), prefix: prefix}
-	t.Cleanup(func() { f.process.end() })
-	f.start()
-	return f
-}
-
-func (f *functions) url() string { return "http://" + f.addr }
-
-// start returns when it serves.
-func (f *functions) start() {
-	f.t.Helper()
-	self, err := os.Executable()
-	if err != nil {
-		f.t.Fatal(err)
-	}
-	cmd := exec.Command(self)
-	cmd.Env = cleanEnviron(roleVariable+"="+functionsRole, functionsAddr+"="+f.addr, functionsJournal+"="+f.journal, functionsPrefix+"="+f.prefix)
-	if f.process, err = spawn("the server of functions", f.log, cmd); err != nil {
-		f.t.Fatal(err)
-	}
-	poll(f.t, "the server of functions to listen", func() (bool, string) {
-		if !f.process.runs() {
-			f.t.Fatalf("the server of functions ended:\n%s", tail(f.log, 4<<10))
-		}
-		c, err := net.DialTimeout("tcp", f.addr, time.Second)
-		if err != nil {
-			return false, err.Error()
-		}
-		_ = c.Close()
-		return true, ""
+	f := &functions{t: t, journal: filepath.Join(folder, "invocations")}
+	f.Other = testgateway.NewOther(t, "the server of functions", filepath.Join(folder, "functions.log"), func(addr string) []string {
+		return []string{roleVariable + "=" + functionsRole, functionsAddr + "=" + addr, functionsJournal + "=" + f.journal, functionsPrefix + "=" + prefix}
 	})
-}
-
-func (f *functions) kill() {
-	f.t.Helper()
-	if err := f.process.kill(); err != nil {
-		f.t.Fatal(err)
-	}
+	f.Start()
+	return f
 }
 
 // control turns a function off or on: what is "down" or "up".
 func (f *functions) control(what, function string) {
 	f.t.Helper()
-	resp, err := http.Post(f.url()+"/control?"+url.Values{what: {function}}.Encode(), "", nil)
+	resp, err := http.Post(f.URL()+"/control?"+url.Values{what: {function}}.Encode(), "", nil)
 	if err != nil {
 		f.t.Fatal(err)
 	}

@@ -7,6 +7,8 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/stategate/stategate/cmd/gateway/internal/testgateway"
 )
 
 // cursorTopic is where lanes have their cursors when the module says nothing else.
@@ -15,7 +17,7 @@ const cursorTopic = "stategate-cursor"
 // deleteGroup makes Kafka forget a group with its offsets, as it does by itself some days after the last commit.
 func (w *world) deleteGroup(group string) {
 	w.t.Helper()
-	ctx, cancel := context.WithTimeout(w.t.Context(), patience)
+	ctx, cancel := context.WithTimeout(w.t.Context(), testgateway.Patience)
 	defer cancel()
 	request := kmsg.NewPtrDeleteGroupsRequest()
 	request.Groups = []string{group}
@@ -33,7 +35,7 @@ func (w *world) deleteGroup(group string) {
 // setCursor is what an operator does who has decided where a lane goes on.
 func (w *world) setCursor(group string, number int64) {
 	w.t.Helper()
-	ctx, cancel := context.WithTimeout(w.t.Context(), patience)
+	ctx, cancel := context.WithTimeout(w.t.Context(), testgateway.Patience)
 	defer cancel()
 	request := kmsg.NewPtrOffsetCommitRequest()
 	request.Group, request.Generation = group, -1

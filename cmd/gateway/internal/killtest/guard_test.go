@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/stategate/stategate/cmd/gateway/internal/testgateway"
 )
 
 // guards are patches that each take one guard out of the engine, and the run of TestKill that must find it out.
@@ -25,7 +27,7 @@ func TestGuardsRemoved(t *testing.T) {
 	if !*mutantsFlag {
 		t.Skip("it takes minutes: run it with -mutants")
 	}
-	repository := repositoryRoot(t)
+	repository := testgateway.RepositoryRoot(t)
 	for _, g := range guards {
 		t.Run(g.name, func(t *testing.T) {
 			text, failed := runWithout(t, repository, g.name, strings.Fields(g.run))
@@ -48,7 +50,7 @@ func TestGuardsRemoved(t *testing.T) {
 // complaintIn is what a run has found out: wrong outputs, or a gateway that could not go on because of what it found in its store.
 // "" when it broke for another reason.
 func complaintIn(text string) string {
-	for _, what := range []string{wrongOutputs, endedByItself, standsStill} {
+	for _, what := range []string{wrongOutputs, testgateway.EndedByItself, testgateway.StandsStill} {
 		if at := strings.Index(text, what); at >= 0 {
 			complaint, _, next := strings.Cut(text[at:], "_test.go:") // the next one
 			if next {
@@ -60,47 +62,26 @@ func complaintIn(text string) string {
 	return ""
 }
 
-// applyGuard applies a guard's patch to a copy of the module, or only looks whether it fits (--check).
-func applyGuard(folder, guard string, flags ...string) error {
-	patch, err := filepath.Abs(filepath.Join("testdata", "mutation", guard+".patch"))
-	if err != nil {
-		return err
-	}
-	cmd := exec.Command("git", append(append([]string{"apply", "-C1"}, flags...), patch)...)
-	cmd.Dir = folder
-	if text, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("%s does not fit the code any more: %w: %s", patch, err, text)
-	}
-	return nil
-}
+// patchOf is the file that takes a guard out.
+func patchOf(guard string) string { return filepath.Join("testdata", "mutation", guard+".patch") }
 
 // The patches follow the code: whoever changes a guard sees at once that its patch must change too.
 func TestGuardPatchesFit(t *testing.T) {
-	root := repositoryRoot(t)
+	root := testgateway.RepositoryRoot(t)
 	for _, g := range guards[1:] {
-		if err := applyGuard(root, g.name, "--check"); err != nil {
+		if err := testgateway.ApplyPatch(root, patchOf(g.name), "--check"); err != nil {
 			t.Error(err)
 		}
 	}
-}
-
-// repositoryRoot is the folder of the checkout. Without one (an archive of the sources) there is no git to copy and patch by.
-func repositoryRoot(t *testing.T) string {
-	t.Helper()
-	root, err := exec.Command("git", "rev-parse", "--show-toplevel").Output()
-	if err != nil {
-		t.Skipf("not a git checkout: %v", err)
-	}
-	return strings.TrimSpace(string(root))
 }
 
 // runWithout runs a short TestKill in a copy of the module that the guard is taken out of. run is the store and flags.
 func runWithout(t *testing.T, repository, guard string, run []string) (text string, failed bool) {
 	t.Helper()
 	folder := t.TempDir()
-	copyModule(t, repository, folder)
+	testgateway.CopyModule(t, repository, folder)
 	if guard != "none" {
-		if err := applyGuard(folder, guard); err != nil {
+		if err := testgateway.ApplyPatch(folder, patchOf(guard)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -120,31 +101,4 @@ func runWithout(t *testing.T, repository, guard string, run []string) (text stri
 		t.Fatalf("the run did not take place: %v\n%s", err, text)
 	}
 	return text, err != nil
-}
-
-// copyModule copies what the repository holds, uncommitted changes too, and nothing that it ignores.
-func copyModule(t *testing.T, from, to string) {
-	t.Helper()
-	list := exec.Command("git", "ls-files", "-z", "--cached", "--others", "--exclude-standard")
-	list.Dir = from
-	names, err := list.Output()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for name := range strings.SplitSeq(strings.TrimSuffix(string(names), "\x00"), "\x00") {
-		data, err := os.ReadFile(filepath.Join(from, name))
-		if os.IsNotExist(err) {
-			continue // removed and not committed
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		path := filepath.Join(to, name)
-		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(path, data, 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
 }

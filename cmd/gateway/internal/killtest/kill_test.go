@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stategate/stategate/cmd/gateway/internal/testgateway"
 	"github.com/stategate/stategate/internal/testserver"
 )
 
@@ -39,7 +40,7 @@ type killing struct {
 	postgres *testserver.PostgresServer // nil on SQLite
 	store    string
 
-	gateway  *gateway
+	gateway  *testgateway.Gateway
 	gateways int     // so many have had a name
 	slice    int     // records that go out for each blow
 	skipped  float64 // outputs that recoveries have left out, over all lives
@@ -58,8 +59,8 @@ func (k *killing) plan() []blow {
 		{"broker: kill -9", func() { k.restartKafka(syscall.SIGKILL) }},
 		{"functions: kill -9", k.restartFunctions},
 		{"functions: kill -9, and the gateway while they are away", func() {
-			k.functions.kill()
-			k.killGateway(k.functions.start)
+			k.functions.Kill()
+			k.killGateway(k.functions.Start)
 		}},
 	}
 	if k.postgres != nil {
@@ -122,8 +123,8 @@ func (k *killing) successor() {
 // killGateway kills it and starts it again; meanwhile mends what else is broken.
 func (k *killing) killGateway(meanwhile func()) {
 	k.t.Helper()
-	last := k.gateway.samples()
-	k.skipped += last.skipped()
+	last := k.gateway.Samples()
+	k.skipped += last.Skipped()
 	k.kill(k.gateway, last)
 	meanwhile()
 	k.start(k.gateway)
@@ -143,8 +144,8 @@ func (k *killing) restartPostgres(sig syscall.Signal) {
 
 func (k *killing) restartFunctions() {
 	k.t.Helper()
-	k.functions.kill()
-	k.functions.start()
+	k.functions.Kill()
+	k.functions.Start()
 }
 
 // freezeGateway stops the owner in the midst of its work. Another takes over and is frozen in its turn, so that it cannot put right
@@ -153,32 +154,32 @@ func (k *killing) freezeGateway() {
 	k.t.Helper()
 	k.jam()
 	asleep := k.gateway
-	asleep.signal(syscall.SIGSTOP)
+	asleep.Signal(syscall.SIGSTOP)
 	k.successor()
 	k.moment("SIGSTOP of the other, SIGCONT", k.gateway, k.slice)
-	other, last := k.gateway, k.gateway.samples()
-	k.skipped += last.skipped()
-	other.signal(syscall.SIGSTOP)
-	asleep.signal(syscall.SIGCONT)
-	asleep.until("a standby", isStandby)
+	other, last := k.gateway, k.gateway.Samples()
+	k.skipped += last.Skipped()
+	other.Signal(syscall.SIGSTOP)
+	asleep.Signal(syscall.SIGCONT)
+	asleep.Until("a standby", testgateway.IsStandby)
 	k.kill(other, last)
-	k.gateway, k.base, k.committed = asleep, k.out.count(), asleep.samples().commits()
+	k.gateway, k.base, k.committed = asleep, k.out.count(), asleep.Samples().Commits()
 }
 
 // jam brings the gateway to the top of its speed: records have gathered while its functions slept, and now it works on them.
 func (k *killing) jam() {
 	k.t.Helper()
 	const records = 600
-	if err := k.functions.process.signal(syscall.SIGSTOP); err != nil {
+	if err := k.functions.Process.Signal(syscall.SIGSTOP); err != nil {
 		k.t.Fatal(err)
 	}
 	k.allow(2 * records)
-	poll(k.t, "records to gather", func() (bool, string) {
+	testgateway.Poll(k.t, "records to gather", func() (bool, string) {
 		waiting := k.acked() - k.out.count()
 		return waiting >= records, fmt.Sprintf("%d of %d", waiting, records)
 	})
 	before := k.out.settle()
-	if err := k.functions.process.signal(syscall.SIGCONT); err != nil {
+	if err := k.functions.Process.Signal(syscall.SIGCONT); err != nil {
 		k.t.Fatal(err)
 	}
 	k.out.untilCount(before + 1)
@@ -198,7 +199,7 @@ func (k *killing) recalled() int {
 
 // seenEnough reports whether the run was of the kind that it is for.
 func (k *killing) seenEnough() bool {
-	return k.kills >= *killsFlag && k.skipped+k.gateway.samples().skipped() > 0 && k.recalled() > 0
+	return k.kills >= *killsFlag && k.skipped+k.gateway.Samples().Skipped() > 0 && k.recalled() > 0
 }
 
 // finish lets everything come out and judges it.
@@ -207,8 +208,8 @@ func (k *killing) finish(began time.Time) {
 	k.allow(max(0, *recordsFlag-k.allowed()))
 	want, _ := k.flight.finish(t)
 	records := k.acked()
-	k.skipped += k.gateway.samples().skipped()
-	k.gateway.stop()
+	k.skipped += k.gateway.Samples().Skipped()
+	k.gateway.Stop()
 	k.verify(k.topic("counts"), want)
 	recalled := k.recalled()
 	t.Logf("seed %d: %d records of %d keys, %d lives of %d gateways, %d kills; recoveries skipped %.0f delivered outputs, %d invocations were made again; %v",

@@ -7,8 +7,8 @@ import (
 	"fmt"
 	"os"
 	"testing"
-	"time"
 
+	"github.com/stategate/stategate/cmd/gateway/internal/testgateway"
 	"github.com/stategate/stategate/internal/testserver"
 )
 
@@ -24,9 +24,6 @@ var (
 // roleVariable makes another program of the test binary.
 const roleVariable = "STATEGATE_TEST_ROLE"
 
-// patience is for what takes milliseconds on a quiet machine: it only decides when a test gives up.
-const patience = 90 * time.Second
-
 func TestMain(m *testing.M) {
 	if role := os.Getenv(roleVariable); role != "" {
 		if role != functionsRole {
@@ -37,6 +34,6 @@ func TestMain(m *testing.M) {
 		os.Exit(1)
 	}
 	code := testserver.Main(m)
-	removeProgram()
+	testgateway.RemoveBinary()
 	os.Exit(code)
 }

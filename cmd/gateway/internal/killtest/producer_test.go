@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/stategate/stategate/cmd/gateway/internal/testgateway"
 )
 
 // producer sends records to one topic, evenly, as many as it is allowed, through all outages of the broker. It is idempotent: what
@@ -115,7 +117,7 @@ func (p *producer) allow(n int) {
 // one sends one record now, and returns when it is acknowledged.
 func (p *producer) one(t *testing.T, key string) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), testgateway.Patience)
 	defer cancel()
 	if err := p.client.ProduceSync(ctx, &kgo.Record{Topic: p.topic, Key: []byte(key), Value: []byte(p.value)}).FirstErr(); err != nil {
 		t.Fatalf("produce to %s: %v", p.topic, err)
@@ -129,7 +131,7 @@ func (p *producer) one(t *testing.T, key string) {
 // finish waits until all that is allowed is acknowledged, and answers how many records each key has got.
 func (p *producer) finish(t *testing.T) map[string]int {
 	t.Helper()
-	poll(t, "the producer of "+p.topic+" to finish", func() (bool, string) {
+	testgateway.Poll(t, "the producer of "+p.topic+" to finish", func() (bool, string) {
 		p.mu.Lock()
 		defer p.mu.Unlock()
 		if p.err != nil {
@@ -148,7 +150,7 @@ func (p *producer) halt(t *testing.T) map[string]int {
 	t.Helper()
 	p.halted()
 	<-p.done
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), testgateway.Patience)
 	defer cancel()
 	if err := p.client.Flush(ctx); err != nil {
 		t.Fatal(err)

@@ -15,6 +15,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/stategate/stategate/cmd/gateway/internal/testgateway"
 )
 
 // reader follows a topic of outputs at read_committed, from its start. It knows nothing of the engine.
@@ -114,7 +116,7 @@ func (r *reader) lines() map[string]*line {
 // until waits for outputs until ok says so; ok is asked with the reader's lock.
 func (r *reader) until(what string, ok func(total int) bool) {
 	r.t.Helper()
-	limit := time.NewTimer(patience)
+	limit := time.NewTimer(testgateway.Patience)
 	defer limit.Stop()
 	for {
 		r.mu.Lock()
@@ -126,7 +128,7 @@ func (r *reader) until(what string, ok func(total int) bool) {
 		select {
 		case <-news:
 		case <-limit.C:
-			r.t.Fatalf("waited %v for %s; %d outputs are visible in %s", patience, what, total, r.topic)
+			r.t.Fatalf("waited %v for %s; %d outputs are visible in %s", testgateway.Patience, what, total, r.topic)
 		case <-r.t.Context().Done():
 			r.t.Fatal(r.t.Context().Err())
 		}
@@ -147,7 +149,7 @@ func (r *reader) untilKey(key string, n int) {
 func (r *reader) settle() int {
 	r.t.Helper()
 	var ends map[int32]int64
-	poll(r.t, "the broker to tell the ends of "+r.topic, func() (bool, string) {
+	testgateway.Poll(r.t, "the broker to tell the ends of "+r.topic, func() (bool, string) {
 		var err error
 		ends, err = stableEnds(r.t.Context(), r.client, r.topic)
 		return err == nil, fmt.Sprint(err)

@@ -31,13 +31,13 @@ func TestKillShapes(t *testing.T) {
 			w.functions.control("up", "audit")
 		}
 		f.moment("kill -9", g, records)
-		f.kill(g, g.samples())
+		f.kill(g, g.Samples())
 		f.sound("kill -9")
 	}
 	f.start(g)
 	counts, each := f.finish(t)
 	audits.untilCount(int(f.producers[0].acked.Load()))
-	g.stop()
+	g.Stop()
 	w.verify(w.topic("counts"), counts)
 	w.verify(w.topic("audits"), each[0])
 }

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stategate/stategate/cmd/gateway/internal/testgateway"
 	"github.com/stategate/stategate/internal/testserver"
 )
 
@@ -17,7 +18,7 @@ const slack = 3
 // pair is two gateways on one store, records that flow, and what comes out.
 type pair struct {
 	*world
-	active, standby *gateway
+	active, standby *testgateway.Gateway
 	producer        *producer
 	reader          *reader
 	marks           int
@@ -36,10 +37,10 @@ func newPair(t *testing.T, store string, args ...string) *pair {
 		world: w, active: w.newGateway("first", store, args...), standby: w.newGateway("second", store, args...),
 		producer: newProducer(t, w.broker, w.topic("events"), "x", 300, keys(w.seed, "key-", 50)), reader: newReader(t, w.broker, w.topic("counts")),
 	}
-	p.active.start()
-	p.active.until("active", isActive)
-	p.standby.start()
-	p.standby.until("a standby", isStandby)
+	p.active.Start()
+	p.active.Until("active", testgateway.IsActive)
+	p.standby.Start()
+	p.standby.Until("a standby", testgateway.IsStandby)
 	p.flow()
 	return p
 }
@@ -61,7 +62,7 @@ func (p *pair) takeover() time.Duration {
 	p.reader.untilKey(mark, 1)
 	took := time.Since(began)
 	p.active, p.standby = p.standby, p.active
-	p.active.until("active", isActive)
+	p.active.Until("active", testgateway.IsActive)
 	return took
 }
 
@@ -83,9 +84,9 @@ func (p *pair) finish() {
 		sum += n
 	}
 	p.reader.untilCount(sum)
-	p.active.stop()
-	if p.standby.process.runs() {
-		p.standby.stop()
+	p.active.Stop()
+	if p.standby.Process.Runs() {
+		p.standby.Stop()
 	}
 	p.verify(p.topic("counts"), want)
 }
@@ -94,25 +95,25 @@ func TestStandby(t *testing.T) {
 	t.Run("kill", func(t *testing.T) {
 		p := newPair(t, testserver.Postgres(t).URL())
 		p.consumesNothing()
-		p.active.kill()
+		p.active.Kill()
 		p.within("kill -9", p.takeover(), time.Second)
-		p.standby.start()
-		p.standby.until("a standby", isStandby)
-		p.active.kill()
+		p.standby.Start()
+		p.standby.Until("a standby", testgateway.IsStandby)
+		p.active.Kill()
 		p.within("kill -9 again", p.takeover(), time.Second)
 		p.finish()
 	})
 	t.Run("no-hint", func(t *testing.T) {
 		const lease = 2 * time.Second
 		p := newPair(t, testserver.Postgres(t).URL(), "--no-advisory-lock", "--lease", lease.String())
-		p.active.kill()
+		p.active.Kill()
 		p.within("kill -9 without the lock", p.takeover(), lease+time.Second)
 		p.finish()
 	})
 	t.Run("stop", func(t *testing.T) {
 		p := newPair(t, testserver.Postgres(t).URL(), "--lease", "20s")
 		ended := make(chan error, 1)
-		go func(g *process) { ended <- g.stop() }(p.active.process)
+		go func(g *testgateway.Process) { ended <- g.Stop() }(p.active.Process)
 		p.within("SIGTERM", p.takeover(), time.Second)
 		if err := <-ended; err != nil {
 			t.Error(err)
@@ -126,15 +127,15 @@ func TestStandby(t *testing.T) {
 // consumesNothing: a standby answers its operator and touches neither ingress nor functions.
 func (p *pair) consumesNothing() {
 	p.t.Helper()
-	if n := p.active.samples().sum("stategate_ingress_records_total", nil); n == 0 {
+	if n := p.active.Samples().Sum("stategate_ingress_records_total", nil); n == 0 {
 		p.t.Error("the active gateway says that it has read no record: the metric proves nothing")
 	}
-	all := p.standby.samples()
+	all := p.standby.Samples()
 	if len(all) == 0 {
 		p.t.Error("the standby has no /metrics")
 	}
 	for _, name := range []string{"stategate_ingress_records_total", "stategate_calls_total", "stategate_deliveries_total", "stategate_commit_duration_seconds_count"} {
-		if n := all.sum(name, nil); n != 0 {
+		if n := all.Sum(name, nil); n != 0 {
 			p.t.Errorf("standby: %s is %v, want 0", name, n)
 		}
 	}
@@ -145,15 +146,15 @@ func testAsleep(t *testing.T) {
 	const lease = 2 * time.Second
 	p := newPair(t, testserver.Postgres(t).URL(), "--lease", lease.String())
 	for range 2 {
-		p.active.signal(syscall.SIGSTOP)
+		p.active.Signal(syscall.SIGSTOP)
 		p.within("SIGSTOP", p.takeover(), lease+time.Second)
-		p.standby.signal(syscall.SIGCONT)
-		p.standby.until("a standby", isStandby)
+		p.standby.Signal(syscall.SIGCONT)
+		p.standby.Until("a standby", testgateway.IsStandby)
 		p.reader.untilCount(p.reader.count() + 100) // the new owner is not disturbed
-		p.active.until("active still", isActive)
+		p.active.Until("active still", testgateway.IsActive)
 	}
-	if pid := p.standby.process.pid(); p.standby.lives != 1 {
-		t.Errorf("the first one was started %d times, want it to live on as process %d", p.standby.lives, pid)
+	if pid := p.standby.Process.PID(); p.standby.Lives != 1 {
+		t.Errorf("the first one was started %d times, want it to live on as process %d", p.standby.Lives, pid)
 	}
 	p.finish()
 }
@@ -164,13 +165,13 @@ const fileLease = time.Second
 // testFileLock: on one file the second gateway waits for the lock of the first one's process.
 func testFileLock(t *testing.T) {
 	p := newPair(t, "", "--lease", fileLease.String())
-	holder := fmt.Sprintf("pid=%d", p.active.process.pid())
-	if len(p.standby.logged(holder)) == 0 {
-		t.Errorf("the log of the second gateway does not name the first one's process (%s):\n%s", holder, tail(p.standby.log, 2<<10))
+	holder := fmt.Sprintf("pid=%d", p.active.Process.PID())
+	if len(p.standby.Logged(holder)) == 0 {
+		t.Errorf("the log of the second gateway does not name the first one's process (%s):\n%s", holder, testgateway.Tail(p.standby.Log, 2<<10))
 	}
 	p.consumesNothing()
 	p.keepsItsLock()
-	p.active.kill()
+	p.active.Kill()
 	p.within("kill -9", p.takeover(), time.Second)
 	p.finish()
 }
@@ -178,21 +179,21 @@ func testFileLock(t *testing.T) {
 // keepsItsLock: an owner of a file that only sleeps stays the owner, however long; what has gathered meanwhile it does when it wakes.
 func (p *pair) keepsItsLock() {
 	p.t.Helper()
-	p.active.signal(syscall.SIGSTOP)
+	p.active.Signal(syscall.SIGSTOP)
 	acked := p.producer.acked.Load()
 	began := time.Now()
-	poll(p.t, "twice the lease to go by", func() (bool, string) {
-		r, err := p.standby.readiness()
+	testgateway.Poll(p.t, "twice the lease to go by", func() (bool, string) {
+		r, err := p.standby.Readiness()
 		if err != nil || r.Role != "standby" {
 			p.t.Fatalf("the second gateway, while the first one sleeps: %v, %v; want a standby", r, err)
 		}
 		return time.Since(began) > 2*fileLease, time.Since(began).String()
 	})
 	visible := p.reader.settle()
-	p.active.signal(syscall.SIGCONT)
+	p.active.Signal(syscall.SIGCONT)
 	p.reader.untilCount(int(acked))
 	if p.reader.count() <= visible {
 		p.t.Errorf("nothing came out after the owner woke: %d outputs", visible)
 	}
-	p.active.until("active still", isActive)
+	p.active.Until("active still", testgateway.IsActive)
 }

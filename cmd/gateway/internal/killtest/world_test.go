@@ -13,6 +13,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/stategate/stategate/cmd/gateway/internal/testgateway"
 )
 
 // partitions of every topic.
@@ -82,13 +84,19 @@ func newNamedWorld(t *testing.T, broker, name string) *world {
 	return w
 }
 
+// newGateway makes one that is not started.
+func (w *world) newGateway(name, store string, args ...string) *testgateway.Gateway {
+	w.t.Helper()
+	return testgateway.New(w.t, w.folder, name, w.variables(), append([]string{"--module", w.moduleFile(), "--store", store}, args...)...)
+}
+
 func (w *world) topic(name string) string { return w.prefix + name }
 
 func (w *world) moduleFile() string { return filepath.Join(w.folder, "module.yaml") }
 
 // variables are what the module's placeholders stand for.
 func (w *world) variables() []string {
-	return []string{"BROKER=" + w.broker, "PREFIX=" + w.prefix, "FUNCTIONS=" + w.functions.url()}
+	return []string{"BROKER=" + w.broker, "PREFIX=" + w.prefix, "FUNCTIONS=" + w.functions.URL()}
 }
 
 // sqlite is the URL of a store in a new folder.
@@ -104,7 +112,7 @@ func (w *world) postgres(server string) string {
 
 func (w *world) createTopics(names ...string) {
 	w.t.Helper()
-	ctx, cancel := context.WithTimeout(w.t.Context(), patience)
+	ctx, cancel := context.WithTimeout(w.t.Context(), testgateway.Patience)
 	defer cancel()
 	request := kmsg.NewPtrCreateTopicsRequest()
 	request.TimeoutMillis = 30_000

@@ -1,5 +1,5 @@
 //go:build !race
 
-package killtest
+package testgateway
 
 const raced = false

@@ -1,6 +1,6 @@
 //go:build race
 
-package killtest
+package testgateway
 
 // raced: the gateway is built with the race detector when the tests are.
 const raced = true

@@ -1,6 +1,6 @@
 //go:build unix
 
-package killtest
+package testgateway
 
 import (
 	"fmt"
@@ -18,11 +18,11 @@ var program struct {
 	err    error
 }
 
-// gatewayProgram is the path of the gateway.
-func gatewayProgram(t *testing.T) string {
+// Binary is the path of the gateway: of this module, with the race detector when the tests have it.
+func Binary(t *testing.T) string {
 	t.Helper()
 	program.once.Do(func() {
-		if program.folder, program.err = os.MkdirTemp("", "stategate-killtest-"); program.err != nil {
+		if program.folder, program.err = os.MkdirTemp("", "stategate-testgateway-"); program.err != nil {
 			return
 		}
 		args := []string{"build", "-o", filepath.Join(program.folder, "gateway")}
@@ -40,7 +40,8 @@ func gatewayProgram(t *testing.T) string {
 	return filepath.Join(program.folder, "gateway")
 }
 
-func removeProgram() {
+// RemoveBinary is for the end of the test binary.
+func RemoveBinary() {
 	if program.folder != "" {
 		_ = os.RemoveAll(program.folder)
 	}

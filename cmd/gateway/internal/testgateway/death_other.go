@@ -1,6 +1,6 @@
 //go:build unix && !linux
 
-package killtest
+package testgateway
 
 import "syscall"
 

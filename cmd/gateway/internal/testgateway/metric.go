@@ -1,16 +1,15 @@
 //go:build unix
 
-package killtest
+package testgateway
 
 import (
 	"fmt"
 	"strconv"
 	"strings"
-	"testing"
 )
 
-// samples is what /metrics says, in Prometheus' text format.
-type samples []sample
+// Samples is what /metrics says, in Prometheus' text format.
+type Samples []sample
 
 type sample struct {
 	name   string
@@ -18,8 +17,8 @@ type sample struct {
 	value  float64
 }
 
-func parseSamples(text string) (samples, error) {
-	var all samples
+func parseSamples(text string) (Samples, error) {
+	var all Samples
 	for line := range strings.Lines(text) {
 		line = strings.TrimSpace(line)
 		if line == "" || line[0] == '#' {
@@ -65,8 +64,8 @@ func parseSample(line string) (s sample, err error) {
 	return s, err
 }
 
-// sum adds the samples of a name that have all the given labels; 0 when there is none.
-func (all samples) sum(name string, labels map[string]string) (total float64) {
+// Sum adds the samples of a name that have all the given labels; 0 when there is none.
+func (all Samples) Sum(name string, labels map[string]string) (total float64) {
 next:
 	for _, s := range all {
 		if s.name != name {
@@ -80,25 +79,4 @@ next:
 		total += s.value
 	}
 	return total
-}
-
-func TestSamples(t *testing.T) {
-	all, err := parseSamples("# HELP x y\nplain 3\nx{a=\"1\",b=\"q\\\"}, \\n\"} 2.5 1700000000\nx{a=\"1\"} 1e2\nx{} 7\n\n")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, c := range []struct {
-		name   string
-		labels map[string]string
-		want   float64
-	}{{"plain", nil, 3}, {"x", nil, 109.5}, {"x", map[string]string{"a": "1"}, 102.5}, {"x", map[string]string{"b": "q\"}, \n"}, 2.5}, {"y", nil, 0}} {
-		if got := all.sum(c.name, c.labels); got != c.want {
-			t.Errorf("%s%v: got %v, want %v", c.name, c.labels, got, c.want)
-		}
-	}
-	for _, bad := range []string{"name", "x{a=1} 2", "x{a=\"1\"", "x{a} 1", "x one"} {
-		if _, err := parseSamples(bad); err == nil {
-			t.Errorf("%q: got no error", bad)
-		}
-	}
 }

@@ -1,6 +1,6 @@
 //go:build unix
 
-package killtest
+package testgateway
 
 import (
 	"errors"
@@ -15,8 +15,8 @@ import (
 	"time"
 )
 
-// process is one life of a child. It dies with the test binary, however that ends.
-type process struct {
+// Process is one life of a child. It dies with the test binary, however that ends.
+type Process struct {
 	name   string
 	log    string
 	cmd    *exec.Cmd
@@ -24,8 +24,8 @@ type process struct {
 	err    error // of Wait; valid when exited is closed
 }
 
-// spawn starts cmd with its output behind what the file log already holds.
-func spawn(name, log string, cmd *exec.Cmd) (*process, error) {
+// Spawn starts cmd with its output behind what the file log already holds.
+func Spawn(name, log string, cmd *exec.Cmd) (*Process, error) {
 	f, err := os.OpenFile(log, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o644)
 	if err != nil {
 		return nil, err
@@ -34,7 +34,7 @@ func spawn(name, log string, cmd *exec.Cmd) (*process, error) {
 	cmd.Stdout, cmd.Stderr = f, f
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // an interrupt from the terminal is for the tests
 	dieWithParent(cmd.SysProcAttr)
-	p := &process{name: name, log: log, cmd: cmd, exited: make(chan struct{})}
+	p := &Process{name: name, log: log, cmd: cmd, exited: make(chan struct{})}
 	started := make(chan error, 1)
 	go func() {
 		runtime.LockOSThread() // see dieWithParent
@@ -52,9 +52,14 @@ func spawn(name, log string, cmd *exec.Cmd) (*process, error) {
 	return p, nil
 }
 
-func (p *process) pid() int { return p.cmd.Process.Pid }
+// PID is its process id.
+func (p *Process) PID() int { return p.cmd.Process.Pid }
 
-func (p *process) runs() bool {
+// Runs: it has not ended.
+func (p *Process) Runs() bool {
+	if p == nil {
+		return false
+	}
 	select {
 	case <-p.exited:
 		return false
@@ -63,28 +68,29 @@ func (p *process) runs() bool {
 	}
 }
 
-func (p *process) signal(sig syscall.Signal) error {
+// Signal sends a signal and waits for nothing.
+func (p *Process) Signal(sig syscall.Signal) error {
 	if err := p.cmd.Process.Signal(sig); err != nil {
 		return fmt.Errorf("signal %s: %w", p.name, err)
 	}
 	return nil
 }
 
-// endedByItself is in every complaint about a process that nobody has asked to end.
-const endedByItself = "has ended by itself"
+// EndedByItself is in every complaint about a process that nobody has asked to end.
+const EndedByItself = "has ended by itself"
 
-// last is the last line of a log: the program's own word on why it ended.
-func last(log string) string {
-	lines := strings.Split(strings.TrimSpace(tail(log, 4<<10)), "\n")
+// Last is the Last line of a log: the program's own word on why it ended.
+func Last(log string) string {
+	lines := strings.Split(strings.TrimSpace(Tail(log, 4<<10)), "\n")
 	return lines[len(lines)-1]
 }
 
-// kill is kill -9, and waits for the end. A process that has ended by itself before is an error: nobody asked it to.
-func (p *process) kill() error {
-	if !p.runs() {
-		return fmt.Errorf("%s %s: %v: %s", p.name, endedByItself, p.err, last(p.log))
+// Kill is Kill -9, and waits for the end. A process that has ended by itself before is an error: nobody asked it to.
+func (p *Process) Kill() error {
+	if !p.Runs() {
+		return fmt.Errorf("%s %s: %v: %s", p.name, EndedByItself, p.err, Last(p.log))
 	}
-	if err := p.signal(syscall.SIGKILL); err != nil {
+	if err := p.Signal(syscall.SIGKILL); err != nil {
 		return err
 	}
 	<-p.exited
@@ -95,15 +101,15 @@ func (p *process) kill() error {
 	return nil
 }
 
-// stop is SIGTERM, and waits for the end, which must be a good one.
-func (p *process) stop() error {
-	if !p.runs() {
-		return fmt.Errorf("%s %s: %v: %s", p.name, endedByItself, p.err, last(p.log))
+// Stop is SIGTERM, and waits for the end, which must be a good one.
+func (p *Process) Stop() error {
+	if !p.Runs() {
+		return fmt.Errorf("%s %s: %v: %s", p.name, EndedByItself, p.err, Last(p.log))
 	}
-	if err := p.signal(syscall.SIGTERM); err != nil {
+	if err := p.Signal(syscall.SIGTERM); err != nil {
 		return err
 	}
-	limit := time.NewTimer(patience)
+	limit := time.NewTimer(Patience)
 	defer limit.Stop()
 	select {
 	case <-p.exited:
@@ -116,16 +122,16 @@ func (p *process) stop() error {
 	return nil
 }
 
-// end kills what is left, at the end of a test.
-func (p *process) end() {
-	if p != nil && p.runs() {
-		_ = p.signal(syscall.SIGKILL)
+// End kills what is left, at the End of a test.
+func (p *Process) End() {
+	if p.Runs() {
+		_ = p.Signal(syscall.SIGKILL)
 		<-p.exited
 	}
 }
 
-// tail is the end of a file.
-func tail(path string, bytes int64) string {
+// Tail is the end of a file.
+func Tail(path string, bytes int64) string {
 	f, err := os.Open(path)
 	if err != nil {
 		return err.Error()
@@ -141,8 +147,8 @@ func tail(path string, bytes int64) string {
 	return string(text[:n])
 }
 
-// cleanEnviron is the environment without what would configure the gateway or its driver.
-func cleanEnviron(add ...string) []string {
+// CleanEnviron is the environment without what would configure the gateway or its driver.
+func CleanEnviron(add ...string) []string {
 	var env []string
 	for _, v := range os.Environ() {
 		if !strings.HasPrefix(v, "STATEGATE_") && !strings.HasPrefix(v, "PG") {
@@ -152,9 +158,9 @@ func cleanEnviron(add ...string) []string {
 	return append(env, add...)
 }
 
-// freeAddr is a place to listen that nobody has now, below the range that kernels give to outgoing connections: there a client
+// FreeAddr is a place to listen that nobody has now, below the range that kernels give to outgoing connections: there a client
 // that tries again and again to reach a server that is down gets the server's port as its own one day.
-func freeAddr() (string, error) {
+func FreeAddr() (string, error) {
 	for range 100 {
 		addr := fmt.Sprintf("127.0.0.1:%d", 12000+rand.IntN(18000))
 		if l, err := net.Listen("tcp", addr); err == nil {
