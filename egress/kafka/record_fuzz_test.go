@@ -37,7 +37,7 @@ func FuzzJudge(f *testing.F) {
 				}
 				continue
 			}
-			if !slices.Contains(reasons, it.reason) || it.detail == "" || len(it.detail) > 1000 || r.topic != "" || r.key != nil || r.value != nil {
+			if !slices.Contains(reasons, it.reason) || it.detail == "" || len(it.detail) > 1500 || r.topic != "" || r.key != nil || r.value != nil {
 				t.Fatalf("refused as %q: %q with %+v", it.reason, it.detail, r)
 			}
 			d := it.dead("a/out")
