@@ -11,6 +11,7 @@ const (
 	streamRates
 	streamSteps  // and the number of the step
 	streamFaults // and kind, step and how many there were in the step
+	streamEpilogue
 )
 
 // mix is a seed for a stream (splitmix64).

@@ -137,7 +137,9 @@ func TestGuards(t *testing.T) {
 		go func() {
 			defer wait.Done()
 			for j := range jobs {
-				findings[j.at] = w.without(j.guard, j.base, intact)
+				f := w.without(j.guard, j.base, intact)
+				findings[j.at] = f
+				t.Logf("%s on %s, from %d: found %v after %d lives, %.0f s", f.name, f.store, f.base, f.err == nil, f.found.after, f.took.Seconds())
 			}
 		}()
 	}

@@ -252,6 +252,7 @@ func play(p *plan) (l *life, wrong *failure) {
 	l.tell("from here on nothing goes wrong any more")
 	l.rest()
 	l.check()
+	l.epilogue()
 	return l, nil
 }
 

@@ -25,6 +25,7 @@ type relay struct {
 	stand   egress.Standing
 	resumed bool
 	waiting bool // for a token
+	doomed  bool // its cursor is such that it must stand still
 
 	at    uint64     // first number that was not taken
 	queue []numbered // a run without gaps; what is left out is read from the store
@@ -40,7 +41,8 @@ const (
 	relayClosed relayState = iota
 	relayOpen              // it has a session, and does not know the cursor
 	relayReady
-	relaySent // a transaction is open, and all is sent
+	relaySent   // a transaction is open, and all is sent
+	relayHalted // until an operator decides
 )
 
 type numbered struct {
@@ -177,7 +179,11 @@ func (r *relay) resume() {
 		inc.seen.skipped += int(c.Next - r.stand.Next)
 		r.stand.Next = c.Next
 	default:
-		inc.failf("cursor", "%v: the cursor of %s is %+v, and its verdict %d: %+v", inc, r.lane.Egress, c, verdict, r.stand)
+		if !r.doomed {
+			inc.failf("cursor", "%v: the cursor of %s is %+v, and its verdict %d: %+v", inc, r.lane.Egress, c, verdict, r.stand)
+		}
+		r.state = relayHalted
+		return
 	}
 	r.stand.Resumed = true
 	r.resumed, r.state = r.stand.Started, relayReady
