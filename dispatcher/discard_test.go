@@ -116,3 +116,49 @@ func TestSourceWaitsAtTheBound(t *testing.T) {
 	l.arrive(2, "a")
 	l.until("the output", func() bool { return l.got("a") == "1" })
 }
+
+// TestDiscardWhoseAskerIsGone: the next one waits until it is known what became of the letter, and finds it gone.
+func TestDiscardWhoseAskerIsGone(t *testing.T) {
+	var away atomic.Bool
+	tried := make(chan struct{}, 1)
+	store := newStore(func(c *statestore.Commit) memory.Fault {
+		if len(c.DeadEnds) == 0 || !away.Load() {
+			return memory.FaultNone
+		}
+		select {
+		case tried <- struct{}{}:
+		default:
+		}
+		return memory.FaultUnavailable
+	})
+	l := begin(t, store, serveFunction(t))
+	l.aside(0, 2)
+	letters, err := store.DeadLetters(t.Context(), 0, 10)
+	if err != nil || len(letters) != 2 {
+		t.Fatalf("%d letters, %v", len(letters), err)
+	}
+	away.Store(true)
+	ctx, cancel := context.WithCancel(t.Context())
+	type answer struct {
+		found bool
+		err   error
+	}
+	first, second := make(chan answer, 1), make(chan answer, 1)
+	go func() { ok, err := l.Discard(ctx, letters[0].Number); first <- answer{ok, err} }()
+	<-tried
+	cancel()
+	go func() { ok, err := l.Discard(t.Context(), letters[0].Number); second <- answer{ok, err} }()
+	<-tried // once more, so the second one has had its time
+	<-tried
+	away.Store(false)
+	if a := <-first; !a.found || a.err != nil {
+		t.Errorf("the first one: %+v", a)
+	}
+	if a := <-second; a.found || a.err != nil {
+		t.Errorf("the second one: %+v", a)
+	}
+	want := statestore.DeadTotal{Origin: "ingress test/in", Letters: 1, Bytes: int64(letters[1].Size())}
+	if got := l.totals(); !slices.Equal(got, []statestore.DeadTotal{want}) {
+		t.Errorf("counted are %+v, want %+v", got, want)
+	}
+}
