@@ -151,6 +151,7 @@ type plan struct {
 	details bool
 	tell    bool
 	broken  func(l *life) // a checker that a test breaks on purpose
+	opened  func(l *life) // what a test does with the store before the life begins
 }
 
 func newLife(p *plan) *life {
@@ -238,6 +239,9 @@ func play(p *plan) (l *life, wrong *failure) {
 	var err error
 	if l.deposit, err = p.backend.open(); err != nil {
 		l.failf("store", "open: %v", err)
+	}
+	if p.opened != nil {
+		p.opened(l)
 	}
 	l.newMembers()
 	for l.at = 1; l.at <= l.wild; l.at++ {

@@ -40,8 +40,9 @@ type handle interface {
 
 // backends are those that lives can be played on, by the name that -store gives them.
 var backends = map[string]func(t testing.TB) backend{
-	"memory": func(testing.TB) backend { return inMemory{} },
-	"sqlite": newOnSQLite,
+	"memory":   func(testing.TB) backend { return inMemory{} },
+	"sqlite":   newOnSQLite,
+	"postgres": newOnServer,
 }
 
 type inMemory struct{}
