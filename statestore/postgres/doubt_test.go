@@ -22,6 +22,7 @@ type counts struct {
 	doubts      int
 	kept, lost  int // of the doubtful commits: those that had taken place, and those that had not
 	unavailable int
+	progress    atomic.Int64 // done, for who watches the run
 }
 
 // run commits until stop is closed. Each commit writes its number into three addresses, one pack and one output.
@@ -34,6 +35,7 @@ func (c *counts) run(t *testing.T, stop chan struct{}) {
 			return
 		default:
 		}
+		c.progress.Store(int64(c.done))
 		n := c.done + 1
 		value := []byte(fmt.Sprint(n))
 		err := c.store.Commit(ctx, &statestore.Commit{
@@ -125,7 +127,12 @@ func TestCommitsSurviveEndedSessions(t *testing.T) {
 	stop, done := make(chan struct{}), make(chan struct{})
 	go func() { defer close(done); c.run(t, stop) }()
 	ended := int64(0)
-	for until := time.Now().Add(3 * time.Second); time.Now().Before(until); time.Sleep(time.Duration(5+rand.IntN(25)) * time.Millisecond) {
+	// Sessions end for three seconds, and for as much longer as a busy machine needs to commit anything between two ends.
+	began, pause := time.Now(), 5
+	for ; time.Since(began) < 3*time.Second || c.progress.Load() < 20 && time.Since(began) < time.Minute; time.Sleep(time.Duration(pause+rand.IntN(25)) * time.Millisecond) {
+		if time.Since(began) > 3*time.Second {
+			pause = min(2*pause, 1000)
+		}
 		tag, err := admin.Exec(t.Context(), `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = $1`, sessionName(c.fence.Member))
 		if err != nil {
 			t.Fatal(err)

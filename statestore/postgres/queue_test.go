@@ -10,7 +10,7 @@ import (
 )
 
 // The planner's statistics say "empty" of tables that are not (they were, when they were looked at last): every statement over
-// queues must go by key all the same. A plan that scans is 100 times slower than the bound.
+// queues must go by key all the same. A plan that scans takes 30 s and more here.
 func TestFullQueuesStayQuick(t *testing.T) {
 	srv := common(t)
 	s := open(t, Config{URL: srv.URL(), Schema: fresh()})
@@ -59,7 +59,7 @@ func TestFullQueuesStayQuick(t *testing.T) {
 		}
 		commit("fill", 10*time.Second, fill)
 	}
-	const bound = 300 * time.Millisecond
+	const bound = 2 * time.Second // some 50 ms on a quiet machine
 	var c3 statestore.Commit
 	for i := range uint64(1000) {
 		c3.TimerEnds = append(c3.TimerEnds, statestore.TimerKey{Due: int64(20000 + i), Number: 20000 + i})
