@@ -48,13 +48,13 @@ func Run(t *testing.T, fresh func(t *testing.T) *Fixture) {
 		{"Acquire/again", testAcquireAgain}, {"Acquire/many", testAcquireMany}, {"Owner", testOwner}, {"Renew", testRenew}, {"Release", testRelease},
 		{"Fence/older cannot commit", testOlderFenced}, {"Fence/older cannot commit any part", testOlderFencedInParts}, {"Fence/number", testNumber}, {"Fence/race", testFenceRace},
 		{"Commit/refused leaves nothing", testRefusedLeavesNothing}, {"Commit/context", testCommitContext}, {"Commit/keeps nothing", testKeepsNothing},
-		{"Commit/everything", testEverything}, {"Commit/large", testLargeCommit}, {"Doubt", testDoubt}, {"NextNumber", testNextNumber},
+		{"Commit/everything", testEverything}, {"Commit/large", testLargeCommit}, {"Commit/empty parts", testEmptyParts}, {"Doubt", testDoubt}, {"NextNumber", testNextNumber},
 		{"Progress", testProgress}, {"Functions", testFunctions},
 		{"States", testStates}, {"States/large", testLargeStates}, {"States/huge", testHugeState}, {"States/expired", testExpired}, {"States/many", testManyStates},
 		{"Ids", testIDs}, {"Ids/random", testRandomIDs},
 		{"Packs", testPacks}, {"Mail", testMail}, {"Mail/paging", testMailPaging}, {"Mail/addresses", testSpilledAddresses}, {"Mail/totals", testSpillTotals},
 		{"Timers", testTimers}, {"Timers/cancel", testCancels}, {"Timers/tokens", testTokens}, {"Bounds", testHighestBounds},
-		{"Outputs", testOutputs}, {"Outputs/large", testLargeOutputs}, {"Outputs/gaps", testGaps}, {"Outputs/refused", testRefused}, {"Lanes", testLanes},
+		{"Outputs", testOutputs}, {"Outputs/large", testLargeOutputs}, {"Outputs/gaps", testGaps}, {"Outputs/refused", testRefused}, {"Outputs/refused packs", testRefusedPacks}, {"Lanes", testLanes},
 		{"DeadLetters", testDeadLetters}, {"DeadTotals", testDeadTotals}, {"Model", testModel},
 	}
 	for _, test := range tests {
