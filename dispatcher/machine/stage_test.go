@@ -65,7 +65,7 @@ func (s *stage) create(args []string) {
 	}
 	bounds := map[string]*int64{
 		"age": &s.cfg.CommitAgeMax, "lazy": &s.cfg.LazyAgeMax, "hold": &s.cfg.HoldMax, "backoff": &s.cfg.BackoffMin, "backoffmax": &s.cfg.BackoffMax,
-		"probe": &s.cfg.ProbeInterval, "window": &s.cfg.BreakerWindow, "outbox": &s.cfg.OutboxBytesMax, "kept": &s.cfg.KeptBytesMax,
+		"probe": &s.cfg.ProbeInterval, "window": &s.cfg.BreakerWindow, "outbox": &s.cfg.OutboxBytesMax, "kept": &s.cfg.KeptBytesMax, "stored": &s.cfg.StoredBytesMax,
 		"dead": &s.cfg.DeadLettersMax, "deadbytes": &s.cfg.DeadLetterBytesMax, "ahead": &s.cfg.TimerAhead, "sweep": &s.cfg.SweepInterval,
 	}
 	counts := map[string]*int{

@@ -1,0 +1,45 @@
+package machine_test
+
+import (
+	"fmt"
+	"testing"
+)
+
+// TestProbesTryTheUntried: while a breaker is open and addresses that failed stand in the queue all the time, those that were never
+// called come to their turn as well: what crashes the endpoint may be the one that is tried first for ever.
+func TestProbesTryTheUntried(t *testing.T) {
+	s := &stage{t: t}
+	for _, line := range []string{"new failures=1 probe=500 backoff=1 backoffmax=10", "function f", "route t f", "start", "begin t 0"} {
+		s.command(line)
+	}
+	s.work()
+	s.command("commit")
+	const failed, untried = 5, 10
+	for i := range failed {
+		s.command(fmt.Sprintf("arrive t %d:failed%d=1", i, i))
+	}
+	tried := map[string]bool{}
+	fail := func() {
+		s.work()
+		for len(s.calls) > 0 {
+			a := s.calls[0].Target
+			tried[a.ID] = true
+			s.command("fail " + name(a) + " endpoint")
+		}
+		s.work()
+	}
+	fail()
+	if len(tried) != failed {
+		t.Fatalf("tried %v", tried)
+	}
+	for i := range untried {
+		s.command(fmt.Sprintf("arrive t %d:untried%d=1", failed+i, i))
+	}
+	for probes := 0; len(tried) < failed+untried; probes++ {
+		if probes > 20*untried {
+			t.Fatalf("after %d probes only %v were tried", probes, tried)
+		}
+		s.command("tick 500")
+		fail()
+	}
+}
