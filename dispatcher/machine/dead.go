@@ -160,6 +160,7 @@ func (m *Machine) deadRoom(d *deadTotal) {
 		}
 	}
 	for _, c := range waiting {
+		c.crowded = false
 		m.endBackoff(c)
 	}
 }

@@ -228,6 +228,9 @@ func (m *Machine) MailLoaded(id ID, found []statestore.Mail) {
 	if c.spill.count == 0 {
 		m.closeGap(c)
 	}
+	if c.phase == idle && c.crowded && !m.deadFull(c.fn.dead) { // while its mail was in the store alone there was room again
+		c.crowded, c.due = false, m.now
+	}
 	switch {
 	case c.phase != idle:
 	case c.mail.len() == 0:

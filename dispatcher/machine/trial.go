@@ -125,18 +125,26 @@ func (c *cell) passTrial() {
 	}
 }
 
-// trialLimit bounds the next batch: half of the messages among which one is at fault. 0: no bound.
+// trialLimit bounds the next batch: half of the messages among which one is at fault, or those that have had the budget; what is
+// behind them has one of its own. 0: no bound.
 func (c *cell) trialLimit() int {
-	if c.trial.faultTo == 0 {
+	if c.trial.spentTo != 0 {
+		c.passTrial() // what comes next may have been in the store alone when the last of its batch passed
+	}
+	if c.trial.spentTo == 0 {
 		return 0
 	}
-	all := c.mail.all()
-	suspects := sort.Search(len(all), func(i int) bool { return all[i].number > c.trial.faultTo })
-	if suspects == 0 { // all of them have passed: it was the batch as a whole
-		c.trial.faultTo = 0
-		return 0
+	upTo := func(number uint64) int {
+		all := c.mail.all()
+		return sort.Search(len(all), func(i int) bool { return all[i].number > number })
 	}
-	return max(1, suspects/2)
+	if c.trial.faultTo != 0 {
+		if suspects := upTo(c.trial.faultTo); suspects > 0 {
+			return max(1, suspects/2)
+		}
+		c.trial.faultTo = 0 // all of them have passed: it was the batch as a whole
+	}
+	return upTo(c.trial.spentTo)
 }
 
 // trialBytesMax bounds what is remembered of trials whose cells are forgotten because their mail is only in the store. Beyond it the
