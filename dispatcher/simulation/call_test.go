@@ -2,6 +2,7 @@ package simulation_test
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/stategate/stategate/api"
 	"github.com/stategate/stategate/dispatcher/machine"
@@ -101,7 +102,7 @@ func (inc *incarnation) answerCall() bool {
 		inc.m.Failed(f.call.ID, failure)
 		return true
 	}
-	if inc.strikes(faultCallGarbage, inc) {
+	if !inc.w.asides[f.call.Target.Type] && inc.strikes(faultCallGarbage, inc) {
 		inc.struck(faultCallGarbage, inc)
 		inc.tell("%v: the call of %s answers garbage", inc, name(f.call.Target))
 		inc.bounds.landed(&f.call)
@@ -116,6 +117,14 @@ func (inc *incarnation) answerCall() bool {
 func (inc *incarnation) reply(f *flying) {
 	reply := inc.w.answer(&f.call)
 	inc.tell("%v: the call of %s answers%s", inc, name(f.call.Target), effects(reply))
+	inc.bounds.landed(&f.call)
+	if failure := inc.m.Replied(f.call.ID, reply); failure != nil {
+		inc.tell("%v: the answer is not taken: %s", inc, failure.Text)
+		if failure.Kind != machine.FailBusy || !sendsToNobody(reply) || !inc.deadFull(api.OriginFunction(f.call.Target.Type)) {
+			inc.failf("reply", "%v does not take a good answer of %v: %+v", inc, f.call.Target, failure)
+		}
+		return
+	}
 	if !reply.Incomplete {
 		inc.messages += len(f.call.Messages)
 		if err := inc.shadow.replied(inc.w, &f.call, f.built, inc.told, inc.latest, inc.at); err != nil && inc.owner == inc {
@@ -123,8 +132,6 @@ func (inc *incarnation) reply(f *flying) {
 		}
 		inc.countReply(f, reply)
 	}
-	inc.bounds.landed(&f.call)
-	inc.m.Replied(f.call.ID, reply)
 	if inc.strikes(faultCallTwice, inc) {
 		if inc.rng.IntN(2) == 0 {
 			inc.struck(faultCallTwice, inc)
@@ -190,22 +197,34 @@ func (inc *incarnation) fails(f *flying) (machine.Failure, bool) {
 		text.Kind, text.RetryAfter = kind, []int64{0, 0, 5, 1 << 40}[inc.dice.fault(k, 4)]
 		return text, true
 	}
+	wrong := slices.ContainsFunc(f.call.Messages, func(m api.Message) bool { return inc.w.node(&m).wrong })
+	aside := inc.w.asides[f.call.Target.Type] // whose wrong answers must be those to wrong messages, or others would be set aside
 	switch {
+	case wrong && (inc.calm || !f.hangs):
+		return say(faultAside, machine.FailAnswer)
 	case inc.calm:
 	case f.hangs:
 		return say(faultCallHangs, machine.FailTimeout)
 	case f.call.Target.Type == inc.down:
 		return say(faultDown, machine.FailEndpoint)
-	case f.call.Target == inc.poison:
+	case f.call.Target == inc.poison && !aside:
 		return say(faultPoison, machine.FailAnswer)
 	case inc.strikes(faultCallEndpoint, inc):
 		return say(faultCallEndpoint, machine.FailEndpoint)
 	case inc.strikes(faultCallTimeout, inc):
 		return say(faultCallTimeout, machine.FailTimeout)
+	case aside && len(f.call.Messages) == 1:
 	case inc.strikes(faultCallTooLarge, inc):
 		return say(faultCallTooLarge, machine.FailTooLarge)
-	case inc.strikes(faultCallAnswer, inc):
+	case !aside && inc.strikes(faultCallAnswer, inc):
 		return say(faultCallAnswer, machine.FailAnswer)
 	}
 	return text, false
+}
+
+// sendsToNobody reports whether something of a reply must be set aside.
+func sendsToNobody(r *machine.Reply) bool {
+	return slices.ContainsFunc(r.Sends, func(s machine.Send) bool { return s.Target.Type == strayType }) ||
+		slices.ContainsFunc(r.Delayed, func(d machine.Delayed) bool { return !d.Cancel && d.Target.Type == strayType }) ||
+		slices.ContainsFunc(r.Outputs, func(o machine.Output) bool { return o.Egress == egressLost })
 }

@@ -48,6 +48,7 @@ func (inc *incarnation) commitStep() bool {
 		inc.commit = nil
 		inc.detail("%v: commit %d is confirmed", inc, c.c.Number)
 		inc.m.Committed(c.c.Number)
+		inc.checkTimers()
 	}
 	return true
 }

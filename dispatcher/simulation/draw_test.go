@@ -8,6 +8,7 @@ import "math/rand/v2"
 const (
 	streamWorld = iota + 1
 	streamConfig
+	streamSpoil
 	streamRates
 	streamSteps  // and the number of the step
 	streamFaults // and kind, step and how many there were in the step

@@ -34,6 +34,7 @@ const (
 	faultCallStale   // the answer to a call of an earlier incarnation
 	faultDown        // a function that nobody reaches
 	faultPoison      // an address that its function always fails on
+	faultAside       // a message that its function always fails on, and sets aside
 
 	faultRewind    // a source brings again what it has brought
 	faultPartition // a source appears in the middle of a life
@@ -54,7 +55,7 @@ const (
 var faultNames = [faultKinds]string{
 	"crash", "sleep", "stop", "cut", "fenced",
 	"commit-refused", "commit-lost", "commit-done", "commit-late", "store-slow", "store-away", "load-fails", "load-stale",
-	"call-endpoint", "call-timeout", "call-answer", "call-too-large", "call-hangs", "call-twice", "call-garbage", "call-stale", "down", "poison",
+	"call-endpoint", "call-timeout", "call-answer", "call-too-large", "call-hangs", "call-twice", "call-garbage", "call-stale", "down", "poison", "aside",
 	"rewind", "partition", "forward", "back",
 	"sink-begin", "sink-send", "sink-lost", "sink-done", "sink-late", "sink-cursor", "sink-refuse",
 }
@@ -176,6 +177,6 @@ func newRates(seed uint64) (r rates) {
 		per(f, 20, 60, 200)
 	}
 	// Of a thousand lives, or places in them.
-	r[faultDown], r[faultPoison], r[faultPartition] = 330, 330, 250
+	r[faultDown], r[faultPoison], r[faultPartition], r[faultAside] = 330, 330, 250, 500
 	return r
 }

@@ -33,14 +33,15 @@ type incarnation struct {
 	shadow  *shadow // what the states must be in its memory
 	bounds  bounds
 
-	slowUntil int  // the store takes its time until this step
-	draining  bool // it stops in order
-	synced    bool // it waits for nothing but the last commit
-	ended     bool // and that is made
-	renewed   int64
-	overtaken bool // while it slept
-	over      bool
-	phases    []phase // instead of what it is about: it has not begun
+	discarding bool // an operator waits
+	slowUntil  int  // the store takes its time until this step
+	draining   bool // it stops in order
+	synced     bool // it waits for nothing but the last commit
+	ended      bool // and that is made
+	renewed    int64
+	overtaken  bool // while it slept
+	over       bool
+	phases     []phase // instead of what it is about: it has not begun
 }
 
 // reader brings one source's records.
@@ -64,7 +65,7 @@ func (l *life) newIncarnation(m *member, claim *statestore.Claim) *incarnation {
 		life: l, member: m, number: l.incarnations, handle: m.handle, claim: claim,
 		tokens: map[uint64]func(){}, busy: map[api.Address]bool{}, shadow: l.durable.clone(), relays: map[string]*relay{}, renewed: l.now,
 	}
-	inc.bounds.begin()
+	inc.bounds.begin(l.w, claim)
 	return inc
 }
 
@@ -196,7 +197,7 @@ func (inc *incarnation) takeGates(w *machine.Work) {
 	for _, s := range w.Full {
 		inc.reader(s).full = true
 		if slices.Contains(w.Room, s) {
-			inc.failf("bound", "source %v is full and has room", s)
+			inc.failf("source-bound", "source %v is full and has room", s)
 		}
 	}
 	for _, s := range w.Room {
@@ -210,6 +211,6 @@ func (inc *incarnation) reader(s api.Source) *reader {
 			return r
 		}
 	}
-	inc.failf("bound", "no source %v", s)
+	inc.failf("source-bound", "no source %v", s)
 	return nil
 }

@@ -49,6 +49,7 @@ type life struct {
 	lanes     map[string]uint64 // how far they have come, by the claims
 	positions map[api.Source]int64
 	sinks     map[string]*sink
+	discards  map[uint64]bool // dead letters that an operator has asked to be gone
 	refusals  map[string]bool // outputs that a sink has refused
 	seen      coverage
 	told      [faultKinds]bool // struck once, for kinds that last
@@ -157,7 +158,7 @@ type plan struct {
 func newLife(p *plan) *life {
 	l := &life{
 		seed: p.seed, dice: newDice(p.seed), config: drawer(p.seed, streamConfig), w: newWorld(drawer(p.seed, streamWorld)),
-		now: begins, latest: begins, rates: newRates(p.seed), durable: newShadow(), sinks: map[string]*sink{}, refusals: map[string]bool{},
+		now: begins, latest: begins, rates: newRates(p.seed), durable: newShadow(), sinks: map[string]*sink{}, refusals: map[string]bool{}, discards: map[uint64]bool{},
 		lanes: map[string]uint64{}, positions: map[api.Source]int64{}, details: p.details,
 	}
 	if p.tell {
@@ -181,6 +182,9 @@ func newLife(p *plan) *life {
 	}
 	if !l.off[faultPoison] && l.config.IntN(1000) < l.rates[faultPoison] {
 		l.poison = api.Address{Type: anyType, ID: anyID}
+	}
+	if !l.off[faultAside] && l.config.IntN(1000) < l.rates[faultAside] {
+		l.w.spoil(drawer(p.seed, streamSpoil))
 	}
 	l.cfg = l.newConfig()
 	l.later()
@@ -210,7 +214,11 @@ func (l *life) newConfig() machine.Config {
 			if at < 0 {
 				return machine.Function{}, false
 			}
-			return machine.Function{Endpoint: fmt.Sprintf("http://%d", at%endpoints), BatchMessages: batch, BatchBytes: bytes, Budget: 200}, true
+			f := machine.Function{Endpoint: fmt.Sprintf("http://%d", at%endpoints), BatchMessages: batch, BatchBytes: bytes, Budget: 200}
+			if l.w.asides[t] {
+				f.OnFailure = machine.SetAside
+			}
+			return f, true
 		},
 		Egresses: map[string]machine.Egress{egressOnce: {Outbox: true}, egressLane: {Outbox: true}, egressLeast: {Outbox: true}, egressNone: {}},
 		Slots:    some(1, 2, 4, 50), CommitAgeMax: some64(1, 10, 100), LazyAgeMax: some64(1, 50, 500),
@@ -219,6 +227,7 @@ func (l *life) newConfig() machine.Config {
 		SourceMessagesMax: some(1, 5, 50, 0), SourceBytesMax: some(1, 2000, 0),
 		MailBytesMax: some(300, 1000, 5000, 0), MailWindow: some(1, 500, 0), CacheBytesMax: some(1, 2000, 0),
 		EffectsMax: some(1, 5, 0), EffectBytesMax: some(500, 0), OutboxBytesMax: some64(1, 3000, 0), KeptBytesMax: some64(1, 3000, 0), StoredBytesMax: some64(1, 6000, 0),
+		DeadLettersMax: some64(1, 3, 0, 0), DeadLetterBytesMax: some64(200, 0, 0, 0),
 		LoadsMax: some(1, 2, 0), LoadBatch: some(1, 3, 0), TimerAhead: some64(2, 30, 300, 0), TimerBatch: some(1, 3, 0), TimersMax: some(1, 4, 0), SweepInterval: some64(10, 100),
 	}
 }

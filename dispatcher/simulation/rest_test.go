@@ -31,6 +31,10 @@ func (l *life) rest() {
 		}
 		l.play(16)
 	}
+	for from := l.at; len(l.owner.asks) > 0 && l.at-from < 1000; {
+		l.play(1)
+	}
+	l.checkCache()
 }
 
 func (l *life) play(steps int) {

@@ -13,9 +13,11 @@ import (
 // commit, so that whoever begins on the store is held to what the store has.
 type shadow struct {
 	addresses map[api.Address]shadowAddress
-	applied   map[int]application // by node
-	kept      map[int]bool        // nodes that a commit has kept as messages: no source need bring them
-	highest   uint64              // number of a message that a commit has told
+	applied   map[int]application       // by node
+	kept      map[int]bool              // nodes that a commit has kept as messages: no source need bring them
+	letters   map[uint64]api.DeadLetter // that were set aside
+	discarded map[uint64]bool           // dead letters that are gone
+	highest   uint64                    // number of a message that a commit has told
 }
 
 type shadowAddress struct {
@@ -38,11 +40,11 @@ type application struct {
 }
 
 func newShadow() *shadow {
-	return &shadow{addresses: map[api.Address]shadowAddress{}, applied: map[int]application{}, kept: map[int]bool{}}
+	return &shadow{addresses: map[api.Address]shadowAddress{}, applied: map[int]application{}, kept: map[int]bool{}, discarded: map[uint64]bool{}, letters: map[uint64]api.DeadLetter{}}
 }
 
 func (s *shadow) clone() *shadow {
-	return &shadow{addresses: maps.Clone(s.addresses), applied: maps.Clone(s.applied), kept: maps.Clone(s.kept), highest: s.highest}
+	return &shadow{addresses: maps.Clone(s.addresses), applied: maps.Clone(s.applied), kept: maps.Clone(s.kept), discarded: maps.Clone(s.discarded), letters: maps.Clone(s.letters), highest: s.highest}
 }
 
 // fits judges a state that may expire. Clocks of members differ: a value is gone once one of them has found it expired, and

@@ -143,6 +143,8 @@ func (inc *incarnation) fact() {
 			happened = inc.relayStep()
 		case k < 93:
 			happened = inc.renew()
+		case k < 95:
+			happened = inc.discard()
 		default:
 			inc.pass(inc)
 			happened = true

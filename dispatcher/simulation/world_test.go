@@ -28,6 +28,7 @@ type node struct {
 	twin   bool // its record reaches the target twice
 	stray  bool // nobody can take it: it must become a dead letter
 	absent bool // its record was taken out, to make a life smaller
+	wrong  bool // its function fails on it, always, and sets it aside in the end
 }
 
 type actKind uint8
@@ -66,7 +67,8 @@ type world struct {
 	ids     []string
 	ttlW    int64
 	ttlI    int64
-	budget  int // nodes that may still be made
+	budget  int                       // nodes that may still be made
+	asides  map[api.FunctionType]bool // functions that set aside what they keep failing on
 	oneSpec bool
 }
 
@@ -102,6 +104,17 @@ func newWorld(rng *rand.Rand) *world {
 		w.sources = append(w.sources, w.newSource(i))
 	}
 	return w
+}
+
+// spoil draws functions that set aside what they keep failing on, and messages on which they do.
+func (w *world) spoil(rng *rand.Rand) {
+	w.asides = map[api.FunctionType]bool{}
+	for _, t := range w.types {
+		w.asides[t] = rng.IntN(3) == 0
+	}
+	for _, n := range w.nodes {
+		n.wrong = rng.IntN(10) == 0 && w.asides[n.target.Type] && !n.twin && !n.stray
+	}
 }
 
 // truncate leaves each source its first records.
@@ -211,7 +224,12 @@ func (w *world) newAct(n *node, depth int) act {
 		return a
 	case k < 5 && depth < 6 && w.budget > 0:
 		a := act{kind: actDelay, token: token, delay: []int64{0, 1, 5, 20, 100, 700}[w.rng.IntN(6)]}
-		a.child = w.newNode(n, api.Address{Type: w.types[w.rng.IntN(len(w.types))], ID: w.anyID()}, depth+1)
+		target := api.Address{Type: w.types[w.rng.IntN(len(w.types))], ID: w.anyID()}
+		if w.rng.IntN(15) == 0 {
+			target.Type = strayType
+		}
+		a.child = w.newNode(n, target, depth+1)
+		a.child.stray = target.Type == strayType
 		return a
 	case k < 6 && token != "":
 		return act{kind: actCancel, token: token}
