@@ -17,6 +17,7 @@ func (l *life) check() {
 	}
 	l.checkClaim(claim)
 	l.checkLeftovers(claim)
+	l.checkRows(h)
 	logs := l.checkStates(h)
 	ran := l.checkOnce(logs)
 	l.checkPartitions(logs)

@@ -85,6 +85,9 @@ func (inc *incarnation) bringCommit(c *commit) {
 		inc.lose(inc, "its commit")
 	default:
 		c.brought = true
+		if inc.strikes(faultCommitTwice, inc) {
+			inc.late = append(inc.late, late{inc, c})
+		}
 	}
 }
 

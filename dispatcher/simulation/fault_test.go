@@ -49,6 +49,8 @@ const (
 	faultSinkCursor // the cursor is asked for, and there is no answer
 	faultSinkRefuse // an output is refused for good
 
+	faultCommitTwice // it is made, and arrives again
+
 	faultKinds
 )
 
@@ -58,6 +60,7 @@ var faultNames = [faultKinds]string{
 	"call-endpoint", "call-timeout", "call-answer", "call-too-large", "call-hangs", "call-twice", "call-garbage", "call-stale", "down", "poison", "aside",
 	"rewind", "partition", "forward", "back",
 	"sink-begin", "sink-send", "sink-lost", "sink-done", "sink-late", "sink-cursor", "sink-refuse",
+	"commit-twice",
 }
 
 func (f fault) String() string { return faultNames[f] }
@@ -176,6 +179,7 @@ func newRates(seed uint64) (r rates) {
 	for _, f := range []fault{faultSinkBegin, faultSinkSend, faultSinkLost, faultSinkDone, faultSinkLate, faultSinkCursor, faultSinkRefuse} {
 		per(f, 20, 60, 200)
 	}
+	per(faultCommitTwice, 20, 60, 200)
 	// Of a thousand lives, or places in them.
 	r[faultDown], r[faultPoison], r[faultPartition], r[faultAside] = 330, 330, 250, 500
 	return r

@@ -60,13 +60,16 @@ func (d *schemaDeposit) handle() (handle, error) {
 }
 
 func (d *schemaDeposit) close() {
-	_ = d.ask(`DROP SCHEMA IF EXISTS {s} CASCADE`) // the server goes at the end anyway
+	_, _, _ = d.ask(`DROP SCHEMA IF EXISTS {s} CASCADE`) // the server goes at the end anyway
 	_ = d.session.Close()
 }
 
-func (d *schemaDeposit) ask(sql string) error {
-	_, err := d.session.Query(strings.ReplaceAll(sql, "{s}", d.cfg.Schema))
-	return err
+func (d *schemaDeposit) ask(sql string) (answer string, ok bool, err error) {
+	rows, err := d.session.Query(strings.ReplaceAll(sql, "{s}", d.cfg.Schema))
+	if len(rows) > 0 {
+		answer = rows[0][0]
+	}
+	return answer, true, err
 }
 
 // serverHandle asks again as the dispatcher does: a server that is slow, on a machine with other work, is no part of a life.
@@ -83,7 +86,7 @@ UPDATE {s}.member SET lease_until = clock_timestamp() - interval '1 second'`
 // take makes the lease of the former owner end now, so that no clock has a say in who owns. Sessions bear the member's name, which
 // must not be that of a member of another life on the server.
 func (h *serverHandle) take(m statestore.Member, egresses []string) (*statestore.Claim, error) {
-	if err := h.deposit.ask(expire); err != nil {
+	if _, _, err := h.deposit.ask(expire); err != nil {
 		return nil, err
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), serverPatience)

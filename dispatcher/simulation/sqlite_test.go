@@ -2,12 +2,14 @@ package simulation_test
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -53,6 +55,15 @@ func (d *sqliteDeposit) handle() (handle, error) {
 		return nil, err
 	}
 	return &sqliteHandle{s, d}, nil
+}
+
+func (d *sqliteDeposit) ask(query string) (answer string, ok bool, err error) {
+	db, err := sql.Open("sqlite", d.path())
+	if err != nil {
+		return "", false, err
+	}
+	err = db.QueryRow(strings.ReplaceAll(query, "{s}.", "")).Scan(&answer)
+	return answer, true, errors.Join(err, db.Close())
 }
 
 func (d *sqliteDeposit) close() { _ = os.RemoveAll(d.folder) }

@@ -24,6 +24,8 @@ type backend interface {
 type deposit interface {
 	// handle is what a new process opens.
 	handle() (handle, error)
+	// ask runs a query beside the store, for one value. The names of tables follow "{s}."; ok is false where there are none.
+	ask(sql string) (answer string, ok bool, err error)
 	close()
 }
 
@@ -63,6 +65,8 @@ func (d *memoryDeposit) handle() (handle, error) {
 	return &memoryHandle{d.store.Open(memory.Faults{})}, nil
 }
 
+func (d *memoryDeposit) ask(string) (string, bool, error) { return "", false, nil }
+
 func (d *memoryDeposit) close() {}
 
 type memoryHandle struct{ *memory.Store }
@@ -91,9 +95,11 @@ func (l *life) bring(from *incarnation, c *commit) error {
 		l.failf("fence", "commit %d of %v is made, and %v owns the store", c.c.Number, from, l.owner)
 	case err == nil:
 		l.applied(from, c)
+	case c.applied && (errors.Is(err, statestore.ErrUnavailable) || errors.Is(err, statestore.ErrDoubt)):
+		l.failf("refusal", "commit %d of %v comes again, and would be brought for ever: %v", c.c.Number, from, err)
 	case errors.Is(err, statestore.ErrFenced) && l.owner == from:
 		l.failf("fence", "commit %d of %v is fenced, and nobody took over: %v", c.c.Number, from, err)
-	case !errors.Is(err, statestore.ErrFenced):
+	case !errors.Is(err, statestore.ErrFenced) && !c.applied:
 		l.failf("refusal", "commit %d of %v is refused: %v", c.c.Number, from, err)
 	}
 	return err
@@ -123,7 +129,12 @@ func (l *life) land(of *incarnation) {
 	}
 	l.late = rest
 	for _, c := range now {
-		l.tell("commit %d of %v arrives late: %v", c.c.c.Number, c.from, outcome(l.bring(c.from, c.c)))
+		how := "late"
+		if c.c.applied {
+			how = "again"
+			l.struck(faultCommitTwice, l.owner)
+		}
+		l.tell("commit %d of %v arrives %s: %v", c.c.c.Number, c.from, how, outcome(l.bring(c.from, c.c)))
 	}
 }
 
@@ -133,8 +144,10 @@ func outcome(err error) string {
 		return "made"
 	case errors.Is(err, statestore.ErrFenced):
 		return "fenced"
+	case errors.Is(err, statestore.ErrUnavailable), errors.Is(err, statestore.ErrDoubt):
+		return err.Error()
 	}
-	return err.Error()
+	return "refused" // each store in words of its own
 }
 
 func backendNames() []string { return slices.Sorted(maps.Keys(backends)) }
