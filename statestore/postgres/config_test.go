@@ -92,7 +92,7 @@ func TestNewerStoreIsRefused(t *testing.T) {
 	srv := common(t)
 	schema := fresh()
 	s, waiting := open(t, Config{URL: srv.URL(), Schema: schema}), open(t, Config{URL: srv.URL(), Schema: schema})
-	if _, err := connect(t, srv).Exec(t.Context(), s.sql(`INSERT INTO {s}.goose_db_version (version_id, is_applied) VALUES (2, true)`)); err != nil {
+	if _, err := connect(t, srv).Exec(t.Context(), s.sql(`INSERT INTO {s}.stategate_version (version_id, is_applied) VALUES (2, true)`)); err != nil {
 		t.Fatal(err)
 	}
 	_, err := Open(t.Context(), Config{URL: srv.URL(), Schema: schema, Log: quiet()})

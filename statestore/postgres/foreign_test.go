@@ -21,8 +21,8 @@ func TestNamesAreThoseOfTheSchema(t *testing.T) {
 // with other things in it takes a store in.
 func TestForeignSchemaIsRefused(t *testing.T) {
 	srv := common(t)
-	const versions = `CREATE TABLE {s}.goose_db_version (id serial PRIMARY KEY, version_id bigint NOT NULL, is_applied boolean NOT NULL, tstamp timestamp DEFAULT now());
-INSERT INTO {s}.goose_db_version (version_id, is_applied) VALUES (0, true)`
+	const versions = `CREATE TABLE {s}.stategate_version (id serial PRIMARY KEY, version_id bigint NOT NULL, is_applied boolean NOT NULL, tstamp timestamp DEFAULT now());
+INSERT INTO {s}.stategate_version (version_id, is_applied) VALUES (0, true)`
 	for _, test := range []struct {
 		name, sql string
 		want      string // what is in the way; "": nothing
@@ -34,9 +34,9 @@ INSERT INTO {s}.goose_db_version (version_id, is_applied) VALUES (0, true)`
 		{"a type", `CREATE TYPE {s}.state AS ENUM ('new')`, "state"},
 		{"a sequence", `CREATE SEQUENCE {s}.state_expires`, "state_expires"},
 		{"half of ours", `CREATE TABLE {s}.meta (identity uuid); CREATE TABLE {s}.member (id int)`, "member, meta"},
-		{"another kind of versions", `CREATE TABLE {s}.goose_db_version (version int)`, "goose_db_version"},
-		{"other migrations", versions + `, (1, true); CREATE TABLE {s}.customer (id int)`, "goose_db_version"},
-		{"more migrations than ours", versions + `, (7, true); CREATE TABLE {s}.customer (id int)`, "goose_db_version"},
+		{"another kind of versions", `CREATE TABLE {s}.stategate_version (version int)`, "stategate_version"},
+		{"other migrations", versions + `, (1, true); CREATE TABLE {s}.customer (id int)`, "stategate_version"},
+		{"more migrations than ours", versions + `, (7, true); CREATE TABLE {s}.customer (id int)`, "stategate_version"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			schema := fresh()

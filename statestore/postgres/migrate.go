@@ -23,7 +23,8 @@ const version = 1
 //go:embed migrations/00001_create.sql
 var create string
 
-const versionTable = "goose_db_version"
+// versionTable is not goose's default: another program in the same schema may use goose, too.
+const versionTable = "stategate_version"
 
 // undefined are the SQLSTATEs of a schema or table that does not exist yet.
 func undefined(err error) bool {

@@ -35,7 +35,7 @@ func TestStore(t *testing.T) {
 			Doubt: func(t *testing.T, s statestore.Store, done bool) { loss.next(t, s.(*Store), done) },
 			Newer: func(t *testing.T) {
 				t.Helper()
-				if _, err := connect(t, common(t)).Exec(t.Context(), `INSERT INTO "`+cfg.Schema+`".goose_db_version (version_id, is_applied) VALUES (2, true)`); err != nil {
+				if _, err := connect(t, common(t)).Exec(t.Context(), `INSERT INTO "`+cfg.Schema+`".stategate_version (version_id, is_applied) VALUES (2, true)`); err != nil {
 					t.Fatal(err)
 				}
 			},
