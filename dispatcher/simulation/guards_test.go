@@ -25,9 +25,11 @@ var (
 	basesFlag  = flag.Int("bases", 1, "with -guards: from how many seeds each guard must be found")
 )
 
+// intactLives are those that the copy must live through with all its guards; the ordinary tests play more.
+var intactLives = map[string]int{"memory": 200, "sqlite": 20, "postgres": 10}
+
 const (
 	guardLives   = 2000            // within which a guard that is gone must be found
-	intactLives  = 200             // that the copy must live through with all its guards
 	guardTimeMax = 4 * time.Minute // of the lives of one guard
 	guardSlots   = 2               // copies that are worked on side by side
 )
@@ -68,8 +70,8 @@ func guardPatches(t *testing.T, root string) []guard {
 				g.store = strings.TrimPrefix(value, "lives on ")
 			}
 		}
-		if !found || g.what == "" || g.rule == "" || g.store != "memory" && g.store != "sqlite" {
-			t.Errorf("%s: above the diff it must say `guard: ...`, `rule: ...` and `finder: lives on memory` (or sqlite)", path)
+		if !found || g.what == "" || g.rule == "" || !slices.Contains(backendNames(), g.store) {
+			t.Errorf("%s: above the diff it must say `guard: ...`, `rule: ...` and `finder: lives on memory` (or %s)", path, strings.Join(backendNames(), ", "))
 		}
 		all = append(all, g)
 	}
@@ -126,7 +128,7 @@ func TestGuards(t *testing.T) {
 	}
 	t.Logf("play it again with -base=%d", base)
 	intact := newWorkshop(t, root)
-	intact.mustLive(t, base)
+	intact.mustLive(t, base, all)
 
 	jobs := make(chan job)
 	findings := make([]finding, len(all)**basesFlag)
@@ -190,7 +192,7 @@ func judgeFindings(t *testing.T, findings []finding) {
 }
 
 // workshop is a copy of the repository in which guards are taken out, one after the other.
-type workshop struct{ folder, binary string }
+type workshop struct{ folder, binary, cache string }
 
 // newWorkshop copies what the repository holds, uncommitted changes too, and nothing that it ignores.
 func newWorkshop(t *testing.T, root string) *workshop {
@@ -201,7 +203,7 @@ func newWorkshop(t *testing.T, root string) *workshop {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &workshop{folder: t.TempDir(), binary: filepath.Join(t.TempDir(), "simulation.test")}
+	w := &workshop{folder: t.TempDir(), binary: filepath.Join(t.TempDir(), "simulation.test"), cache: filepath.Join(root, ".cache")}
 	for name := range strings.SplitSeq(strings.TrimSuffix(string(names), "\x00"), "\x00") {
 		data, err := os.ReadFile(filepath.Join(root, name))
 		if os.IsNotExist(err) {
@@ -221,15 +223,19 @@ func newWorkshop(t *testing.T, root string) *workshop {
 	return w
 }
 
-// mustLive builds the copy as it is, and plays lives on every store: without that nothing else counts.
-func (w *workshop) mustLive(t *testing.T, base uint64) {
+// mustLive builds the copy as it is, and plays lives on every store that is needed: without that nothing else counts.
+func (w *workshop) mustLive(t *testing.T, base uint64, all []guard) {
 	t.Helper()
 	if err := w.build(); err != nil {
 		t.Fatal(err)
 	}
-	failed, text := w.play("memory", intactLives, base)
-	if failed != nil || text != "" {
-		t.Fatalf("the copy does not live with all its guards:\n%s", text)
+	for _, store := range backendNames() {
+		if !slices.ContainsFunc(all, func(g guard) bool { return g.store == store }) {
+			continue
+		}
+		if failed, text := w.play(store, intactLives[store], base); failed != nil || text != "" {
+			t.Fatalf("the copy does not live on %s with all its guards:\n%s", store, text)
+		}
 	}
 }
 
@@ -286,6 +292,9 @@ func (w *workshop) play(store string, lives int, first uint64) (failed *failedLi
 	}
 	cmd.Dir = filepath.Join(w.folder, "dispatcher", "simulation")
 	cmd.Env = append(os.Environ(), "GOMAXPROCS=1") // others are at work beside it
+	if os.Getenv("STATEGATE_TEST_CACHE") == "" {
+		cmd.Env = append(cmd.Env, "STATEGATE_TEST_CACHE="+w.cache) // servers that are installed there
+	}
 	out, err := cmd.CombinedOutput()
 	if err == nil && bytes.Contains(out, []byte("--- PASS: TestLives")) {
 		return nil, ""
