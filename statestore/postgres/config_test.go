@@ -23,6 +23,8 @@ func TestPasswordIsNeverTold(t *testing.T) {
 		"postgres://u:s3cr%25et@127.0.0.1:99999/db",
 		"postgres://u:s3cr%25et@[::1/db",
 		"postgres://u:a/s3cr%25et@127.0.0.1:1/db",
+		"postgres://u:s3cr#et@127.0.0.1:1/db",
+		"postgres://u:s3cr\"et#@127.0.0.1:1/db",
 		"postgres://u@127.0.0.1:1/db?password=s3cr%25et",
 		"postgres://u@127.0.0.1:1/db?password=s3cr%et",
 		"postgres://u:s3cr%25et@127.0.0.1:1/db?sslmode=nonsense",
