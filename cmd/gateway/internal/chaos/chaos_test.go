@@ -63,7 +63,7 @@ func (a *arena) run(members []*member, must, from []blow, kills int) {
 	t := a.t
 	r := newRand(a.seed)
 	steps := planOf(r, must, from, kills)
-	a.active, a.standby = members[0], members[1]
+	a.members, a.active, a.standby = members, members[0], members[1]
 	a.start(a.active)
 	a.active.Until("active", testgateway.IsActive)
 	a.start(a.standby)
@@ -78,6 +78,7 @@ func (a *arena) run(members []*member, must, from []blow, kills int) {
 	}
 	began := time.Now()
 	a.flow()
+	a.out.look = a.check
 	stop := a.report(len(steps))
 	defer stop()
 	for n, s := range steps {
@@ -92,9 +93,6 @@ func (a *arena) run(members []*member, must, from []blow, kills int) {
 	a.calm(r)
 	stop()
 	a.judge()
-	if t.Failed() {
-		t.Logf("play it again: -seed %d -kills %d", a.seed, *killsFlag)
-	}
 	called, _, _ := a.ledger.counts()
 	t.Logf("seed %d: %d kills in %d blows, %d changes of owner, %d events, %d outputs, %.0f commits in doubt, %d backends ended in COMMIT; %v",
 		a.seed, a.kills, len(steps), a.moves, called, a.out.count(), a.doubts, a.ended, time.Since(began).Round(time.Second))

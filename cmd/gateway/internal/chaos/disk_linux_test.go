@@ -50,7 +50,6 @@ func (a *arena) fillDisk(d time.Duration, meanwhile func()) {
 		if asked++; asked%weighEvery == 1 {
 			a.weigh()
 		}
-		a.active.MustRun()
 		r, err := a.active.Readiness()
 		return err == nil && r.Code == 503, fmt.Sprint(r, err)
 	})
@@ -60,8 +59,7 @@ func (a *arena) fillDisk(d time.Duration, meanwhile func()) {
 		meanwhile()
 		a.pass(d)
 	}
-	a.active.MustRun()
-	a.standby.MustRun()
+	a.check()
 	a.must(os.Remove(ballast))
 	a.tell("the disk has room again")
 }

@@ -18,7 +18,10 @@ func (a *arena) killActive0() {
 
 func (a *arena) kill(m *member) {
 	a.t.Helper()
-	a.look()
+	if m == a.active {
+		a.look()
+	}
+	m.up = false
 	m.Kill()
 	a.kills++
 	a.tell("%s is killed", m.Name)
@@ -35,11 +38,36 @@ func (a *arena) killActive() {
 	a.start(dead)
 }
 
+// killSuccessor kills the active gateway, and the next one before it has delivered much, if anything.
+func (a *arena) killSuccessor() {
+	a.t.Helper()
+	first, second := a.active, a.standby
+	a.kill(first)
+	second.Until("active", func(r testgateway.Readiness) bool { a.check(); return testgateway.IsActive(r) })
+	a.kill(second)
+	a.start(first)
+	a.start(second)
+}
+
+// killAndCut takes its connections from the successor, again and again, while it takes over.
+func (a *arena) killAndCut(times int, every time.Duration) {
+	a.t.Helper()
+	dead := a.active
+	a.kill(dead)
+	for range times {
+		a.pass(every)
+		cut := a.standby.kafka.Cut()
+		if a.standby.store != nil {
+			cut += a.standby.store.Cut()
+		}
+		a.tell("cut %d connections of %s", cut, a.standby.Name)
+	}
+	a.start(dead)
+}
+
 func (a *arena) killStandby() {
 	a.t.Helper()
-	a.standby.Kill()
-	a.kills++
-	a.tell("%s is killed", a.standby.Name)
+	a.kill(a.standby)
 	a.start(a.standby)
 }
 
@@ -48,8 +76,7 @@ func (a *arena) killBoth() {
 	a.t.Helper()
 	blow := time.Now()
 	a.kill(a.active)
-	a.standby.Kill()
-	a.kills++
+	a.kill(a.standby)
 	dead := time.Now()
 	a.start(a.standby)
 	a.start(a.active)
@@ -62,6 +89,7 @@ func (a *arena) stopActive() {
 	a.look()
 	blow := time.Now()
 	stopped := a.active
+	stopped.up = false
 	stopped.Stop()
 	a.tell("%s has stopped", stopped.Name)
 	a.succeeded("SIGTERM", blow, time.Now())
@@ -94,7 +122,6 @@ func (a *arena) freezeActive(killOther bool) {
 	asleep.Signal(syscall.SIGCONT)
 	testgateway.Poll(a.t, asleep.Name+" to see that it was taken over", func() (bool, string) {
 		a.check()
-		asleep.MustRun()
 		r, err := asleep.Readiness()
 		if err != nil {
 			return false, err.Error()
@@ -104,6 +131,7 @@ func (a *arena) freezeActive(killOther bool) {
 	a.tell("%s is awake", asleep.Name)
 	if killOther {
 		dead := a.active
+		dead.up = false
 		dead.Kill()
 		a.kills++
 		a.tell("%s is killed in its sleep", dead.Name)

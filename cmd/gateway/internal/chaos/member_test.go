@@ -21,6 +21,7 @@ type member struct {
 	kafka  *testserver.Proxy
 	store  *testserver.Proxy // nil on SQLite
 	locked bool              // its last life was told to use the advisory lock
+	up     bool              // it was started, and nobody has asked it to end
 	doubts float64           // commits of this life whose answer was lost
 }
 
@@ -29,6 +30,7 @@ type arena struct {
 	*world
 	postgres        *testserver.PostgresServer // nil on SQLite
 	disk            string                     // of the store, where it is a small one
+	members         []*member
 	active, standby *member
 	locked          bool // what gateways that start now are told of the advisory lock
 
@@ -64,6 +66,7 @@ func (a *arena) start(m *member) {
 	}
 	m.doubts = 0
 	m.Start()
+	m.up = true
 	a.tell("%s starts as process %d, lock %v", m.Name, m.Process.PID(), m.locked)
 }
 
@@ -99,7 +102,6 @@ func (a *arena) calm(r *rand.Rand) {
 		a.check()
 		var roles [2]testgateway.Readiness
 		for i, m := range []*member{a.active, a.standby} {
-			m.MustRun()
 			var err error
 			if roles[i], err = m.Readiness(); err != nil {
 				return false, err.Error()
@@ -126,9 +128,14 @@ func (a *arena) look() {
 	a.active.doubts = max(a.active.doubts, doubts)
 }
 
-// check fails the test as soon as an output is wrong.
+// check fails the test as soon as an output is wrong, or a gateway has ended that nobody has asked to.
 func (a *arena) check() {
 	a.t.Helper()
+	for _, m := range a.members {
+		if m.up {
+			m.MustRun()
+		}
+	}
 	if wrong := a.out.complaints(); len(wrong) > 0 {
 		a.t.Fatalf("%s: %s", violation, strings.Join(wrong, "\n  "))
 	}

@@ -30,6 +30,10 @@ var common = []blow{
 	{"active: kill -9", 1, 30, func(a *arena, _ *rand.Rand) { a.killActive() }},
 	{"standby: kill -9", 1, 3, func(a *arena, _ *rand.Rand) { a.killStandby() }},
 	{"both: kill -9", 2, 4, func(a *arena, _ *rand.Rand) { a.killBoth() }},
+	{"active: kill -9, and its successor as soon as it is active", 2, 3, func(a *arena, _ *rand.Rand) { a.killSuccessor() }},
+	{"active: kill -9, and cut ways of its successor", 1, 3, func(a *arena, r *rand.Rand) {
+		a.killAndCut(2+r.IntN(5), between(r, 20*time.Millisecond, 300*time.Millisecond))
+	}},
 	{"active: SIGTERM", 0, 8, func(a *arena, _ *rand.Rand) { a.stopActive() }},
 	{"active: SIGSTOP for less than the lease", 0, 2, func(a *arena, r *rand.Rand) { a.nap(between(r, lease/10, lease/2)) }},
 	{"functions: kill -9", 0, 2, func(a *arena, _ *rand.Rand) { a.functions.Kill(); a.functions.Start() }},
@@ -128,7 +132,7 @@ func planOf(r *rand.Rand, must, from []blow, kills int) (steps []step) {
 	return steps
 }
 
-// named picks blows by what their names begin with.
+// named picks blows by their names.
 func named(from []blow, names ...string) (out []blow) {
 	for _, name := range names {
 		found := false

@@ -38,6 +38,7 @@ type reader struct {
 	ledger *ledger
 
 	lenient bool
+	look    func() // for what else may end a wait; nil: nothing
 
 	mu       sync.Mutex
 	accounts map[string][]output // by key; guarded by mu
@@ -134,11 +135,16 @@ func (r *reader) complaints() []string {
 	return append([]string(nil), r.wrong...)
 }
 
+// lookEvery is how often somebody who waits for outputs looks around.
+const lookEvery = time.Second
+
 // until waits until ok says so, which is asked with the reader's lock; a complaint ends it too.
 func (r *reader) until(what string, ok func() bool) {
 	r.t.Helper()
 	limit := time.NewTimer(patience)
 	defer limit.Stop()
+	every := time.NewTicker(lookEvery)
+	defer every.Stop()
 	for {
 		r.mu.Lock()
 		done, total, news, wrong := ok(), len(r.arrivals), r.news, r.wrong
@@ -151,6 +157,10 @@ func (r *reader) until(what string, ok func() bool) {
 		}
 		select {
 		case <-news:
+		case <-every.C:
+			if r.look != nil {
+				r.look()
+			}
 		case <-limit.C:
 			r.t.Fatalf("waited %v for %s; %d outputs are visible", patience, what, total)
 		case <-r.t.Context().Done():

@@ -76,6 +76,11 @@ func newWorld(t *testing.T, kafka *testserver.KafkaServer, name string) *world {
 		w.seed = uint64(rand.Uint32())
 	}
 	t.Logf("seed %d", w.seed)
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("play it again: go test ./cmd/gateway/internal/chaos -run '^TestChaos$/^%s$' -v -timeout 60m -seed %d -kills %d", name, w.seed, *killsFlag)
+		}
+	})
 	w.tell("seed %d", w.seed)
 	var err error
 	if w.client, err = kgo.NewClient(kgo.SeedBrokers(kafka.Addr())); err != nil {
