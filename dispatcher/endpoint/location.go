@@ -4,7 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"slices"
 	"strings"
+	"unicode"
 )
 
 // location is where an endpoint's URL leads: what to dial and what to ask for.
@@ -23,6 +25,9 @@ func parseLocation(raw string) (location, error) {
 		if errors.As(err, &ue) {
 			err = ue.Err
 		}
+		if tells(err.Error(), raw) {
+			return location{}, errors.New("parse URL: it is none; special characters in a user or a password are written %XX")
+		}
 		return location{}, fmt.Errorf("parse URL: %w", err)
 	}
 	if u.Opaque != "" {
@@ -35,6 +40,14 @@ func parseLocation(raw string) (location, error) {
 		return socketLocation(u)
 	}
 	return location{}, fmt.Errorf("parse URL: scheme %q is not http, https, http+unix or https+unix", u.Scheme)
+}
+
+// tells reports whether a text holds a word of what may be a password: all that stands before the last @. Parsers take a part of it
+// for the port where it holds a # or a slash.
+func tells(text, raw string) bool {
+	before := raw[:strings.LastIndexByte(raw, '@')+1]
+	words := strings.FieldsFunc(before, func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsDigit(r) })
+	return slices.ContainsFunc(words, func(word string) bool { return len(word) > 2 && strings.Contains(text, word) })
 }
 
 func webLocation(u *url.URL) (location, error) {

@@ -53,6 +53,8 @@ func TestParseLocation(t *testing.T) {
 		"http://u:secret@fn /":            "invalid character",
 		"http://u:secret@fn/%zz":          "invalid URL escape",
 		"http://u:%zzsecret@fn/":          "",
+		"http://u:secret#x@fn/":           "written %XX",
+		"http://u:secret/x@fn/":           "written %XX",
 		"http+unix:///%zzrun/x.sock":      "invalid URL escape",
 		"http://[::1/":                    "missing ']'",
 		"http://u:secret@[fe80::1%25/x]/": "",
@@ -93,7 +95,14 @@ func TestUnixSocket(t *testing.T) {
 func FuzzParseLocation(f *testing.F) {
 	f.Add("http://u:p@fn:80/x?y#z")
 	f.Add("http+unix:///run/x.sock/fn/%2F")
+	f.Add("http://u:a#b@h/")
 	f.Fuzz(func(t *testing.T, raw string) {
+		const secret = "hunter2hunter2"
+		for _, hidden := range []string{"http://u:" + secret + raw + "@h/", "http://u:" + raw + secret + "@h/x", "http+unix://u:" + secret + "@" + raw, "http://u:" + secret + "@" + raw} {
+			if _, err := parseLocation(hidden); err != nil && !strings.Contains(raw, "hunter") && strings.Contains(err.Error(), secret) {
+				t.Errorf("%q: the password is told: %v", hidden, err)
+			}
+		}
 		where, err := parseLocation(raw)
 		if err != nil {
 			return
