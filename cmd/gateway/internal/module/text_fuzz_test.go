@@ -142,14 +142,22 @@ func FuzzResolveURL(f *testing.F) {
 	})
 }
 
-// FuzzRedact: neither what stands before an @ nor what stands behind a ? is shown.
+// FuzzRedact: neither what stands before an @ nor what stands behind a ? is shown, also of what is no URL because a password is not
+// encoded as it should be. (Where it is one all the same, its host is that before the slash, and nobody can know.)
 func FuzzRedact(f *testing.F) {
 	f.Fuzz(func(t *testing.T, user, rest string) {
 		const secret = "hunter2hunter2"
-		if strings.Contains(user, "hunter") || strings.Contains(rest, "hunter") || strings.ContainsAny(user, "/?#") {
+		if strings.Contains(user, "hunter") || strings.Contains(rest, "hunter") {
 			return
 		}
-		for _, u := range []string{"http://" + user + ":" + secret + "@h" + rest, "https://h/p?k=" + secret + rest} {
+		for _, u := range []string{
+			"http://" + user + ":" + secret + "@h" + rest, "https://h/p?k=" + secret + rest, "http://u:" + secret + user + "@h" + rest, "http+unix://u:" + secret + user + "@/x.sock",
+		} {
+			if strings.ContainsAny(user, "/?#") {
+				if _, err := url.Parse(u); err == nil {
+					continue
+				}
+			}
 			if got := redactURL(u); strings.Contains(got, secret) {
 				t.Errorf("%q is shown as %q", u, got)
 			}
