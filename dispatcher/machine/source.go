@@ -128,7 +128,6 @@ func (m *Machine) Started(p statestore.Progress, token uint64) {
 	s.seen = s.progress.Position()
 	s.routed = false
 	m.touchSource(s)
-	m.judgeSource(s) // it may have been found while all wait
 	m.waitFor(token)
 }
 

@@ -24,6 +24,7 @@ type bounds struct {
 	late    map[int]int64 // records' nodes: when they arrived
 	overdue map[int]bool  // of them, those that should have been kept by the last cut
 	timers  int           // sent since the last cut
+	force   map[int]bool  // records' nodes that must be kept
 }
 
 type numberedSize struct {
@@ -33,7 +34,7 @@ type numberedSize struct {
 
 func (b *bounds) begin(w *world, claim *statestore.Claim) {
 	*b = bounds{
-		kept: map[api.FunctionType]map[int]int{}, dead: map[string]statestore.DeadTotal{}, late: map[int]int64{}, overdue: map[int]bool{},
+		kept: map[api.FunctionType]map[int]int{}, dead: map[string]statestore.DeadTotal{}, late: map[int]int64{}, overdue: map[int]bool{}, force: map[int]bool{},
 		pending: map[api.Source]map[int]bool{}, mail: map[api.Address]map[int]int{}, whole: map[api.Address]bool{},
 		calling: map[api.Address]map[int]bool{}, outbox: map[string][]numberedSize{}, bytes: map[string]int{},
 	}
@@ -87,6 +88,14 @@ func (inc *incarnation) countArrival(r *reader, records []api.Record) {
 			b.waits(n, (&api.Message{Target: n.target, Argument: rec.Value}).Size())
 		}
 	}
+}
+
+// forced notes that all that a source has brought becomes messages, whatever the bounds: it cannot be replayed any more.
+func (inc *incarnation) forced(source api.Source) {
+	for id := range inc.bounds.pending[source] {
+		inc.bounds.force[id] = true
+	}
+	delete(inc.bounds.pending, source)
 }
 
 func (s *shadow) ran(n *node) bool {
@@ -151,7 +160,7 @@ func (inc *incarnation) takeKept(c *statestore.Commit) {
 	}
 	keep := func(m *api.Message, number uint64, spilled bool) {
 		n := inc.w.node(m)
-		if full[n.target.Type] && n.parent == nil && !n.twin && !spilled && !inc.shadow.kept[n.id] {
+		if full[n.target.Type] && n.parent == nil && !n.twin && !spilled && !inc.shadow.kept[n.id] && !b.force[n.id] {
 			inc.boundf("kept-bound", "%v: commit %d keeps a record for %v, whose kept messages have reached their bound", inc, c.Number, n.target.Type)
 		}
 		b.keep(n, m.Size())

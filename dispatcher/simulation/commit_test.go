@@ -82,6 +82,9 @@ func (inc *incarnation) bringCommit(c *commit) {
 		inc.tell("%v: commit %d is in doubt: its answer is lost (%v)", inc, n, outcome(err))
 		c.doubt = true
 	case errors.Is(err, statestore.ErrFenced):
+		if len(c.c.Outputs) == 0 { // no lane is in the way: the fence alone stops it
+			inc.seen.bare++
+		}
 		inc.lose(inc, "its commit")
 	default:
 		c.brought = true

@@ -50,6 +50,7 @@ const (
 	faultSinkRefuse // an output is refused for good
 
 	faultCommitTwice // it is made, and arrives again
+	faultDecide      // where a source is read from is decided anew, in the middle of its records
 
 	faultKinds
 )
@@ -60,7 +61,7 @@ var faultNames = [faultKinds]string{
 	"call-endpoint", "call-timeout", "call-answer", "call-too-large", "call-hangs", "call-twice", "call-garbage", "call-stale", "down", "poison", "aside",
 	"rewind", "partition", "forward", "back",
 	"sink-begin", "sink-send", "sink-lost", "sink-done", "sink-late", "sink-cursor", "sink-refuse",
-	"commit-twice",
+	"commit-twice", "decide",
 }
 
 func (f fault) String() string { return faultNames[f] }
@@ -145,7 +146,27 @@ func (t *table) holes() (holes []string) {
 }
 
 // cannot says why a fault cannot strike in a phase, "" when it can.
-func cannot(f fault, p phase) string { return "" }
+func cannot(f fault, p phase) string {
+	switch {
+	case p == phaseIdle && f == faultCut:
+		return "a member that stops is draining"
+	case p == phaseIdle && f >= faultCommitRefused && f <= faultCommitLate:
+		return "the commit is out"
+	case p == phaseDoubt && f >= faultCommitRefused && f <= faultCommitLate:
+		return "a commit in doubt is asked for before it is made again"
+	case p == phaseIdle && f == faultLoadFails:
+		return "the question is out"
+	case p == phaseIdle && f == faultPartition:
+		return "it begins to read the partition"
+	case p == phaseIdle && f >= faultSinkBegin && f <= faultSinkRefuse:
+		return "whoever talks to a sink begins, or has outputs to deliver"
+	case p == phaseDraining && f == faultStop:
+		return "it stops already"
+	case p == phaseDraining && (f == faultRewind || f == faultPartition || f == faultDecide):
+		return "sources are stopped first"
+	}
+	return ""
+}
 
 // rates are how often things go wrong in a life, in one of a thousand.
 type rates [faultKinds]int
@@ -180,6 +201,7 @@ func newRates(seed uint64) (r rates) {
 		per(f, 20, 60, 200)
 	}
 	per(faultCommitTwice, 20, 60, 200)
+	per(faultDecide, 2, 5, 15)
 	// Of a thousand lives, or places in them.
 	r[faultDown], r[faultPoison], r[faultPartition], r[faultAside] = 330, 330, 250, 500
 	return r

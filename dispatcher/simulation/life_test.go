@@ -62,8 +62,8 @@ type life struct {
 
 // coverage is what a life went through.
 type coverage struct {
-	table                                                            table
-	takeovers, spills, skipped, timers, cancels, kept, trimmed, dead int
+	table                                                                  table
+	takeovers, spills, skipped, timers, cancels, kept, trimmed, dead, bare int
 }
 
 func (c *coverage) note(k *statestore.Commit) {
@@ -87,6 +87,7 @@ func (c *coverage) add(o *coverage) {
 	c.kept += o.kept
 	c.trimmed += o.trimmed
 	c.dead += o.dead
+	c.bare += o.bare
 }
 
 // failure is what a checker found.

@@ -21,7 +21,7 @@ var (
 	seedFlag    = flag.Uint64("seed", 0, "play the life of this seed alone: when it fails, make it smaller and tell its story")
 	shrunkFlag  = flag.String("shrunk", "", "with -seed: only this part of the life, as a run that failed has printed it")
 	detailsFlag = flag.Bool("details", false, "with -seed: tell everything")
-	livesFlag   = flag.Int("lives", 400, "how many lives to play; only those count in which enough happens")
+	livesFlag   = flag.Int("lives", livesDefault, "how many lives to play; only those count in which enough happens")
 	firstFlag   = flag.Uint64("first", 0, "seed of the first life; 0: a fresh one")
 	storeFlag   = flag.String("store", "memory", "what the lives are played on: "+strings.Join(backendNames(), ", "))
 )
@@ -50,7 +50,7 @@ const sqliteLives = 50
 // TestLivesOnSQLite plays some on the store that users have.
 func TestLivesOnSQLite(t *testing.T) {
 	lives := sqliteLives
-	if testing.Short() {
+	if testing.Short() || underRace {
 		lives /= 5
 	}
 	playMany(t, newOnSQLite(t), lives, 0)
@@ -158,7 +158,7 @@ func (r *run) judge(t *testing.T, b backend) {
 	}
 	for name, n := range map[string]int{
 		"takeovers": r.sum.takeovers, "spilled chunks": r.sum.spills, "outputs skipped by the cursor": r.sum.skipped, "timers": r.sum.timers,
-		"cancellations": r.sum.cancels, "kept messages": r.sum.kept, "trims": r.sum.trimmed, "dead letters": r.sum.dead,
+		"cancellations": r.sum.cancels, "kept messages": r.sum.kept, "trims": r.sum.trimmed, "dead letters": r.sum.dead, "fenced commits without outputs": r.sum.bare,
 	} {
 		if n < 10 {
 			t.Errorf("only %d %s in all lives", n, name)

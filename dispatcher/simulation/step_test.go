@@ -1,6 +1,10 @@
 package simulation_test
 
-import "math"
+import (
+	"math"
+
+	"github.com/stategate/stategate/statestore"
+)
 
 // step is what goes wrong, one to three facts for one member, and the work that follows.
 func (l *life) step() {
@@ -97,6 +101,8 @@ func (l *life) strike(inc *incarnation) {
 		l.tell("the clock of %v is set back: it is off by %d ms", inc.member, inc.member.skew)
 	case l.strikes(faultRewind, inc):
 		inc.rewind()
+	case l.strikes(faultDecide, inc):
+		inc.decide()
 	}
 }
 
@@ -124,6 +130,30 @@ func (inc *incarnation) rewind() {
 	inc.struck(faultRewind, inc)
 	inc.tell("%v: %v brings its records again from %d on", inc, r.s.id, r.s.records[to].Offset)
 	r.next = to
+}
+
+// decide writes another position down for a source, as an operator may: the one that it has come to. What it has brought and not
+// finished must live on as messages.
+func (inc *incarnation) decide() {
+	if len(inc.readers) == 0 || inc.draining {
+		return
+	}
+	r := inc.readers[inc.dice.fault(faultDecide, len(inc.readers))]
+	if !r.started {
+		return
+	}
+	if r.next < r.s.most { // what was brought before may be finished, and is not to be brought again
+		return
+	}
+	inc.struck(faultDecide, inc)
+	at := r.s.end
+	if r.next < len(r.s.records) {
+		at = r.s.records[r.next].Offset
+	}
+	inc.tell("%v: %v is to be read from %d on", inc, r.s.id, at)
+	inc.forced(r.s.id)
+	r.started, r.from = false, r.next
+	inc.m.Started(statestore.Progress{Source: r.s.id, Start: at}, inc.when(func() { r.started = true }))
 }
 
 // fact lets one thing happen; what cannot happen now is drawn again.
@@ -186,6 +216,7 @@ func (inc *incarnation) arrive() bool {
 	inc.countArrival(r, batch)
 	inc.m.Arrive(r.s.id, batch)
 	r.next += n
+	r.s.most = max(r.s.most, r.next)
 	return true
 }
 

@@ -56,6 +56,7 @@ type source struct {
 	records []api.Record
 	end     int64 // offset after the last record
 	since   int   // it is there from this step on
+	most    int   // of records, that any member was brought
 }
 
 type world struct {

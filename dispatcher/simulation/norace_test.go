@@ -1,0 +1,8 @@
+//go:build !race
+
+package simulation_test
+
+const (
+	underRace    = false
+	livesDefault = 400
+)
