@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"errors"
 	"testing"
 
 	"github.com/stategate/stategate/statestore"
@@ -52,4 +53,29 @@ func testRefusedPacks(t *testing.T, f *Fixture) {
 		same(t, "refused of the first pack", step.first, packs[0].Refused)
 		same(t, "refused of the second pack", step.second, packs[1].Refused)
 	}
+}
+
+// testReleaseAgain: a member that gave up and came back writes under a claim of its own; what it still has on its way under the former
+// one is refused, though member and number are the same.
+func testReleaseAgain(t *testing.T, f *Fixture) {
+	a := f.own(t)
+	a.commit(statestore.Commit{NextNumber: 5})
+	if err := a.store.Release(t.Context(), a.claim.Fence); err != nil {
+		t.Fatal(err)
+	}
+	late := a.fill(statestore.Commit{})
+	if err := a.store.Commit(t.Context(), late); !errors.Is(err, statestore.ErrFenced) {
+		t.Errorf("commit after the release: %v, want ErrFenced", err)
+	}
+	again := f.ownWith(t, a.store, a.member)
+	if again.claim.Fence.Epoch <= a.claim.Fence.Epoch || again.claim.Token == a.claim.Token {
+		t.Errorf("claim %+v %s after %+v %s", again.claim.Fence, again.claim.Token, a.claim.Fence, a.claim.Token)
+	}
+	if err := a.store.Commit(t.Context(), late); !errors.Is(err, statestore.ErrFenced) {
+		t.Errorf("commit under the former claim: %v, want ErrFenced", err)
+	}
+	if err := a.store.Renew(t.Context(), a.claim.Fence); !errors.Is(err, statestore.ErrFenced) {
+		t.Errorf("renew the former claim: %v, want ErrFenced", err)
+	}
+	again.commit(statestore.Commit{})
 }

@@ -45,7 +45,7 @@ func Run(t *testing.T, fresh func(t *testing.T) *Fixture) {
 	}{
 		{"Empty", testEmpty}, {"Identity", testIdentity}, {"Claimed", testClaimed}, {"Newer", testNewer},
 		{"Acquire/waits and is handed over", testHandover}, {"Acquire/after death", testDeath}, {"Acquire/context", testAcquireContext},
-		{"Acquire/again", testAcquireAgain}, {"Acquire/many", testAcquireMany}, {"Owner", testOwner}, {"Renew", testRenew}, {"Release", testRelease},
+		{"Acquire/again", testAcquireAgain}, {"Acquire/many", testAcquireMany}, {"Owner", testOwner}, {"Renew", testRenew}, {"Release", testRelease}, {"Release/again", testReleaseAgain},
 		{"Fence/older cannot commit", testOlderFenced}, {"Fence/older cannot commit any part", testOlderFencedInParts}, {"Fence/number", testNumber}, {"Fence/race", testFenceRace},
 		{"Commit/refused leaves nothing", testRefusedLeavesNothing}, {"Commit/context", testCommitContext}, {"Commit/keeps nothing", testKeepsNothing},
 		{"Commit/everything", testEverything}, {"Commit/large", testLargeCommit}, {"Commit/empty parts", testEmptyParts}, {"Doubt", testDoubt}, {"NextNumber", testNextNumber},
