@@ -2,6 +2,7 @@ package machine_test
 
 import (
 	"fmt"
+	"math"
 	"strings"
 	"testing"
 
@@ -100,5 +101,28 @@ func TestStats(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, s.m.Gauges().Stats); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+// TestClaimedOutboxEmptiesEvenly: what an earlier incarnation has left counts as delivered in proportion, to one output and one part in 64.
+func TestClaimedOutboxEmptiesEvenly(t *testing.T) {
+	for _, count := range []uint64{1, 3, 64, 1000, 1 << 40} {
+		const bytes = 64_000_007
+		id := statestore.LaneID{Egress: "e"}
+		m := machine.New(machine.Config{
+			Egresses: map[string]machine.Egress{"e": {Outbox: true}}, Function: func(api.FunctionType) (machine.Function, bool) { return machine.Function{}, false },
+		}, &statestore.Claim{Lanes: []statestore.Lane{{LaneID: id, Next: 100 + count, Low: 100, Started: true, Bytes: bytes}}}, 1000)
+		for eighth := range uint64(9) {
+			below := 100 + count*eighth/8
+			m.Delivered(id, below)
+			got := float64(m.Gauges().OutboxBytes["e"]) / bytes
+			left := float64(100+count-below) / float64(count)
+			if math.Abs(got-left) > 1.0/64+1.0/float64(count) {
+				t.Errorf("%d of %d outputs are left, and %.3f of the bytes", 100+count-below, count, got)
+			}
+		}
+		if left := m.Gauges().OutboxBytes["e"]; left != 0 {
+			t.Errorf("all of %d outputs are delivered, and %d bytes are left", count, left)
+		}
 	}
 }
