@@ -28,6 +28,7 @@ func (l *life) epilogue() {
 	l.tell("the cursor of %s %s", lane, what)
 	m := l.owner.member
 	l.leave(l.owner)
+	l.owner = nil // the judge has taken the store: what is still on its way is fenced
 	l.acquire(m)
 	r := l.owner.relays[lane]
 	r.doomed = true
