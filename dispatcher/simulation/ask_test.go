@@ -28,6 +28,7 @@ func (inc *incarnation) takeAsks(w *machine.Work) {
 		inc.ask("states", func() (err error) { found, err = h.States(ctx, q.Addresses); return }, func(m *machine.Machine) {
 			if q.ID.Incarnation == inc.number {
 				inc.bounds.loaded(q.Addresses)
+				inc.prompt.loaded(q.Addresses, found)
 			}
 			m.Loaded(q.ID, found)
 		})

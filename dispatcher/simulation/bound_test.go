@@ -120,6 +120,7 @@ func (b *bounds) gone(n *node) {
 // countReply notes what a good answer brings and finishes.
 func (inc *incarnation) countReply(f *flying, reply *machine.Reply) {
 	b := &inc.bounds
+	inc.prompt.replied(inc.w, &f.call, reply, inc.told)
 	for i := range f.call.Messages {
 		n := inc.w.node(&f.call.Messages[i])
 		if n.parent == nil {
@@ -153,6 +154,7 @@ func (inc *incarnation) countReply(f *flying, reply *machine.Reply) {
 // takeKept notes what a cut keeps as messages, and judges what is left in memory.
 func (inc *incarnation) takeKept(c *statestore.Commit) {
 	b := &inc.bounds
+	inc.prompt.cut(c)
 	inc.takeDead(c)
 	full := map[api.FunctionType]bool{} // since the cut before this one
 	for t, sizes := range b.kept {

@@ -25,6 +25,7 @@ func (inc *incarnation) takeCall(c machine.Call) {
 	inc.tell("%v calls %s, attempt %d: %s", inc, name(c.Target), c.Attempt, arguments(&c))
 	inc.checkCall(&c)
 	for i := range c.Messages {
+		delete(inc.prompt.due, inc.w.node(&c.Messages[i]).id)
 		if inc.owner == inc {
 			inc.judgeMessage(&c, &c.Messages[i])
 		}
@@ -99,6 +100,7 @@ func (inc *incarnation) answerCall() bool {
 	if failure, failed := inc.fails(f); failed {
 		inc.tell("%v: the call of %s fails: %v", inc, name(f.call.Target), failure.Kind)
 		inc.bounds.landed(&f.call)
+		inc.prompt.failed[f.call.Target] = true
 		inc.m.Failed(f.call.ID, failure)
 		return true
 	}
@@ -106,6 +108,7 @@ func (inc *incarnation) answerCall() bool {
 		inc.struck(faultCallGarbage, inc)
 		inc.tell("%v: the call of %s answers garbage", inc, name(f.call.Target))
 		inc.bounds.landed(&f.call)
+		inc.prompt.failed[f.call.Target] = true
 		inc.m.Replied(f.call.ID, inc.w.garbage(&f.call, inc.dice.fault(faultCallGarbage, 6)))
 		return true
 	}
@@ -119,6 +122,7 @@ func (inc *incarnation) reply(f *flying) {
 	inc.tell("%v: the call of %s answers%s", inc, name(f.call.Target), effects(reply))
 	inc.bounds.landed(&f.call)
 	if failure := inc.m.Replied(f.call.ID, reply); failure != nil {
+		inc.prompt.failed[f.call.Target] = true
 		inc.tell("%v: the answer is not taken: %s", inc, failure.Text)
 		if failure.Kind != machine.FailBusy || !sendsToNobody(reply) || !inc.deadFull(api.OriginFunction(f.call.Target.Type)) {
 			inc.failf("reply", "%v does not take a good answer of %v: %+v", inc, f.call.Target, failure)

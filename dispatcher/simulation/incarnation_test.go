@@ -32,6 +32,7 @@ type incarnation struct {
 	busy    map[api.Address]bool
 	shadow  *shadow // what the states must be in its memory
 	bounds  bounds
+	prompt  prompt
 
 	discarding bool // an operator waits
 	slowUntil  int  // the store takes its time until this step
@@ -66,6 +67,7 @@ func (l *life) newIncarnation(m *member, claim *statestore.Claim) *incarnation {
 		tokens: map[uint64]func(){}, busy: map[api.Address]bool{}, shadow: l.durable.clone(), relays: map[string]*relay{}, renewed: l.now,
 	}
 	inc.bounds.begin(l.w, claim)
+	inc.prompt = newPrompt()
 	return inc
 }
 
@@ -191,6 +193,7 @@ func (inc *incarnation) work() {
 		inc.takeCall(w.Calls[i])
 	}
 	inc.checkBounds(&w)
+	inc.checkPrompt()
 }
 
 func (inc *incarnation) takeGates(w *machine.Work) {
