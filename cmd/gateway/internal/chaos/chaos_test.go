@@ -94,8 +94,8 @@ func (a *arena) run(members []*member, must, from []blow, kills int) {
 	stop()
 	a.judge()
 	called, _, _ := a.ledger.counts()
-	t.Logf("seed %d: %d kills in %d blows, %d changes of owner, %d events, %d outputs, %.0f commits in doubt, %d backends ended in COMMIT; %v",
-		a.seed, a.kills, len(steps), a.moves, called, a.out.count(), a.doubts, a.ended, time.Since(began).Round(time.Second))
+	t.Logf("seed %d: %d kills in %d blows, %d changes of owner, %d events, %d outputs, %.0f commits in doubt, %d backends ended in COMMIT, %d starts without a store; %v",
+		a.seed, a.kills, len(steps), a.moves, called, a.out.count(), a.doubts, a.ended, a.restarts, time.Since(began).Round(time.Second))
 	t.Logf("takeovers, to the first output of the successor:%v", a.took)
 	var blows strings.Builder
 	for _, name := range slices.Sorted(maps.Keys(a.struck)) {

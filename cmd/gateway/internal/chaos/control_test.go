@@ -154,6 +154,11 @@ func TestPlanIsOfTheSeed(t *testing.T) {
 		if kills < 100 {
 			t.Errorf("seed %d: %d kills, want 100", seed, kills)
 		}
+		for _, b := range all {
+			if !slices.ContainsFunc(out, func(s string) bool { return strings.HasPrefix(s, b.name) }) {
+				t.Errorf("seed %d: a long plan without %q", seed, b.name)
+			}
+		}
 		d := drawing{rand: newRand(seed), client: 1}
 		for range 100 {
 			topic, key, e := d.next()

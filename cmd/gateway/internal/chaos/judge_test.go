@@ -184,9 +184,6 @@ func (a *arena) states() (wrong []string) {
 	return wrong
 }
 
-// manyKills hit a transaction for certain.
-const manyKills = 50
-
 // again reads the outputs anew: a second reader must see what the first one saw while all went wrong around it.
 func (a *arena) again() (wrong []string) {
 	a.t.Helper()

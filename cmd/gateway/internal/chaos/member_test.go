@@ -18,11 +18,12 @@ const lease = 2 * time.Second
 // member is one of the two gateways, with its own ways to Kafka and to the store.
 type member struct {
 	*testgateway.Gateway
-	kafka  *testserver.Proxy
-	store  *testserver.Proxy // nil on SQLite
-	locked bool              // its last life was told to use the advisory lock
-	up     bool              // it was started, and nobody has asked it to end
-	doubts float64           // commits of this life whose answer was lost
+	kafka   *testserver.Proxy
+	store   *testserver.Proxy // nil on SQLite
+	locked  bool              // its last life was told to use the advisory lock
+	up      bool              // it was started, and nobody has asked it to end
+	started time.Time         // its last life
+	doubts  float64           // commits of this life whose answer was lost
 }
 
 // arena is one run: the world, two gateways, and what has happened to them.
@@ -34,13 +35,14 @@ type arena struct {
 	active, standby *member
 	locked          bool // what gateways that start now are told of the advisory lock
 
-	kills  int
-	took   takeovers
-	struck map[string]int // blows by kind
-	doubts float64
-	ended  int // backends that were ended in COMMIT
-	moves  int // changes of owner that were seen
-	far    progress
+	kills    int
+	took     takeovers
+	struck   map[string]int // blows by kind
+	doubts   float64
+	ended    int // backends that were ended in COMMIT
+	moves    int // changes of owner that were seen
+	restarts int // starts again of a gateway that could not open its store
+	far      progress
 }
 
 func newArena(w *world) *arena {
@@ -66,7 +68,7 @@ func (a *arena) start(m *member) {
 	}
 	m.doubts = 0
 	m.Start()
-	m.up = true
+	m.up, m.started = true, time.Now()
 	a.tell("%s starts as process %d, lock %v", m.Name, m.Process.PID(), m.locked)
 }
 
@@ -128,11 +130,25 @@ func (a *arena) look() {
 	a.active.doubts = max(a.active.doubts, doubts)
 }
 
+// startMax is how long a gateway may try to open its store; it ends when it cannot.
+const startMax = 15 * time.Second
+
+// supervised starts a gateway again that could not open its store in the midst of a blow, as whoever runs gateways in production does.
+func (a *arena) supervised(m *member) bool {
+	if m.Process.Runs() || time.Since(m.started) > startMax || !strings.Contains(testgateway.Last(m.Log), "gateway: open store: ") {
+		return false
+	}
+	a.restarts++
+	a.tell("%s could not open its store: %s", m.Name, testgateway.Last(m.Log))
+	a.start(m)
+	return true
+}
+
 // check fails the test as soon as an output is wrong, or a gateway has ended that nobody has asked to.
 func (a *arena) check() {
 	a.t.Helper()
 	for _, m := range a.members {
-		if m.up {
+		if m.up && !a.supervised(m) {
 			m.MustRun()
 		}
 	}
