@@ -193,7 +193,8 @@ func (m *Machine) settle(c *cell) {
 	if c.phase != idle {
 		return
 	}
-	waits := c.failedSince != 0 && m.unwatched.len() > 0 // it is stuck, and others wait for the room
+	// It is stuck, and others wait for the room; or nobody can be called with it, and a look for expired states has loaded it.
+	waits := c.failedSince != 0 && m.unwatched.len() > 0 || !c.fn.declared
 	if c.mailLen() > 0 && m.roomy() && !waits {
 		m.refill(c)
 		if c.mail.len() > 0 {
