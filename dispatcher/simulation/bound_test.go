@@ -75,7 +75,11 @@ func (inc *incarnation) countArrival(r *reader, records []api.Record) {
 		}
 		for _, route := range rec.Routes {
 			n := inc.w.roots[string(rec.Value.Value)+" "+route.Target.String()]
-			if n == nil || n.stray || n.twin || inc.shadow.ran(n) || inc.shadow.kept[n.id] {
+			if n == nil || n.stray || n.twin || inc.shadow.ran(n) || inc.shadow.kept[n.id] || inc.shadow.aside[n.id] {
+				continue
+			}
+			if n.target.Type == inc.lacks {
+				inc.shadow.aside[n.id] = true
 				continue
 			}
 			if b.pending[r.s.id] == nil {
@@ -135,6 +139,10 @@ func (inc *incarnation) countReply(f *flying, reply *machine.Reply) {
 			continue
 		}
 		m := api.Message{Target: s.Target, Caller: f.call.Target, Argument: s.Argument}
+		if s.Target.Type == inc.lacks {
+			inc.shadow.aside[inc.w.node(&m).id] = true
+			continue
+		}
 		b.effects++
 		b.waits(inc.w.node(&m), m.Size())
 	}
@@ -308,6 +316,9 @@ func (inc *incarnation) checkLoad(q *machine.Load) {
 
 // checkCall holds a call that begins within its bounds.
 func (inc *incarnation) checkCall(c *machine.Call) {
+	if c.Target.Type == inc.lacks {
+		inc.failf("address", "%v calls %v, which its module does not declare", inc, c.Target)
+	}
 	f, _ := inc.cfg.Function(c.Target.Type)
 	if f.BatchMessages > 0 && len(c.Messages) > f.BatchMessages {
 		inc.boundf("batch-bound", "call of %v carries %d messages", c.Target, len(c.Messages))

@@ -124,7 +124,7 @@ func (inc *incarnation) reply(f *flying) {
 	if failure := inc.m.Replied(f.call.ID, reply); failure != nil {
 		inc.prompt.failed[f.call.Target] = true
 		inc.tell("%v: the answer is not taken: %s", inc, failure.Text)
-		if failure.Kind != machine.FailBusy || !sendsToNobody(reply) || !inc.deadFull(api.OriginFunction(f.call.Target.Type)) {
+		if failure.Kind != machine.FailBusy || !inc.sendsToNobody(reply) || !inc.deadFull(api.OriginFunction(f.call.Target.Type)) {
 			inc.failf("reply", "%v does not take a good answer of %v: %+v", inc, f.call.Target, failure)
 		}
 		return
@@ -227,8 +227,9 @@ func (inc *incarnation) fails(f *flying) (machine.Failure, bool) {
 }
 
 // sendsToNobody reports whether something of a reply must be set aside.
-func sendsToNobody(r *machine.Reply) bool {
-	return slices.ContainsFunc(r.Sends, func(s machine.Send) bool { return s.Target.Type == strayType }) ||
-		slices.ContainsFunc(r.Delayed, func(d machine.Delayed) bool { return !d.Cancel && d.Target.Type == strayType }) ||
+func (inc *incarnation) sendsToNobody(r *machine.Reply) bool {
+	nobody := func(t api.FunctionType) bool { return t == strayType || t == inc.lacks }
+	return slices.ContainsFunc(r.Sends, func(s machine.Send) bool { return nobody(s.Target.Type) }) ||
+		slices.ContainsFunc(r.Delayed, func(d machine.Delayed) bool { return !d.Cancel && nobody(d.Target.Type) }) ||
 		slices.ContainsFunc(r.Outputs, func(o machine.Output) bool { return o.Egress == egressLost })
 }

@@ -19,10 +19,10 @@ func (l *life) check() {
 	l.checkLeftovers(claim)
 	l.checkRows(h)
 	logs := l.checkStates(h)
-	ran := l.checkOnce(logs)
+	dead := l.allDead(h)
+	ran := l.checkOnce(logs, dead)
 	l.checkPartitions(logs)
 	l.checkSends(logs)
-	dead := l.allDead(h)
 	l.checkOutputs(logs, dead)
 	l.checkDead(ran, dead)
 }
@@ -54,7 +54,13 @@ func (l *life) checkLeftovers(c *statestore.Claim) {
 }
 
 // checkOnce finds messages that were lost or doubled, and cancelled ones that ran.
-func (l *life) checkOnce(logs map[api.Address][]int) map[int]bool {
+func (l *life) checkOnce(logs map[api.Address][]int, dead []api.DeadLetter) map[int]bool {
+	aside := map[int]bool{}
+	for i := range dead {
+		if n := l.deadNode(&dead[i]); n != nil {
+			aside[n.id] = true
+		}
+	}
 	ran := map[int]bool{}
 	for a, log := range logs {
 		for _, id := range log {
@@ -66,6 +72,12 @@ func (l *life) checkOnce(logs map[api.Address][]int) map[int]bool {
 	}
 	for _, n := range l.w.nodes {
 		if n.stray || n.absent {
+			continue
+		}
+		if ran[n.id] && aside[n.id] {
+			l.failf("once", "node %d to %v ran, and was set aside", n.id, n.target)
+		}
+		if aside[n.id] && (l.durable.aside[n.id] || l.mayLack(n)) {
 			continue
 		}
 		if n.wrong {
@@ -89,6 +101,11 @@ func (l *life) checkOnce(logs map[api.Address][]int) map[int]bool {
 		}
 	}
 	return ran
+}
+
+// mayLack reports whether a delayed message may have fired where nobody declared its function.
+func (l *life) mayLack(n *node) bool {
+	return l.lacked[n.target.Type] && n.parent != nil && slices.ContainsFunc(n.parent.acts, func(a act) bool { return a.child == n && a.kind == actDelay })
 }
 
 // expected says whether a sent message must have run, and whether it may.

@@ -115,7 +115,13 @@ func (l *life) checkDead(ran map[int]bool, dead []api.DeadLetter) {
 	for _, n := range l.w.nodes {
 		must, could := l.expected(n, ran)
 		switch {
-		case n.absent || !n.stray && !n.wrong:
+		case n.absent:
+		case l.durable.aside[n.id]:
+			want[n.name(l.w)]++
+		case !n.stray && !n.wrong:
+			if could && l.mayLack(n) {
+				may[n.name(l.w)]++
+			}
 		case must:
 			want[n.name(l.w)]++
 		case could:
@@ -172,7 +178,7 @@ func (l *life) checkCause(d *api.DeadLetter) {
 	if n.parent != nil {
 		caller = n.parent.target
 	}
-	if n.wrong {
+	if n.wrong && !(l.lacked[n.target.Type] && d.Reason == reason) {
 		reason = "function keeps failing"
 	}
 	if d.Address != n.target || d.Caller != caller || d.Reason != reason {

@@ -18,7 +18,8 @@ type incarnation struct {
 	claim  *statestore.Claim
 	m      *machine.Machine
 	clock  *machine.Clock
-	clean  bool // its machine was drained
+	lacks  api.FunctionType // that its module does not declare
+	clean  bool             // its machine was drained
 
 	told    int64 // the time that the machine was told last
 	tick    int64
@@ -77,6 +78,17 @@ func (inc *incarnation) begin() {
 	l.incs = append(l.incs, inc)
 	cfg := l.cfg
 	cfg.Incarnation = inc.number
+	if inc.lacks = inc.member.lacks; inc.lacks != (api.FunctionType{}) {
+		whole := cfg.Function
+		cfg.Function = func(t api.FunctionType) (machine.Function, bool) {
+			if t == inc.lacks {
+				return machine.Function{}, false
+			}
+			return whole(t)
+		}
+		l.lacked[inc.lacks] = true
+		l.tell("the module of %v does not declare %v", inc, inc.lacks)
+	}
 	inc.clock = machine.NewClock(l.now+inc.member.skew, l.now)
 	inc.told = inc.clock.Tell(l.now+inc.member.skew, l.now)
 	l.latest = max(l.latest, inc.told)
@@ -88,6 +100,11 @@ func (inc *incarnation) begin() {
 		inc.discover(s, false)
 	}
 	inc.startRelays()
+	if inc.lacks != (api.FunctionType{}) {
+		inc.phases = []phase{phaseOpening}
+		l.struck(faultModule, inc)
+		inc.phases = nil
+	}
 	inc.work()
 }
 

@@ -49,8 +49,9 @@ type life struct {
 	lanes     map[string]uint64 // how far they have come, by the claims
 	positions map[api.Source]int64
 	sinks     map[string]*sink
-	discards  map[uint64]bool // dead letters that an operator has asked to be gone
-	refusals  map[string]bool // outputs that a sink has refused
+	lacked    map[api.FunctionType]bool // that some member's module did not declare
+	discards  map[uint64]bool           // dead letters that an operator has asked to be gone
+	refusals  map[string]bool           // outputs that a sink has refused
 	seen      coverage
 	told      [faultKinds]bool // struck once, for kinds that last
 	hits      int              // faults that took effect
@@ -159,7 +160,7 @@ type plan struct {
 func newLife(p *plan) *life {
 	l := &life{
 		seed: p.seed, dice: newDice(p.seed), config: drawer(p.seed, streamConfig), w: newWorld(drawer(p.seed, streamWorld)),
-		now: begins, latest: begins, rates: newRates(p.seed), durable: newShadow(), sinks: map[string]*sink{}, refusals: map[string]bool{}, discards: map[uint64]bool{},
+		now: begins, latest: begins, rates: newRates(p.seed), durable: newShadow(), sinks: map[string]*sink{}, refusals: map[string]bool{}, discards: map[uint64]bool{}, lacked: map[api.FunctionType]bool{},
 		lanes: map[string]uint64{}, positions: map[api.Source]int64{}, details: p.details,
 	}
 	if p.tell {
@@ -263,6 +264,7 @@ func play(p *plan) (l *life, wrong *failure) {
 		}
 	}
 	l.calm = true
+	l.deploy()
 	l.tell("from here on nothing goes wrong any more")
 	l.rest()
 	l.check()

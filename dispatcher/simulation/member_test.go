@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/stategate/stategate/api"
 	"github.com/stategate/stategate/statestore"
 )
 
@@ -14,6 +15,8 @@ type member struct {
 	life   int // of its processes
 	handle handle
 	inc    *incarnation // nil: it waits for the store, or is dead
+
+	lacks api.FunctionType // that the module of its process does not declare; zero: none
 
 	dead    bool
 	wakeAt  int // asleep until this step; 0: awake
@@ -43,7 +46,10 @@ func (l *life) newMembers() {
 // boot begins a process.
 func (l *life) boot(m *member) {
 	m.life++
-	m.dead, m.wakeAt = false, 0
+	m.dead, m.wakeAt, m.lacks = false, 0, api.FunctionType{}
+	if all := l.w.spare(); len(all) > 0 && l.strikes(faultModule, nil) {
+		m.lacks = all[l.dice.fault(faultModule, len(all))]
+	}
 	h, err := l.deposit.handle()
 	if err != nil {
 		l.failf("store", "open: %v", err)
@@ -107,6 +113,17 @@ func (l *life) free() bool {
 		return false // it renews in time
 	}
 	return l.owner == nil || l.now >= l.leaseUntil
+}
+
+// deploy gives every process the whole module again, as the end of a life needs it.
+func (l *life) deploy() {
+	for _, m := range l.members {
+		if m.inc != nil && m.inc.lacks != (api.FunctionType{}) {
+			l.tell("%v ends: it lacks %v", m, m.lacks)
+			l.kill(m)
+		}
+		m.lacks = api.FunctionType{}
+	}
 }
 
 func (l *life) wake(m *member) {

@@ -15,6 +15,7 @@ type shadow struct {
 	addresses map[api.Address]shadowAddress
 	applied   map[int]application       // by node
 	kept      map[int]bool              // nodes that a commit has kept as messages: no source need bring them
+	aside     map[int]bool              // nodes for a function that the module of who got them did not declare
 	letters   map[uint64]api.DeadLetter // that were set aside
 	discarded map[uint64]bool           // dead letters that are gone
 	highest   uint64                    // number of a message that a commit has told
@@ -40,11 +41,11 @@ type application struct {
 }
 
 func newShadow() *shadow {
-	return &shadow{addresses: map[api.Address]shadowAddress{}, applied: map[int]application{}, kept: map[int]bool{}, discarded: map[uint64]bool{}, letters: map[uint64]api.DeadLetter{}}
+	return &shadow{addresses: map[api.Address]shadowAddress{}, applied: map[int]application{}, kept: map[int]bool{}, aside: map[int]bool{}, discarded: map[uint64]bool{}, letters: map[uint64]api.DeadLetter{}}
 }
 
 func (s *shadow) clone() *shadow {
-	return &shadow{addresses: maps.Clone(s.addresses), applied: maps.Clone(s.applied), kept: maps.Clone(s.kept), discarded: maps.Clone(s.discarded), letters: maps.Clone(s.letters), highest: s.highest}
+	return &shadow{addresses: maps.Clone(s.addresses), applied: maps.Clone(s.applied), kept: maps.Clone(s.kept), aside: maps.Clone(s.aside), discarded: maps.Clone(s.discarded), letters: maps.Clone(s.letters), highest: s.highest}
 }
 
 // fits judges a state that may expire. Clocks of members differ: a value is gone once one of them has found it expired, and

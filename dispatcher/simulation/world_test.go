@@ -118,6 +118,16 @@ func (w *world) spoil(rng *rand.Rand) {
 	}
 }
 
+// spare are functions that a module may lack for a while: what arrives then is set aside, once for each record.
+func (w *world) spare() (all []api.FunctionType) {
+	for _, t := range w.types {
+		if !slices.ContainsFunc(w.nodes, func(n *node) bool { return n.twin && n.target.Type == t }) {
+			all = append(all, t)
+		}
+	}
+	return all
+}
+
 // truncate leaves each source its first records.
 func (w *world) truncate(records int) {
 	for i, s := range w.sources {
