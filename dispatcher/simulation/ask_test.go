@@ -79,7 +79,7 @@ func (inc *incarnation) answerAsk() bool {
 	q := inc.asks[at]
 	waits := inc.rng.IntN(2) == 0
 	if !q.done {
-		if inc.strikes(faultLoadFails, inc) {
+		if inc.strikes(faultLoadFails) {
 			inc.struck(faultLoadFails, inc)
 			inc.tell("%v: the question for %s fails", inc, q.name)
 			return true

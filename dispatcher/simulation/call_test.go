@@ -86,7 +86,7 @@ func (inc *incarnation) answerCall() bool {
 		inc.m.Replied(f.call.ID, f.reply)
 		return true
 	}
-	if !f.hangs && inc.strikes(faultCallHangs, inc) {
+	if !f.hangs && inc.strikes(faultCallHangs) {
 		f.hangs = true
 		inc.tell("%v: the call of %s hangs", inc, name(f.call.Target))
 		return true
@@ -104,7 +104,7 @@ func (inc *incarnation) answerCall() bool {
 		inc.m.Failed(f.call.ID, failure)
 		return true
 	}
-	if !inc.w.asides[f.call.Target.Type] && inc.strikes(faultCallGarbage, inc) {
+	if !inc.w.asides[f.call.Target.Type] && inc.strikes(faultCallGarbage) {
 		inc.struck(faultCallGarbage, inc)
 		inc.tell("%v: the call of %s answers garbage", inc, name(f.call.Target))
 		inc.bounds.landed(&f.call)
@@ -136,7 +136,7 @@ func (inc *incarnation) reply(f *flying) {
 		}
 		inc.countReply(f, reply)
 	}
-	if inc.strikes(faultCallTwice, inc) {
+	if inc.strikes(faultCallTwice) {
 		if inc.rng.IntN(2) == 0 {
 			inc.struck(faultCallTwice, inc)
 			inc.m.Replied(f.call.ID, reply)
@@ -213,14 +213,14 @@ func (inc *incarnation) fails(f *flying) (machine.Failure, bool) {
 		return say(faultDown, machine.FailEndpoint)
 	case f.call.Target == inc.poison && !aside:
 		return say(faultPoison, machine.FailAnswer)
-	case inc.strikes(faultCallEndpoint, inc):
+	case inc.strikes(faultCallEndpoint):
 		return say(faultCallEndpoint, machine.FailEndpoint)
-	case inc.strikes(faultCallTimeout, inc):
+	case inc.strikes(faultCallTimeout):
 		return say(faultCallTimeout, machine.FailTimeout)
 	case aside && len(f.call.Messages) == 1:
-	case inc.strikes(faultCallTooLarge, inc):
+	case inc.strikes(faultCallTooLarge):
 		return say(faultCallTooLarge, machine.FailTooLarge)
-	case !aside && inc.strikes(faultCallAnswer, inc):
+	case !aside && inc.strikes(faultCallAnswer):
 		return say(faultCallAnswer, machine.FailAnswer)
 	}
 	return text, false

@@ -56,23 +56,23 @@ func (inc *incarnation) commitStep() bool {
 func (inc *incarnation) bringCommit(c *commit) {
 	n := c.c.Number
 	switch {
-	case inc.strikes(faultCommitRefused, inc):
+	case inc.strikes(faultCommitRefused):
 		inc.struck(faultCommitRefused, inc)
 		inc.tell("%v: commit %d is not made: the store is away", inc, n)
 		return
-	case inc.strikes(faultCommitLost, inc):
+	case inc.strikes(faultCommitLost):
 		inc.struck(faultCommitLost, inc)
 		inc.tell("%v: commit %d is in doubt: it did not reach the store", inc, n)
 		c.doubt = true
 		return
-	case inc.strikes(faultCommitLate, inc):
+	case inc.strikes(faultCommitLate):
 		inc.struck(faultCommitLate, inc)
 		inc.tell("%v: commit %d is in doubt: it is still on its way", inc, n)
 		inc.late = append(inc.late, late{inc, c})
 		c.doubt, c.late = true, true
 		return
 	}
-	silent := inc.strikes(faultCommitDone, inc)
+	silent := inc.strikes(faultCommitDone)
 	err := inc.bring(inc, c)
 	switch {
 	case silent:
@@ -88,7 +88,7 @@ func (inc *incarnation) bringCommit(c *commit) {
 		inc.lose(inc, "its commit")
 	default:
 		c.brought = true
-		if inc.strikes(faultCommitTwice, inc) {
+		if inc.strikes(faultCommitTwice) {
 			inc.late = append(inc.late, late{inc, c})
 		}
 	}
@@ -129,7 +129,7 @@ func (inc *incarnation) away(what string) bool {
 		inc.slow()
 		return true
 	}
-	if !inc.strikes(faultStoreAway, inc) {
+	if !inc.strikes(faultStoreAway) {
 		return false
 	}
 	inc.struck(faultStoreAway, inc)

@@ -139,7 +139,7 @@ func (inc *incarnation) when(f func()) uint64 {
 	return inc.token
 }
 
-// now tells the machine the time, by the clock of its member.
+// tellTime tells the machine the time, by the clock of its member.
 func (inc *incarnation) tellTime() {
 	inc.told = inc.clock.Tell(inc.now+inc.member.skew, inc.now)
 	inc.latest = max(inc.latest, inc.told)

@@ -119,8 +119,8 @@ func (l *life) detail(format string, args ...any) {
 	}
 }
 
-// strikes draws whether a fault happens to somebody who may be struck right now.
-func (l *life) strikes(f fault, _ *incarnation) bool {
+// strikes draws whether a fault happens now.
+func (l *life) strikes(f fault) bool {
 	return !l.calm && !l.off[f] && l.rates[f] > 0 && l.dice.fault(f, 1000) < l.rates[f]
 }
 

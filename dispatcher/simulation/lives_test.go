@@ -2,7 +2,6 @@ package simulation_test
 
 import (
 	"bufio"
-	"errors"
 	"flag"
 	"fmt"
 	"math/rand/v2"
@@ -220,7 +219,7 @@ func TestSeeds(t *testing.T) {
 		}
 		n++
 	}
-	if err := errors.Join(lines.Err()); err != nil || n == 0 {
+	if err := lines.Err(); err != nil || n == 0 {
 		t.Fatalf("%d seeds, %v", n, err)
 	}
 }

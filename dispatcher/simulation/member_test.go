@@ -47,7 +47,7 @@ func (l *life) newMembers() {
 func (l *life) boot(m *member) {
 	m.life++
 	m.dead, m.wakeAt, m.lacks = false, 0, api.FunctionType{}
-	if all := l.w.spare(); len(all) > 0 && l.strikes(faultModule, nil) {
+	if all := l.w.spare(); len(all) > 0 && l.strikes(faultModule) {
 		m.lacks = all[l.dice.fault(faultModule, len(all))]
 	}
 	h, err := l.deposit.handle()
@@ -78,7 +78,7 @@ func (l *life) acquire(m *member) {
 	l.checkStates(m.handle)
 	l.owner = l.newIncarnation(m, claim)
 	l.tell("%v takes the store: incarnation %d, epoch after %d commits", m, l.incarnations, claim.Commit)
-	if l.strikes(faultCrash, nil) { // the claim is made, and whoever made it is gone
+	if l.strikes(faultCrash) { // the claim is made, and whoever made it is gone
 		l.owner.phases = []phase{phaseOpening}
 		l.struck(faultCrash, l.owner)
 		l.owner.over = true
@@ -203,7 +203,7 @@ func (l *life) stop(inc *incarnation, how string) {
 	if len(l.late) > 0 && l.rng.IntN(2) == 0 {
 		l.land(nil)
 	}
-	if !l.strikes(faultStoreAway, inc) { // else the others wait for the lease
+	if !l.strikes(faultStoreAway) { // else the others wait for the lease
 		if err := m.handle.Release(context.Background(), inc.claim.Fence); err != nil {
 			l.failf("store", "release: %v", err)
 		}

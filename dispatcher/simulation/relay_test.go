@@ -141,7 +141,7 @@ func (r *relay) broken(how string) {
 // resume reads the cursor back and does what it means.
 func (r *relay) resume() {
 	inc := r.inc
-	if inc.strikes(faultSinkCursor, inc) {
+	if inc.strikes(faultSinkCursor) {
 		inc.struck(faultSinkCursor, inc)
 		inc.tell("%v: the cursor of %s is not told", inc, r.lane.Egress)
 		return
@@ -238,7 +238,7 @@ func (r *relay) deliver() {
 	if !r.fill() || r.refuses() {
 		return
 	}
-	if inc.strikes(faultSinkBegin, inc) {
+	if inc.strikes(faultSinkBegin) {
 		inc.struck(faultSinkBegin, inc)
 		r.broken("the connection is lost before a transaction begins")
 		return
@@ -249,7 +249,7 @@ func (r *relay) deliver() {
 	}
 	for i := range r.batch {
 		n := &r.batch[i]
-		if inc.strikes(faultSinkSend, inc) {
+		if inc.strikes(faultSinkSend) {
 			inc.struck(faultSinkSend, inc)
 			r.broken("the connection is lost while outputs are sent")
 			return
@@ -270,7 +270,7 @@ func (r *relay) refuses() bool {
 	inc := r.inc
 	for i := range r.batch {
 		n := &r.batch[i]
-		if n.aside || !r.outbox || !inc.strikes(faultSinkRefuse, inc) {
+		if n.aside || !r.outbox || !inc.strikes(faultSinkRefuse) {
 			continue
 		}
 		inc.struck(faultSinkRefuse, inc)
@@ -295,17 +295,17 @@ func (r *relay) commit() {
 	inc := r.inc
 	c := r.next()
 	switch {
-	case inc.strikes(faultSinkLost, inc):
+	case inc.strikes(faultSinkLost):
 		inc.struck(faultSinkLost, inc)
 		r.broken("the connection is lost, and the transaction is not committed")
 		return
-	case inc.strikes(faultSinkLate, inc):
+	case inc.strikes(faultSinkLate):
 		inc.struck(faultSinkLate, inc)
 		r.sink.late(r.epoch, c)
 		r.broken("the connection is lost, and the transaction's end is on its way")
 		return
 	}
-	silent := inc.strikes(faultSinkDone, inc)
+	silent := inc.strikes(faultSinkDone)
 	if r.sink.commit(r.epoch, c) != nil {
 		r.broken("fenced by the sink")
 		return
@@ -344,7 +344,7 @@ func (r *relay) sendAlone() bool {
 	for len(r.batch) > 0 {
 		n := &r.batch[0]
 		t := taken{n.output.Sender, string(n.output.Value.Value)}
-		lost, done := inc.strikes(faultSinkLost, inc), inc.strikes(faultSinkDone, inc)
+		lost, done := inc.strikes(faultSinkLost), inc.strikes(faultSinkDone)
 		if lost {
 			inc.struck(faultSinkLost, inc)
 		}

@@ -65,7 +65,7 @@ func (l *life) trouble() {
 			break
 		}
 	}
-	if l.strikes(faultForward, l.owner) {
+	if l.strikes(faultForward) {
 		by := int64(1+l.dice.fault(faultForward, 20)) * 500
 		l.now += by
 		l.struck(faultForward, l.owner)
@@ -80,28 +80,28 @@ func (l *life) trouble() {
 // strike is what may befall an owner that is awake.
 func (l *life) strike(inc *incarnation) {
 	switch {
-	case l.strikes(faultCrash, inc):
+	case l.strikes(faultCrash):
 		l.struck(faultCrash, inc)
 		l.tell("%v dies", inc)
 		l.kill(inc.member)
-	case l.strikes(faultSleep, inc):
+	case l.strikes(faultSleep):
 		inc.member.wakeAt = l.at + 20 + l.dice.fault(faultSleep, 200)
 		l.tell("%v falls asleep", inc)
-	case !inc.draining && l.strikes(faultStop, inc):
+	case !inc.draining && l.strikes(faultStop):
 		l.struck(faultStop, inc)
 		l.tell("%v is told to stop", inc)
 		inc.draining = true
-	case l.strikes(faultStoreSlow, inc):
+	case l.strikes(faultStoreSlow):
 		inc.slowUntil = l.at + 5 + l.dice.fault(faultStoreSlow, 40)
 		l.told[faultStoreSlow] = false
 		l.tell("the store takes its time with %v", inc)
-	case l.strikes(faultBack, inc):
+	case l.strikes(faultBack):
 		inc.member.skew -= int64(1+l.dice.fault(faultBack, 20)) * 500
 		l.struck(faultBack, inc)
 		l.tell("the clock of %v is set back: it is off by %d ms", inc.member, inc.member.skew)
-	case l.strikes(faultRewind, inc):
+	case l.strikes(faultRewind):
 		inc.rewind()
-	case l.strikes(faultDecide, inc):
+	case l.strikes(faultDecide):
 		inc.decide()
 	}
 }
@@ -223,7 +223,7 @@ func (inc *incarnation) arrive() bool {
 // drain goes through the end of a member in order: calls, deliveries, the last commit.
 func (inc *incarnation) drain() {
 	switch {
-	case inc.strikes(faultCut, inc):
+	case inc.strikes(faultCut):
 		inc.struck(faultCut, inc)
 		inc.stop(inc, "runs out of time to stop")
 	case inc.synced:
