@@ -101,6 +101,7 @@ func (inc *incarnation) answerCall() bool {
 		inc.tell("%v: the call of %s fails: %v", inc, name(f.call.Target), failure.Kind)
 		inc.bounds.landed(&f.call)
 		inc.prompt.failed[f.call.Target] = true
+		inc.tryFailed(f, failure.Kind)
 		inc.m.Failed(f.call.ID, failure)
 		return true
 	}
@@ -109,6 +110,7 @@ func (inc *incarnation) answerCall() bool {
 		inc.tell("%v: the call of %s answers garbage", inc, name(f.call.Target))
 		inc.bounds.landed(&f.call)
 		inc.prompt.failed[f.call.Target] = true
+		inc.tryFailed(f, machine.FailAnswer)
 		inc.m.Replied(f.call.ID, inc.w.garbage(&f.call, inc.dice.fault(faultCallGarbage, 6)))
 		return true
 	}
@@ -127,8 +129,10 @@ func (inc *incarnation) reply(f *flying) {
 		if failure.Kind != machine.FailBusy || !inc.sendsToNobody(reply) || !inc.deadFull(api.OriginFunction(f.call.Target.Type)) {
 			inc.failf("reply", "%v does not take a good answer of %v: %+v", inc, f.call.Target, failure)
 		}
+		inc.tryFailed(f, failure.Kind)
 		return
 	}
+	inc.trySucceeded(f, reply.Incomplete)
 	if !reply.Incomplete {
 		inc.messages += len(f.call.Messages)
 		if err := inc.shadow.replied(inc.w, &f.call, f.built, inc.told, inc.latest, inc.at); err != nil && inc.owner == inc {
@@ -202,9 +206,9 @@ func (inc *incarnation) fails(f *flying) (machine.Failure, bool) {
 		return text, true
 	}
 	wrong := slices.ContainsFunc(f.call.Messages, func(m api.Message) bool { return inc.w.node(&m).wrong })
-	aside := inc.w.asides[f.call.Target.Type] // whose wrong answers must be those to wrong messages, or others would be set aside
+	aside := inc.w.asides[f.call.Target.Type] // whose wrong answers to other messages must not use up the budget, or they would be set aside
 	switch {
-	case wrong && (inc.calm || !f.hangs):
+	case wrong && inc.calm:
 		return say(faultAside, machine.FailAnswer)
 	case inc.calm:
 	case f.hangs:
@@ -217,6 +221,10 @@ func (inc *incarnation) fails(f *flying) (machine.Failure, bool) {
 		return say(faultCallEndpoint, machine.FailEndpoint)
 	case inc.strikes(faultCallTimeout):
 		return say(faultCallTimeout, machine.FailTimeout)
+	case wrong:
+		return say(faultAside, machine.FailAnswer)
+	case aside && inc.harmless(f) && inc.strikes(faultCallAnswer, inc):
+		return say(faultCallAnswer, machine.FailAnswer)
 	case aside && len(f.call.Messages) == 1:
 	case inc.strikes(faultCallTooLarge):
 		return say(faultCallTooLarge, machine.FailTooLarge)

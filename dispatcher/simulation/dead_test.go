@@ -34,6 +34,9 @@ func (inc *incarnation) takeDead(c *statestore.Commit) {
 		inc.shadow.letters[d.Number] = *d
 		if n := inc.deadNode(d); n != nil && n.wrong {
 			inc.tell("%v: message %s is set aside: %s", inc, d.Value, d.Detail)
+			if d.Reason == "function keeps failing" {
+				inc.checkTrial(d, n)
+			}
 			delete(b.pending[inc.w.sources[n.source].id], n.id)
 			b.gone(n)
 			b.unkeep(n)

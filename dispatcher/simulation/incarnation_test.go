@@ -33,6 +33,7 @@ type incarnation struct {
 	busy    map[api.Address]bool
 	shadow  *shadow // what the states must be in its memory
 	bounds  bounds
+	trials  trials
 	prompt  prompt
 
 	discarding bool // an operator waits
@@ -68,6 +69,7 @@ func (l *life) newIncarnation(m *member, claim *statestore.Claim) *incarnation {
 		tokens: map[uint64]func(){}, busy: map[api.Address]bool{}, shadow: l.durable.clone(), relays: map[string]*relay{}, renewed: l.now,
 	}
 	inc.bounds.begin(l.w, claim)
+	inc.trials.begin()
 	inc.prompt = newPrompt()
 	return inc
 }
