@@ -223,7 +223,7 @@ func (inc *incarnation) fails(f *flying) (machine.Failure, bool) {
 		return say(faultCallTimeout, machine.FailTimeout)
 	case wrong:
 		return say(faultAside, machine.FailAnswer)
-	case aside && inc.harmless(f) && inc.strikes(faultCallAnswer, inc):
+	case aside && inc.harmless(f) && inc.strikes(faultCallAnswer):
 		return say(faultCallAnswer, machine.FailAnswer)
 	case aside && len(f.call.Messages) == 1:
 	case inc.strikes(faultCallTooLarge):
