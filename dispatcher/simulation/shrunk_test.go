@@ -1,6 +1,7 @@
 package simulation_test
 
 import (
+	"math"
 	"testing"
 	"time"
 )
@@ -24,7 +25,7 @@ func TestShrink(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			shrunken := 0
+			shrunken, smallest := 0, math.MaxInt
 			for seed := uint64(1); seed < 40 && shrunken < 3; seed++ {
 				p := plan{seed: seed, backend: inMemory{}, broken: c.broken}
 				_, wrong := play(&p)
@@ -45,13 +46,15 @@ func TestShrink(t *testing.T) {
 				if small == nil || small.text != wrong.text {
 					t.Fatalf("seed %d: %v; the part %v: %v", seed, wrong, part, small)
 				}
-				if part.all || len(part.steps) > c.stepsMax {
-					t.Errorf("seed %d: %d steps are left of %d, at most %d should be:\n%v", seed, len(part.steps), wrong.step, c.stepsMax, l.story)
+				if part.all || len(part.steps) >= wrong.step || l.story.Len() == 0 {
+					t.Errorf("seed %d: %d steps are left of %d:\n%v", seed, len(part.steps), wrong.step, l.story)
 				}
+				smallest = min(smallest, len(part.steps))
 				t.Logf("seed %d: of %d steps %d are left: -shrunk='%v'", seed, wrong.step, len(part.steps), part)
 			}
-			if shrunken == 0 {
-				t.Error("no seed has failed late enough")
+			// Not each of them becomes that small: where a takeover is needed time must pass, and it passes by steps.
+			if shrunken < 3 || smallest > c.stepsMax {
+				t.Errorf("of %d lives the smallest has %d steps, at most %d should be", shrunken, smallest, c.stepsMax)
 			}
 		})
 	}
