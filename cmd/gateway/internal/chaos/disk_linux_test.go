@@ -35,7 +35,7 @@ func smallDisk(t *testing.T, size int) string {
 // onDisk are blows for a store on a small disk.
 var onDisk = []blow{
 	{"disk: full", 0, 2, func(a *arena, r *rand.Rand) { a.fillDisk(between(r, time.Second/10, 2*time.Second), nil) }},
-	{"disk: full, and kill -9 of the active", 1, 2, func(a *arena, r *rand.Rand) { a.fillDisk(between(r, time.Second/10, time.Second), a.killActive0) }},
+	{"disk: full, and kill -9 of the active", 1, 2, func(a *arena, r *rand.Rand) { a.fillDisk(between(r, time.Second/10, time.Second), a.crashActive) }},
 }
 
 // fillDisk takes all room that the store's disk has left, until the gateway says that its store is away and so for a while, and

@@ -3,7 +3,7 @@
 // clients send events all the time. What came out is read from Kafka at read_committed and from the admin API, and judged by what
 // went in alone. It holds tests only.
 //
-//	go test ./cmd/gateway/internal/chaos                                                  a short run: a minute and a half
+//	go test ./cmd/gateway/internal/chaos                                                  a short run: a minute and a half, three with -race
 //	go test ./cmd/gateway/internal/chaos -run TestChaos -v -timeout 60m -kills 100        a long one
 //	go test ./cmd/gateway/internal/chaos -run TestChaos/postgres -v -kills 100 -seed 7    the plan of a seed once more
 //	go test ./cmd/gateway/internal/chaos -run TestGuardsRemoved -v -timeout 30m -mutants  that it fails when it should

@@ -9,8 +9,8 @@ import (
 	"github.com/stategate/stategate/cmd/gateway/internal/testgateway"
 )
 
-// killActive0 kills the active gateway and starts it again, whatever else is broken; who works next is seen later.
-func (a *arena) killActive0() {
+// crashActive kills the active gateway and starts it again, whatever else is broken; who works next is seen later.
+func (a *arena) crashActive() {
 	a.t.Helper()
 	a.kill(a.active)
 	a.start(a.active)

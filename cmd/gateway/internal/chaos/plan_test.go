@@ -40,12 +40,12 @@ var common = []blow{
 	{"functions: hang", 0, 2, func(a *arena, r *rand.Rand) { a.hangFunctions(between(r, time.Second/2, 3*time.Second)) }},
 	{"functions: kill -9, and the active while they are away", 1, 2, func(a *arena, _ *rand.Rand) {
 		a.functions.Kill()
-		a.killActive0()
+		a.crashActive()
 		a.functions.Start()
 	}},
 	{"broker: SIGTERM", 0, 1, func(a *arena, _ *rand.Rand) { a.restartBroker(false, nil) }},
 	{"broker: kill -9", 0, 2, func(a *arena, _ *rand.Rand) { a.restartBroker(true, nil) }},
-	{"broker: kill -9, and the active while it is away", 1, 1, func(a *arena, _ *rand.Rand) { a.restartBroker(true, a.killActive0) }},
+	{"broker: kill -9, and the active while it is away", 1, 1, func(a *arena, _ *rand.Rand) { a.restartBroker(true, a.crashActive) }},
 	{"way to Kafka: cut", 0, 2, func(a *arena, r *rand.Rand) { a.cut("Kafka", a.active.kafka, 1+r.IntN(4)) }},
 	{"way to Kafka: answers lost, cut", 0, 2, func(a *arena, r *rand.Rand) {
 		a.loseAnswers("Kafka", a.active.kafka, between(r, 20*time.Millisecond, 300*time.Millisecond))
@@ -67,7 +67,7 @@ var onPostgres = []blow{
 	{"active: SIGSTOP until another has taken over, SIGCONT, kill -9 of the other", 1, 4, func(a *arena, _ *rand.Rand) { a.freezeActive(true) }},
 	{"postgres: SIGINT", 0, 2, func(a *arena, _ *rand.Rand) { a.restartPostgres(false, nil) }},
 	{"postgres: SIGQUIT", 0, 2, func(a *arena, _ *rand.Rand) { a.restartPostgres(true, nil) }},
-	{"postgres: SIGQUIT, and the active while it is away", 1, 1, func(a *arena, _ *rand.Rand) { a.restartPostgres(true, a.killActive0) }},
+	{"postgres: SIGQUIT, and the active while it is away", 1, 1, func(a *arena, _ *rand.Rand) { a.restartPostgres(true, a.crashActive) }},
 	{"postgres: backend ended in COMMIT, before it took place", 0, 3, func(a *arena, _ *rand.Rand) { a.endCommit(false) }},
 	{"postgres: backend ended in COMMIT, after it took place", 0, 3, func(a *arena, _ *rand.Rand) { a.endCommit(true) }},
 	{"way to PostgreSQL: cut", 0, 2, func(a *arena, r *rand.Rand) { a.cut("PostgreSQL", a.active.store, 1+r.IntN(4)) }},

@@ -129,7 +129,7 @@ func (a *arena) loseAnswersAndKill(d time.Duration) {
 	p := a.active.store
 	p.Set(testserver.Road{}, testserver.Road{Stalled: true})
 	a.pass(d)
-	a.killActive0()
+	a.crashActive()
 	p.Cut()
 	p.Set(testserver.Road{}, testserver.Road{})
 }
@@ -149,7 +149,7 @@ func (a *arena) slowAndKill(what string, p *testserver.Proxy, road testserver.Ro
 	a.tell("the way to %s: %+v", what, road)
 	p.Set(road, road)
 	a.out.untilCount(a.out.count() + 10)
-	a.killActive0()
+	a.crashActive()
 	p.Set(testserver.Road{}, testserver.Road{})
 }
 
