@@ -1,8 +1,6 @@
 package simulation_test
 
 import (
-	"slices"
-
 	"github.com/stategate/stategate/api"
 	"github.com/stategate/stategate/dispatcher/machine"
 	"github.com/stategate/stategate/statestore"
@@ -24,6 +22,8 @@ type bounds struct {
 	late    map[int]int64 // records' nodes: when they arrived
 	overdue map[int]bool  // of them, those that should have been kept by the last cut
 	timers  int           // sent since the last cut
+	sent    int           // bytes of what calls sent since then
+	sizes   map[int]int   // of records' nodes
 	force   map[int]bool  // records' nodes that must be kept
 }
 
@@ -34,7 +34,7 @@ type numberedSize struct {
 
 func (b *bounds) begin(w *world, claim *statestore.Claim) {
 	*b = bounds{
-		kept: map[api.FunctionType]map[int]int{}, dead: map[string]statestore.DeadTotal{}, late: map[int]int64{}, overdue: map[int]bool{}, force: map[int]bool{},
+		kept: map[api.FunctionType]map[int]int{}, dead: map[string]statestore.DeadTotal{}, late: map[int]int64{}, overdue: map[int]bool{}, force: map[int]bool{}, sizes: map[int]int{},
 		pending: map[api.Source]map[int]bool{}, mail: map[api.Address]map[int]int{}, whole: map[api.Address]bool{},
 		calling: map[api.Address]map[int]bool{}, outbox: map[string][]numberedSize{}, bytes: map[string]int{},
 	}
@@ -89,7 +89,8 @@ func (inc *incarnation) countArrival(r *reader, records []api.Record) {
 				b.late[n.id] = inc.told
 			}
 			b.pending[r.s.id][n.id] = true
-			b.waits(n, (&api.Message{Target: n.target, Argument: rec.Value}).Size())
+			b.sizes[n.id] = (&api.Message{Target: n.target, Argument: rec.Value}).Size()
+			b.waits(n, b.sizes[n.id])
 		}
 	}
 }
@@ -144,17 +145,21 @@ func (inc *incarnation) countReply(f *flying, reply *machine.Reply) {
 			continue
 		}
 		b.effects++
+		b.sent += m.Size()
 		b.waits(inc.w.node(&m), m.Size())
 	}
 	for i := range reply.Delayed {
 		if !reply.Delayed[i].Cancel {
 			b.effects++
 			b.timers++
+			d := &reply.Delayed[i]
+			b.sent += (&api.Message{Target: d.Target, Caller: f.call.Target, Argument: d.Argument}).Size()
 		}
 	}
 	for i := range reply.Outputs {
 		if reply.Outputs[i].Egress != egressLost {
 			b.effects++
+			b.sent += (&api.Output{Sender: f.call.Target, Value: reply.Outputs[i].Value}).Size()
 		}
 	}
 }
@@ -201,7 +206,7 @@ func (inc *incarnation) takeKept(c *statestore.Commit) {
 	for _, number := range c.DeadEnds {
 		inc.shadow.discarded[number] = true
 	}
-	b.effects, b.timers = 0, 0
+	b.effects, b.timers, b.sent = 0, 0, 0
 	inc.checkHeldBack(c)
 	if limit := inc.cfg.MailBytesMax; limit > 0 {
 		sum := 0
@@ -218,58 +223,6 @@ func (inc *incarnation) takeKept(c *statestore.Commit) {
 		if sum > limit {
 			inc.boundf("mail-bound", "%v: after commit %d mailboxes hold %d bytes in memory, their bound is %d", inc, c.Number, sum, limit)
 		}
-	}
-}
-
-// slack is what a record may hold its source up beyond the bound: until the machine looks again.
-const slack = 2000
-
-// checkHeldBack finds records that should not be in their source alone any more, when there is room to keep them.
-func (inc *incarnation) checkHeldBack(c *statestore.Commit) {
-	b := &inc.bounds
-	if inc.cfg.HoldMax == 0 || inc.cfg.KeptBytesMax > 0 {
-		return
-	}
-	for source, nodes := range b.pending {
-		for id := range nodes {
-			if inc.told-b.late[id] < inc.cfg.HoldMax+slack {
-				continue
-			}
-			if b.overdue[id] {
-				inc.boundf("hold-bound", "%v: commit %d leaves node %d in source %v alone, for %d ms by now", inc, c.Number, id, source, inc.told-b.late[id])
-			}
-			b.overdue[id] = true
-		}
-	}
-}
-
-// checkTimers holds timers in memory within their bound, when a commit has just been confirmed.
-func (inc *incarnation) checkTimers() {
-	limit := inc.cfg.TimersMax
-	putOff := inc.cfg.DeadLettersMax > 0 || inc.cfg.DeadLetterBytesMax > 0 // some are sent again, which nobody sees
-	if limit == 0 || putOff || inc.bounds.timers > 0 || slices.ContainsFunc(inc.asks, func(q *ask) bool { return q.name == "timers" }) {
-		return
-	}
-	if n := inc.m.Gauges().Timers; n > limit {
-		inc.boundf("timer-bound", "%v: %d timers are in memory, their bound is %d", inc, n, limit)
-	}
-}
-
-// checkCache holds what rests in memory within its bound, when nothing else is there.
-func (l *life) checkCache() {
-	inc, limit := l.owner, l.cfg.CacheBytesMax
-	if limit == 0 || len(inc.asks) > 0 {
-		return
-	}
-	bytes, most := 0, 0
-	for a := range l.durable.addresses {
-		if inc.m.View(a).InMemory {
-			weight := 400 + len(a.ID) + 2*len(l.durable.addresses[a].log)
-			bytes, most = bytes+weight, max(most, weight)
-		}
-	}
-	if bytes > limit+most {
-		l.failf("cache-bound", "%v: addresses at rest hold %d bytes in memory, their bound is %d", inc, bytes, limit)
 	}
 }
 
@@ -333,6 +286,9 @@ func (inc *incarnation) checkCall(c *machine.Call) {
 	if limit := inc.cfg.EffectsMax; limit > 0 && inc.bounds.effects >= limit {
 		inc.boundf("effect-bound", "call of %v begins with %d uncommitted effects, their bound is %d", c.Target, inc.bounds.effects, limit)
 	}
+	if limit := inc.cfg.EffectBytesMax; limit > 0 && inc.bounds.sent >= limit {
+		inc.boundf("effect-bound", "call of %v begins with %d bytes of uncommitted effects, their bound is %d", c.Target, inc.bounds.sent, limit)
+	}
 	ids := map[int]bool{}
 	for i := range c.Messages {
 		ids[inc.w.node(&c.Messages[i]).id] = true
@@ -366,6 +322,13 @@ func (inc *incarnation) checkBounds(w *machine.Work) {
 	if w.Commit != nil {
 		limit := inc.cfg.SourceMessagesMax
 		for _, r := range inc.readers {
+			bytes := 0
+			for id := range inc.bounds.pending[r.s.id] {
+				bytes += inc.bounds.sizes[id]
+			}
+			if inc.cfg.SourceBytesMax > 0 && bytes >= inc.cfg.SourceBytesMax && !r.full {
+				inc.boundf("source-bound", "%v: source %v has brought %d bytes that are neither finished nor kept, its bound is %d, and it is not full", inc, r.s.id, bytes, inc.cfg.SourceBytesMax)
+			}
 			if n := len(inc.bounds.pending[r.s.id]); limit > 0 && n >= limit && !r.full {
 				inc.boundf("source-bound", "%v: source %v has brought %d messages that are neither finished nor kept, its bound is %d, and it is not full", inc, r.s.id, n, limit)
 			}
