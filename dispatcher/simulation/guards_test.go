@@ -23,6 +23,7 @@ var (
 	guardFlag  = flag.String("guard", "", "the same with the guard of this name alone")
 	baseFlag   = flag.Uint64("base", 0, "with -guards: seed of the first life; 0: drawn")
 	basesFlag  = flag.Int("bases", 1, "with -guards: from how many seeds each guard must be found")
+	partFlag   = flag.Int("part", 1, "with -guards: only one in so many of the guards, which ones the first seed says")
 )
 
 // intactLives are those that the copy must live through with all its guards; the ordinary tests play more.
@@ -127,7 +128,12 @@ func TestGuards(t *testing.T) {
 	if base == 0 {
 		base = 1 + rand.Uint64N(1<<40)
 	}
-	t.Logf("play it again with -base=%d", base)
+	if *guardFlag == "" {
+		if all = partOf(all, max(*partFlag, 1), base); len(all) == 0 {
+			t.Fatalf("-part=%d leaves nothing to try", *partFlag)
+		}
+	}
+	t.Logf("%d guards; play it again with -base=%d", len(all), base)
 	intact := newWorkshop(t, root)
 	intact.mustLive(t, base, all)
 
@@ -172,6 +178,14 @@ func withServer(t *testing.T, all []guard) []guard {
 		return all
 	}
 	return slices.DeleteFunc(all, needs)
+}
+
+// partOf is every n-th of the guards, from one on that the seed says: with fresh seeds each has its turn.
+func partOf(all []guard, n int, seed uint64) (part []guard) {
+	for i := int(seed % uint64(n)); i < len(all); i += n {
+		part = append(part, all[i])
+	}
+	return part
 }
 
 type job struct {
