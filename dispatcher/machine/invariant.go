@@ -9,7 +9,7 @@ func (m *Machine) Invariants() error {
 	for _, f := range m.functionList {
 		count[f] = &function{}
 	}
-	pending := map[*source]int{}
+	pending, pendingBytes := map[*source]int{}, map[*source]int{}
 	bytes, rest, forgotten := 0, 0, map[*function]int64{}
 	for a, c := range m.cells {
 		if a != c.address {
@@ -29,6 +29,7 @@ func (m *Machine) Invariants() error {
 			bytes += msg.size
 			if msg.source != nil {
 				pending[msg.source]++
+				pendingBytes[msg.source] += msg.size
 				continue
 			}
 			count[c.fn].kept++
@@ -50,9 +51,14 @@ func (m *Machine) Invariants() error {
 			return fmt.Errorf("%v has %d messages stored, its cells know of %d, and no walk looks for the others", f.name, f.stored, forgotten[f])
 		}
 	}
+	for k, t := range m.timers.tokens {
+		if m.timers.known[t.Number] != t {
+			return fmt.Errorf("token %q of id %q names timer %d, which is not there any more", k.token, k.senderID, t.Number)
+		}
+	}
 	for _, s := range m.sourceList {
-		if s.pending != pending[s] {
-			return fmt.Errorf("%v has %d messages pending, counted are %d", s.id, pending[s], s.pending)
+		if s.pending != pending[s] || s.pendingBytes != pendingBytes[s] {
+			return fmt.Errorf("%v has %d messages pending, %d bytes; counted are %d and %d", s.id, pending[s], pendingBytes[s], s.pending, s.pendingBytes)
 		}
 		if (s.pending >= m.cfg.SourceMessagesMax || m.choke || m.deadFull(s.dead)) && !s.told {
 			return fmt.Errorf("%v has %d messages pending, and was not told that it is full", s.id, s.pending)
