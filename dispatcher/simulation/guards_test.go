@@ -319,7 +319,7 @@ func (w *workshop) build() error {
 func (w *workshop) play(store string, lives int, first uint64) (failed *failedLife, text string) {
 	ctx, cancel := context.WithTimeout(context.Background(), guardTimeMax)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, w.binary, "-test.run=^TestLives$", "-test.v", "-lives="+strconv.Itoa(lives), fmt.Sprintf("-first=%d", first))
+	cmd := exec.CommandContext(ctx, w.binary, "-test.run=^TestLives$", "-test.v", "-lives="+strconv.Itoa(lives), fmt.Sprintf("-first=%d", first), fmt.Sprintf("-inside=%v", *insideFlag))
 	if store != "memory" {
 		cmd.Args = append(cmd.Args, "-store="+store)
 	}

@@ -22,6 +22,7 @@ var (
 	detailsFlag = flag.Bool("details", false, "with -seed: tell everything")
 	livesFlag   = flag.Int("lives", livesDefault, "how many lives to play; only those count in which enough happens")
 	firstFlag   = flag.Uint64("first", 0, "seed of the first life; 0: a fresh one")
+	insideFlag  = flag.Bool("inside", true, "let the machine count its own books after each step; without it only what is seen from outside is judged")
 	storeFlag   = flag.String("store", "memory", "what the lives are played on: "+strings.Join(backendNames(), ", "))
 )
 
