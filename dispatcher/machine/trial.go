@@ -31,6 +31,7 @@ type trial struct {
 	pause   int64  // back-off after the last wrong answer
 	wrongAt int64  // when it came; 0: the last attempt did not end in one
 	outages int    // of the endpoint, when it came
+	triedTo uint64 // messages up to this number were in every batch that it was spent on; 0: none of it is
 	spentTo uint64 // messages up to this number have had the budget; 0: it is not spent
 	faultTo uint64 // one of the messages up to this number is at fault; 0: nothing is known
 	alone   int    // wrong answers to the message at the front alone, since the budget is spent
@@ -41,7 +42,7 @@ const aloneMax = 3
 
 // judge takes a failed attempt into account. It reports whether the cell is on its way again; else it is to be tried later.
 func (m *Machine) judge(c *cell, f Failure) bool {
-	t, gate := &c.trial, c.fn.gate
+	t, gate, last := &c.trial, c.fn.gate, c.mail.at(c.batch-1).number
 	switch f.Kind {
 	case FailAnswer:
 	case FailEndpoint:
@@ -59,12 +60,14 @@ func (m *Machine) judge(c *cell, f Failure) bool {
 		if t.wrongAt != 0 {
 			t.spent += min(t.pause, c.callSince-t.wrongAt)
 		}
+		if t.triedTo == 0 || t.triedTo > last {
+			t.triedTo = last
+		}
 	}
 	t.wrongAt = max(m.now, 1)
 	if t.spent < c.fn.cfg.Budget {
 		return false
 	}
-	last := c.mail.at(c.batch - 1).number
 	if t.spentTo == 0 {
 		t.spentTo = last
 		c.failedSince, c.attempts = max(m.now, 1), 1 // short pauses again
@@ -120,23 +123,24 @@ func (c *cell) succeeded() {
 
 // passTrial ends the trial when nothing is left of the batch that it is about.
 func (c *cell) passTrial() {
-	if t := &c.trial; c.mailLen() == 0 || c.mail.len() > 0 && c.mail.front().number > t.spentTo {
+	if t := &c.trial; c.mailLen() == 0 || c.mail.len() > 0 && c.mail.front().number > max(t.triedTo, t.spentTo) {
 		*t = trial{}
 	}
 }
 
-// trialLimit bounds the next batch: half of the messages among which one is at fault, or those that have had the budget; what is
-// behind them has one of its own. 0: no bound.
+// trialLimit bounds the next batch: half of the messages among which one is at fault, or those that have had the budget, or those that
+// it is being spent on, also when their cell was forgotten meanwhile; what is behind them has one of its own. 0: no bound.
 func (c *cell) trialLimit() int {
-	if c.trial.spentTo != 0 {
-		c.passTrial() // what comes next may have been in the store alone when the last of its batch passed
-	}
-	if c.trial.spentTo == 0 {
+	if c.trial.triedTo == 0 {
 		return 0
 	}
+	c.passTrial() // what comes next may have been in the store alone when the last of its batch passed
 	upTo := func(number uint64) int {
 		all := c.mail.all()
 		return sort.Search(len(all), func(i int) bool { return all[i].number > number })
+	}
+	if c.trial.spentTo == 0 {
+		return upTo(c.trial.triedTo)
 	}
 	if c.trial.faultTo != 0 {
 		if suspects := upTo(c.trial.faultTo); suspects > 0 {
