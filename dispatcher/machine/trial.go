@@ -18,8 +18,9 @@ const (
 // trial finds out which message of a batch a function keeps failing on, for functions whose policy is SetAside.
 //
 // Only answers of the function itself count against the budget (FailAnswer): the time that such calls took, and the back-off between
-// two of them. A success begins the count anew, and so does a failure of the endpoint, also when others have seen it (its breaker
-// opened): after a redeploy the function has its whole budget again. A time-out, or no room for a reply, counts nothing.
+// two of them. One call counts for half of it at most, however long it seems to have taken: the clock may be set forward meanwhile, or
+// the machine sleep. A success begins the count anew, and so does a failure of the endpoint, also when others have seen it (its
+// breaker opened): after a redeploy the function has its whole budget again. A time-out, or no room for a reply, counts nothing.
 //
 // When the budget is spent the batch is halved at each failure, at once, until one message fails alone; that one has some more
 // attempts and is set aside. What fails alone later of the same batch has had its share of the budget and goes the same way. The batch
@@ -43,6 +44,7 @@ const aloneMax = 3
 // judge takes a failed attempt into account. It reports whether the cell is on its way again; else it is to be tried later.
 func (m *Machine) judge(c *cell, f Failure) bool {
 	t, gate, last := &c.trial, c.fn.gate, c.mail.at(c.batch-1).number
+	c.callSince = max(c.callSince, m.now-max(c.fn.cfg.Budget/2, 1))
 	switch f.Kind {
 	case FailAnswer:
 	case FailEndpoint:

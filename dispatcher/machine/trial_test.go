@@ -18,6 +18,7 @@ type poisonRun struct {
 	poison []int // of the messages, sorted
 	calls  int   // after the budget of the first one
 	spent  int64 // when it was
+	leap   int64 // of the clock, while the first call is out
 	passed []int // messages that took effect
 	dead   []int
 	cuts   []*statestore.Commit
@@ -92,6 +93,10 @@ func (r *poisonRun) answer(c *machine.Call) {
 		r.m.Replied(c.ID, &machine.Reply{})
 		return
 	}
+	if r.leap > 0 {
+		r.now, r.leap = r.now+r.leap, 0
+		r.m.Tick(r.now)
+	}
 	before := c.Attempt
 	r.m.Failed(c.ID, machine.Failure{Kind: machine.FailAnswer, Text: "no"})
 	if v := r.m.View(c.Target); r.spent == 0 && before > 1 && v.Attempts == 0 {
@@ -115,6 +120,19 @@ func TestPoisonIsFoundQuickly(t *testing.T) {
 		if budget := int64(120_000); r.spent < budget || r.spent > budget+3000 || r.now-r.spent > 1000 {
 			t.Errorf("%d: the budget was spent at %d ms, all was over %d ms later", at, r.spent, r.now-r.spent)
 		}
+	}
+}
+
+// TestClockLeaps: when the clock is set forward while a call is out, or the machine sleeps, a function that answers badly for a moment
+// has at least half of its budget left.
+func TestClockLeaps(t *testing.T) {
+	const hour = 3_600_000
+	r := newPoisonRun(t, 1, 0)
+	began := r.now
+	r.leap = hour
+	r.play(1)
+	if took := r.now - began - hour; !slices.Equal(r.dead, []int{0}) || took < 60_000 || took > 65_000 {
+		t.Errorf("set aside %v after %d ms of wrong answers", r.dead, took)
 	}
 }
 
