@@ -56,10 +56,13 @@ func (d *DeadLetter) Size() int {
 	n := 2*messageOverhead + len(d.From) + len(d.Detail) + len(d.Address.ID) + len(d.Caller.ID) + len(d.TypeName) + len(d.Key) + len(d.Value) +
 		len(d.Address.Type.Namespace) + len(d.Address.Type.Name)
 	for i := range d.Headers {
-		n += len(d.Headers[i].Key) + len(d.Headers[i].Value)
+		n += headerOverhead + len(d.Headers[i].Key) + len(d.Headers[i].Value)
 	}
 	return n
 }
+
+// headerOverhead is what a header costs in memory beside its parts, in bytes: a record may have hundreds of thousands of empty ones.
+const headerOverhead = 40
 
 // OriginIngress, OriginFunction and OriginEgress name whose bound dead letters count in: the ingress of what came from a source, the
 // function of what it failed on or sent to nobody, the egress of what its sink refused. All of them are named by a module, so there
