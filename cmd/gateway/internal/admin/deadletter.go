@@ -177,9 +177,9 @@ func deadLetterOf(d *api.DeadLetter, left *int) jsonDeadLetter {
 	}
 	for _, header := range d.Headers {
 		out.Headers = append(out.Headers, jsonHeader{header.Key, bytesOf(header.Value)})
-		*left -= len(header.Key) + len(header.Value)
+		*left -= len(header.Key) + len(header.Value) + headerOverhead
 	}
-	*left -= len(d.Key) + len(d.Detail) + len(d.Address.ID) + len(d.Caller.ID) + deadLetterOverhead
+	*left -= len(d.From) + len(d.TypeName) + len(d.Key) + len(d.Detail) + len(d.Address.ID) + len(d.Caller.ID) + deadLetterOverhead
 	if out.LeftOut = len(d.Value) > *left; !out.LeftOut {
 		*left -= len(d.Value)
 		out.Value = bytesOf(d.Value)
@@ -187,7 +187,10 @@ func deadLetterOf(d *api.DeadLetter, left *int) jsonDeadLetter {
 	return out
 }
 
-const deadLetterOverhead = 500 // bytes of its other fields, about
+const (
+	deadLetterOverhead = 500 // bytes of its other fields, about
+	headerOverhead     = 40  // of a header, beside its key and value
+)
 
 func bytesOf(b []byte) *[]byte {
 	if b == nil {

@@ -128,6 +128,27 @@ func TestLargeDeadLetters(t *testing.T) {
 	}
 }
 
+// TestDeadLettersOfManyHeaders: headers fill an answer also when nothing is in them, and so do names.
+func TestDeadLettersOfManyHeaders(t *testing.T) {
+	for what, d := range map[string]api.DeadLetter{
+		"headers":   {Kind: api.DeadRecord, Headers: make([]api.Header, 10_000)},
+		"type name": {Kind: api.DeadMessage, TypeName: strings.Repeat("x", api.TypeNameBytesMax)},
+		"from":      {Kind: api.DeadMessage, From: strings.Repeat("x", api.TypeNameBytesMax)},
+	} {
+		all := make([]api.DeadLetter, 1000)
+		for i := range all {
+			all[i] = d
+			all[i].Number = uint64(i + 1)
+		}
+		f := &fake{dead: func(after uint64, limit int) ([]api.DeadLetter, error) {
+			return all[after:min(after+uint64(limit), 1000)], nil
+		}}
+		if a := get(t, f, "/v1/deadletters?limit=1000"); a.body["next"] == nil || len(a.text) > 4*valueBytesMax {
+			t.Errorf("%s: next %v, %d bytes", what, a.body["next"], len(a.text))
+		}
+	}
+}
+
 func TestDeadLetterQuestions(t *testing.T) {
 	f := &fake{}
 	for _, query := range []string{"after=x", "after=-1", "after=", "after=99999999999999999999", "limit=0", "limit=-1", "limit=1001", "limit=x", "limit=", "limit=1&limit=2", "x=1", "%zz", "after=1;limit=2"} {
