@@ -46,6 +46,9 @@ type Spec struct {
 	// ExactContentType refuses a reply whose content type carries parameters ("; charset=..."), as StateFun does.
 	ExactContentType bool
 
+	// Fault says why no call can be made, whatever the rest says: each is Unreachable, with this text. "": none is known.
+	Fault string
+
 	// TLS holds what https needs beyond the system's trust store. It is ignored for the other schemes; nil: nothing.
 	TLS *TLS
 }
@@ -64,6 +67,9 @@ type TLS struct {
 }
 
 func (s *Spec) validate() error {
+	if s.Fault != "" {
+		return errors.New(s.Fault)
+	}
 	for _, d := range []struct {
 		name  string
 		value time.Duration

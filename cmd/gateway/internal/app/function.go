@@ -59,6 +59,10 @@ func (f *functions) resolve(t api.FunctionType) answer {
 	if e.OnFailure == module.SetAside {
 		r.OnFailure = machine.SetAside
 	}
+	if e.Fault != "" { // of the endpoint, not of the name: what is for it waits until the module is mended
+		r.Endpoint, r.Spec.Fault = e.Functions.String(), e.Fault
+		return r
+	}
 	resolved, err := e.ResolveURL(t)
 	if err != nil {
 		r.Refusal = err.Error()
