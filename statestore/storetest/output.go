@@ -192,6 +192,10 @@ func testRefused(t *testing.T, f *Fixture) {
 	if _, refused := readOutputs(t, o, statestore.LaneID{Egress: "ns/b"}, 1, 1<<20); len(refused) != 0 {
 		t.Errorf("refused in the other lane: %v", refused)
 	}
+	// Delivery may have come to the middle of a pack. It stays whole, and whoever reads it again must know of all its marks.
+	o.commit(statestore.Commit{Trims: []statestore.Trim{{Lane: a, Below: 3}}})
+	_, refused = readOutputs(t, o, a, 1, 1<<20)
+	same(t, "refused, after a trim within the pack", []uint64{2, 3, 5}, refused)
 	o.commit(statestore.Commit{Trims: []statestore.Trim{{Lane: a, Below: 4}}})
 	if _, refused = readOutputs(t, o, a, 4, 1<<20); len(refused) != 1 || refused[0] != 5 {
 		t.Errorf("refused after a trim: %v, want 5", refused)
