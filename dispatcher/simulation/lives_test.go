@@ -70,7 +70,9 @@ func playMany(t *testing.T, b backend, lives int, first uint64) {
 		wait.Add(1)
 		go func() { defer wait.Done(); r.play(b) }()
 	}
+	stop := r.report(t)
 	wait.Wait()
+	stop()
 	took := time.Since(began)
 	if r.wrong != nil {
 		what := "failed"
@@ -89,7 +91,7 @@ func playMany(t *testing.T, b backend, lives int, first uint64) {
 }
 
 func again(b backend, seed uint64) string {
-	text := fmt.Sprintf("go test ./dispatcher/simulation -run TestLives -v -seed=%d", seed)
+	text := fmt.Sprintf("go test ./dispatcher/simulation -run 'TestLives$' -v -seed=%d", seed)
 	if b.name() != "memory" {
 		text += " -store=" + b.name()
 	}
@@ -107,6 +109,31 @@ type run struct {
 	wrong           *failure
 	wrongAt         int
 	seed            uint64
+}
+
+// progressEvery is how often a long run says how far it is, with -v.
+const progressEvery = 10 * time.Second
+
+// report tells how far the run is. The answer ends it.
+func (r *run) report(t *testing.T) (stop func()) {
+	done, quit := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(done)
+		tick := time.NewTicker(progressEvery)
+		defer tick.Stop()
+		for {
+			select {
+			case <-quit:
+				return
+			case <-tick.C:
+				r.mu.Lock()
+				counted, messages := r.counted, r.messages
+				r.mu.Unlock()
+				t.Logf("%d of %d lives, %d messages", counted, r.lives, messages)
+			}
+		}
+	}()
+	return func() { close(quit); <-done }
 }
 
 // draw is the seed of the next life; ok is false when there are enough.
@@ -187,7 +214,11 @@ func playAgain(t *testing.T, b backend) {
 	}
 	p.tell, p.details = true, *detailsFlag
 	l, told := play(p)
-	t.Logf("the story of seed %d:\n%s", p.seed, l.story)
+	smaller := ""
+	if p.only != nil {
+		smaller = fmt.Sprintf(", of a smaller part of it: its last failure may be told in other words (%v)", p.only)
+	}
+	t.Logf("the story of seed %d%s\n%s", p.seed, smaller, l.story)
 	switch {
 	case wrong == nil:
 		t.Logf("nothing was wrong: %d steps, %d messages, %d faults that took effect", l.at, l.messages, l.hits)

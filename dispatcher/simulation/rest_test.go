@@ -27,7 +27,7 @@ func (l *life) rest() {
 	}
 	for from := l.at; l.unswept() != "" || !l.quiet(); {
 		if l.at-from > restSteps {
-			l.failf("liveness", "still stored: %s; %s", l.unswept(), l.unrest())
+			l.failf("liveness", "still stored: %s%s", l.unswept(), l.unrest())
 		}
 		l.play(16)
 	}
