@@ -124,10 +124,11 @@ func TestTLS(t *testing.T) {
 		"another authority":    {plain, &TLS{TrustCACerts: stranger.file}, "", "certificate"},
 		"trusted, HTTP/1 only": {plain, &TLS{TrustCACerts: a.file}, "HTTP/1.1", ""},
 		"name is verified":     {elsewhere, &TLS{TrustCACerts: a.file}, "", "127.0.0.1"},
-		"no certificate":       {mutual, &TLS{TrustCACerts: a.file}, "", "certificate required"},
-		"own certificate":      {mutual, &TLS{TrustCACerts: a.file, ClientCert: cert, ClientKey: key}, "HTTP/1.1 gateway", ""},
-		"refused certificate":  {mutual, &TLS{TrustCACerts: a.file, ClientCert: strangerCert, ClientKey: strangerKey}, "", ""},
-		"TLS over plain HTTP":  {strings.Replace(serve(t, echo).base.URL.String(), "http:", "https:", 1), nil, "", "does not look like a TLS handshake"},
+		// In TLS 1.3 the server's alert may come when the connection is closed already: then its text is lost.
+		"no certificate":      {mutual, &TLS{TrustCACerts: a.file}, "", ""},
+		"own certificate":     {mutual, &TLS{TrustCACerts: a.file, ClientCert: cert, ClientKey: key}, "HTTP/1.1 gateway", ""},
+		"refused certificate": {mutual, &TLS{TrustCACerts: a.file, ClientCert: strangerCert, ClientKey: strangerKey}, "", ""},
+		"TLS over plain HTTP": {strings.Replace(serve(t, echo).base.URL.String(), "http:", "https:", 1), nil, "", "does not look like a TLS handshake"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := client(t, tc.url, func(s *Spec) { s.TLS = tc.tls })
