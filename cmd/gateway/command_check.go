@@ -1,11 +1,11 @@
 package main
 
 import (
-	"cmp"
 	"fmt"
 	"io"
 	"os"
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -14,26 +14,25 @@ import (
 )
 
 func newCheck() *cobra.Command {
-	var file string
+	var loader *config.Loader
 	var strict bool
 	cmd := &cobra.Command{
-		Use:   "check [FILE...]",
+		Use:   "check [PATH...]",
 		Short: "Say everything that is wrong with a module.yaml",
 		Long: `check reads module files and prints every complaint as file:line:column, what is wrong and what is allowed. It connects to
-nothing. It ends with 1 when a file cannot be used, else with 0 after a summary of what the file declares.`,
+nothing. All that --module names, files and folders, is one application, as "gateway run" takes it; each PATH is another one.
+It ends with 1 when one cannot be used, else with 0 after a summary of what each declares.`,
 		Example: `  gateway check
-  gateway check --strict --module module.yaml`,
+  gateway check --strict --module module.yaml
+  gateway check --module /opt/statefun/modules`,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			files := args
-			if file != "" {
-				files = append([]string{file}, args...)
-			}
-			if len(files) == 0 {
-				files = []string{cmp.Or(os.Getenv("STATEGATE_MODULE"), config.Default().Module)}
+			applications, err := applicationsOf(loader, args)
+			if err != nil {
+				return err
 			}
 			good := true
-			for _, f := range files {
-				good = check(cmd.OutOrStdout(), f, strict) && good
+			for _, locations := range applications {
+				good = check(cmd.OutOrStdout(), locations, strict) && good
 			}
 			if !good {
 				return errReported
@@ -41,21 +40,36 @@ nothing. It ends with 1 when a file cannot be used, else with 0 after a summary 
 			return nil
 		},
 	}
-	cmd.Flags().StringVar(&file, "module", "", "module file (STATEGATE_MODULE; default "+config.Default().Module+")")
+	loader = config.RegisterModule(cmd.Flags())
 	cmd.Flags().BoolVar(&strict, "strict", false, "take warnings for errors")
 	return cmd
 }
 
-// check prints what is to be said of one file and reports whether it can be used.
-func check(out io.Writer, file string, strict bool) bool {
-	m, complaints := module.Load(file, os.LookupEnv)
+// applicationsOf are the locations of each application that is to be checked.
+func applicationsOf(loader *config.Loader, args []string) ([][]string, error) {
+	locations, given, err := loader.Module(os.Environ())
+	if err != nil {
+		return nil, err
+	}
+	var out [][]string
+	if given || len(args) == 0 {
+		out = append(out, locations)
+	}
+	for _, a := range args {
+		out = append(out, []string{a})
+	}
+	return out, nil
+}
+
+// check prints what is to be said of one application and reports whether it can be used.
+func check(out io.Writer, locations []string, strict bool) bool {
+	m, complaints := module.LoadAll(locations, os.LookupEnv)
 	if m != nil {
 		complaints = append(complaints, checkKafka(m)...)
-		slices.SortStableFunc(complaints, func(a, b module.Complaint) int {
-			return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column))
-		})
+		complaints.Sort()
 	}
 	fmt.Fprint(out, complaints)
+	file := strings.Join(locations, ", ")
 	errs, warnings := len(complaints.Errors()), len(complaints.Warnings())
 	if errs > 0 || strict && warnings > 0 {
 		fmt.Fprintf(out, "%s: %s, %s\n", file, number(errs, "error"), number(warnings, "warning"))
@@ -65,6 +79,9 @@ func check(out io.Writer, file string, strict bool) bool {
 		fmt.Fprintf(out, "%s: good, with %s\n", file, number(warnings, "warning"))
 	} else {
 		fmt.Fprintf(out, "%s: good\n", file)
+	}
+	if files := m.Files(); !slices.Equal(files, locations) {
+		fmt.Fprintf(out, "read %s\n", strings.Join(files, ", "))
 	}
 	fmt.Fprint(out, m.Summary())
 	for _, u := range m.Unserved() {

@@ -145,7 +145,8 @@ func TestCheckFiles(t *testing.T) {
 		{[]string{good, bad, warned}, exitFailed, warned + ": good, with 1 warning\n"},
 		{[]string{"--module", bad, good}, exitFailed, good + ": good\n"},
 		{[]string{good + ".none"}, exitFailed, good + ".none:1:1: read the module: no such file or directory\n"},
-		{[]string{filepath.Dir(good)}, exitFailed, ":1:1: read the module: is a directory\n"},
+		{[]string{filepath.Dir(good)}, exitDone, filepath.Dir(good) + ": good\nread " + good + "\nendpoint a/*"},
+		{[]string{t.TempDir()}, exitFailed, ":1:1: read the module: it is a folder with neither module.yaml nor */module.yaml\n"},
 		{[]string{filepath.Join(fixtures, "good/kinesis.yaml")}, exitDone, "note: this version cannot run io.statefun.kinesis.v1/ingress "},
 	} {
 		code, stdout, stderr := call(t, append([]string{"check"}, c.args...)...)
@@ -161,5 +162,44 @@ func TestCheckFiles(t *testing.T) {
 	t.Chdir(filepath.Dir(good))
 	if code, stdout, _ := call(t, "check"); code != exitDone || !strings.HasPrefix(stdout, "module.yaml: good\n") {
 		t.Errorf("module.yaml: exit %d:\n%s", code, stdout)
+	}
+}
+
+// TestCheckSeveral: what --module names is one application, however it is named; each argument is one of its own.
+func TestCheckSeveral(t *testing.T) {
+	head, rest, _ := strings.Cut(moduleHead, "---\n")
+	endpoints, ingresses, both := writeModule(t, head), writeModule(t, rest), writeModule(t, moduleHead)
+	for _, c := range []struct {
+		args []string
+		code int
+		want []string
+	}{
+		{[]string{endpoints}, exitFailed, []string{endpoints + ":1:1: the module has no ingress", endpoints + ": 1 error, 0 warnings\n"}},
+		{[]string{"--module", endpoints, "--module", ingresses}, exitDone, []string{endpoints + ", " + ingresses + ": good\nendpoint a/*"}},
+		{[]string{"--module", endpoints + "," + ingresses}, exitDone, []string{endpoints + ", " + ingresses + ": good\nendpoint a/*"}},
+		{[]string{"--module", "file://" + both, both}, exitDone, []string{"file://" + both + ": good\nread " + both + "\nendpoint a/*", "\n" + both + ": good\nendpoint a/*"}},
+		{[]string{"--module", endpoints, "--module", both}, exitFailed, []string{
+			both + `:3:14: endpoint "a/*" is declared twice (first at ` + endpoints + ":3:14)\n", endpoints + ", " + both + ": 1 error, 0 warnings\n"}},
+		{[]string{"--module", endpoints, ingresses}, exitFailed, []string{endpoints + ":1:1: the module has no ingress", ingresses + ":1:1: the module has no endpoint"}},
+		{[]string{filepath.Join(fixtures, "several/image")}, exitDone, []string{"image/io/module.yaml:13:33: warning: target ", "image: good, with 1 warning\nread ", "image/carts/module.yaml, "}},
+		{[]string{filepath.Join(fixtures, "several/declared-twice")}, exitFailed, []string{"declared-twice: 4 errors, 0 warnings\n"}},
+	} {
+		code, stdout, stderr := call(t, append([]string{"check"}, c.args...)...)
+		if code != c.code || stderr != "" {
+			t.Errorf("%q: exit %d, stderr %q:\n%s", c.args, code, stderr, stdout)
+		}
+		for _, want := range c.want {
+			if !strings.Contains(stdout, want) {
+				t.Errorf("%q: missing %q in:\n%s", c.args, want, stdout)
+			}
+		}
+	}
+	t.Setenv("STATEGATE_MODULE", endpoints+","+ingresses)
+	if code, stdout, _ := call(t, "check"); code != exitDone || !strings.Contains(stdout, endpoints+", "+ingresses+": good") {
+		t.Errorf("STATEGATE_MODULE: exit %d:\n%s", code, stdout)
+	}
+	t.Setenv("STATEGATE_MODULE", endpoints+",")
+	if code, stdout, stderr := call(t, "check"); code != exitUsage || stdout != "" || !strings.Contains(stderr, "STATEGATE_MODULE: want the name of a file or of a folder") {
+		t.Errorf("STATEGATE_MODULE: exit %d:\n%s%s", code, stdout, stderr)
 	}
 }

@@ -21,7 +21,7 @@ import (
 
 func newDev() *cobra.Command {
 	var once, verbose bool
-	file, functions, admin := config.Default().Module, "go run ./sdk/go/example -listen 127.0.0.1:0", config.Default().Admin
+	file, functions, admin := config.Default().Module[0], "go run ./sdk/go/example -listen 127.0.0.1:0", config.Default().Admin
 	cmd := &cobra.Command{
 		Use:   "dev",
 		Short: "Run the sample application with everything that it needs inside",

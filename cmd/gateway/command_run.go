@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -27,6 +28,7 @@ func newRun() *cobra.Command {
 		Long: `run serves the application that the module declares until it is told to stop (SIGTERM, or Ctrl-C): then it drains for at
 most --drain-timeout and ends with 0. A second gateway on the same store waits and takes over when the first one ends or dies.`,
 		Example: `  gateway run
+  gateway run --module /opt/statefun/modules
   gateway run --module module.yaml --store postgres://gateway@db/app --admin :8081`,
 		Args: noArguments,
 	}
@@ -47,10 +49,10 @@ most --drain-timeout and ends with 0. A second gateway on the same store waits a
 
 // run serves until ctx ends.
 func run(ctx context.Context, cfg config.Config, log *slog.Logger, stderr io.Writer) (err error) {
-	m, complaints := module.Load(cfg.Module, os.LookupEnv)
+	m, complaints := module.LoadAll(cfg.Module, os.LookupEnv)
 	if complaints.HasErrors() {
 		fmt.Fprint(stderr, complaints)
-		return fmt.Errorf("%s cannot be run; gateway check tells the same", cfg.Module)
+		return fmt.Errorf("%s cannot be run; gateway check tells the same", strings.Join(cfg.Module, ", "))
 	}
 	for _, c := range complaints {
 		log.Warn(c.Text, "at", fmt.Sprintf("%s:%d:%d", c.File, c.Line, c.Column))
@@ -79,7 +81,7 @@ func run(ctx context.Context, cfg config.Config, log *slog.Logger, stderr io.Wri
 		if err != nil {
 			return err
 		}
-		log.Info("gateway starts", "version", v.Version, "commit", v.Commit, "module", cfg.Module, "store", storeName(cfg), "admin", listener.Addr().String())
+		log.Info("gateway starts", "version", v.Version, "commit", v.Commit, "module", strings.Join(m.Files(), ", "), "store", storeName(cfg), "admin", listener.Addr().String())
 		g.app.Store(a)
 		return a.Run(ctx)
 	})

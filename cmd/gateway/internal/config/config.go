@@ -10,7 +10,7 @@ import (
 
 // Config is every setting with its value. Only Loader.Load and Default make one: every value is within its bounds.
 type Config struct {
-	Module    string   // file
+	Module    []string // files and folders, read as one application
 	Store     StoreURL // from store, or from what storeFile holds
 	StoreFile string   // "" where the URL was given itself
 	Listen    string   // HOST:PORT

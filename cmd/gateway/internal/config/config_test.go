@@ -37,7 +37,7 @@ var same = cmp.AllowUnexported(StoreURL{})
 
 func TestDefault(t *testing.T) {
 	want := Config{
-		Module: "module.yaml", Store: StoreURL{kind: StoreSQLite, path: "stategate.db", revealed: "sqlite:stategate.db", redacted: "sqlite:stategate.db"},
+		Module: []string{"module.yaml"}, Store: StoreURL{kind: StoreSQLite, path: "stategate.db", revealed: "sqlite:stategate.db", redacted: "sqlite:stategate.db"},
 		Listen: "127.0.0.1:8080", Admin: "127.0.0.1:8081", LogFormat: LogAuto, LogLevel: slog.LevelInfo,
 		Lease: 3 * time.Second, DrainTimeout: 10 * time.Second, Slots: 1024, SourceMessagesMax: 5000, SourceBytesMax: 16 << 20,
 		MailBytesMax: 128 << 20, CacheBytesMax: 64 << 20, EffectsMax: 20_000, EffectBytesMax: 64 << 20, OutboxBytesMax: 1 << 30, KeptBytesMax: 4 << 30, StoredBytesMax: 16 << 30,
@@ -88,7 +88,7 @@ func TestManual(t *testing.T) {
 // TestPrecedence sets every setting at every place.
 func TestPrecedence(t *testing.T) {
 	values := map[string][3]string{ // in the file, in the environment, as a flag
-		"module": {"f.yaml", "e.yaml", "a.yaml"}, "listen": {":1", ":2", "[::1]:3"}, "admin": {":4", ":5", "localhost:6"},
+		"module": {"f.yaml", "e.yaml,e", "a.yaml"}, "listen": {":1", ":2", "[::1]:3"}, "admin": {":4", ":5", "localhost:6"},
 		"logFormat": {"text", "json", "text"}, "logLevel": {"warn", "error", "debug"}, "lease": {"1s", "2 s", "1m30s"}, "drainTimeout": {"1ms", "1min", "1h"},
 		"noAdvisoryLock": {"true", "false", "true"}, "slots": {"1", "2", "3"}, "sourceMessagesMax": {"1", "2", "3"}, "effectsMax": {"1", "2", "3"},
 		"deadLettersMax": {"1", "2", "3"},
@@ -132,7 +132,7 @@ func TestPrecedence(t *testing.T) {
 
 func TestBadValues(t *testing.T) {
 	for key, bad := range map[string][]string{
-		"module":        {"", "a\x00b"},
+		"module":        {"", "a\x00b", ",", "a.yaml,", " , b"},
 		"listen":        {"", "8080", "localhost", "host:http", "host:65536", "host:-1", "host:080", "::1:80", "a b:80", "http://h:80", "u@h:80"},
 		"admin":         {"[::1]"},
 		"logFormat":     {"", "yaml", "JSON"},
@@ -247,5 +247,41 @@ func TestUnknownVariables(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, got); diff != "" || err != nil {
 		t.Errorf("error %v (-want +got):\n%s", err, diff)
+	}
+}
+
+// TestModuleIsAList: several modules are given alike in a file, in the environment and as flags.
+func TestModuleIsAList(t *testing.T) {
+	want := []string{"classpath:a.yaml", "/opt/statefun/modules", "c.yaml"}
+	inFile := func(text string) []string { return []string{"--config", write(t, text)} }
+	for name, c := range map[string]struct{ args, environ []string }{
+		"flag repeated":        {[]string{"--module", want[0], "--module=" + want[1], "--module", want[2]}, nil},
+		"flag with commas":     {[]string{"--module", "classpath:a.yaml,/opt/statefun/modules", "--module", "c.yaml"}, []string{"STATEGATE_MODULE=z"}},
+		"variable":             {nil, []string{"STATEGATE_MODULE=classpath:a.yaml, /opt/statefun/modules ,c.yaml"}},
+		"text in a file":       {inFile("module: classpath:a.yaml,/opt/statefun/modules,c.yaml\n"), nil},
+		"list in a file":       {inFile("module:\n  - classpath:a.yaml\n  - /opt/statefun/modules\n  - c.yaml\n"), nil},
+		"list in a file, flow": {inFile("module: ['classpath:a.yaml', /opt/statefun/modules, c.yaml]\n"), nil},
+	} {
+		got, warnings, err := load(t, c.args, c.environ)
+		if err != nil || len(warnings) > 0 {
+			t.Errorf("%s: warnings %q, error %v", name, warnings, err)
+		}
+		if diff := cmp.Diff(want, got.Module); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", name, diff)
+		}
+	}
+	for text, want := range map[string]string{
+		"module: []\n":         ":1:9: module: want at least one in the list",
+		"module: [a, ]\n":      "",
+		"module: [a, [b]]\n":   ":1:9: module: want a list of texts",
+		"module: [a, null]\n":  ":1:9: module: want a list of texts",
+		"module: ['']\n":       ":1:9: module: want the name of a file or of a folder",
+		"module: {a: b}\n":     ":1:9: module: want a text or a number",
+		"module: a\nslots: []": ":2:8: slots: want a text or a number",
+	} {
+		_, _, err := load(t, inFile(text), nil)
+		if (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: got %v, want %q", text, err, want)
+		}
 	}
 }

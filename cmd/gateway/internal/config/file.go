@@ -83,6 +83,13 @@ func parseFile(name string, data []byte) (layer, error) {
 		}
 		first[s.key] = key.Line
 		switch {
+		case s.list && value.Kind == yaml.SequenceNode:
+			text, err := listText(value)
+			if err != nil {
+				errs = append(errs, wrong(value.Line, value.Column, "%s: %v", s.key, err))
+				continue
+			}
+			out[s.key] = given{where: fmt.Sprintf("%s:%d:%d: %s", name, value.Line, value.Column, s.key), text: text}
 		case value.Kind != yaml.ScalarNode:
 			errs = append(errs, wrong(value.Line, value.Column, "%s: want a text or a number behind the colon, on its line", s.key))
 		case value.ShortTag() == "!!null":
@@ -92,6 +99,21 @@ func parseFile(name string, data []byte) (layer, error) {
 		}
 	}
 	return out, errors.Join(errs...)
+}
+
+// listText is a list of values as it stands in a variable.
+func listText(list *yaml.Node) (string, error) {
+	var all []string
+	for _, item := range list.Content {
+		if item.Kind != yaml.ScalarNode || item.ShortTag() == "!!null" {
+			return "", errors.New("want a list of texts, and each with a value")
+		}
+		all = append(all, item.Value)
+	}
+	if len(all) == 0 {
+		return "", errors.New("want at least one in the list")
+	}
+	return strings.Join(all, listSeparator), nil
 }
 
 var keyForm = regexp.MustCompile(`^[\w.-]+$`)

@@ -22,6 +22,7 @@ type Loader struct {
 // and it may be a password.
 type flagText struct {
 	kind  string
+	list  bool   // given again, it adds
 	text  string // the default, until it is given
 	given bool
 }
@@ -29,6 +30,9 @@ type flagText struct {
 func (f *flagText) String() string { return f.text }
 
 func (f *flagText) Set(text string) error {
+	if f.list && f.given {
+		text = f.text + listSeparator + text
+	}
 	f.text, f.given = text, true
 	return nil
 }
@@ -47,15 +51,31 @@ func Register(flags *pflag.FlagSet) *Loader {
 	l := &Loader{file: flagText{kind: "FILE"}, flags: map[string]*flagText{}}
 	flags.Var(&l.file, configFlag, "file of settings; gateway config prints one with every default ("+configVariable+")")
 	for i := range settings {
-		s := &settings[i]
-		f := &flagText{kind: s.kind, text: s.standard}
-		l.flags[s.key] = f
-		flags.Var(f, s.flag(), s.brief+" ("+s.variable()+")")
-		if s.kind == "" {
-			flags.Lookup(s.flag()).NoOptDefVal = "true"
-		}
+		l.register(flags, &settings[i])
 	}
 	return l
+}
+
+func (l *Loader) register(flags *pflag.FlagSet, s *setting) {
+	f := &flagText{kind: s.kind, list: s.list, text: s.standard}
+	l.flags[s.key] = f
+	flags.Var(f, s.flag(), s.brief+" ("+s.variable()+")")
+	if s.kind == "" {
+		flags.Lookup(s.flag()).NoOptDefVal = "true"
+	}
+}
+
+// RegisterModule adds the flag of the setting module alone, for a command that needs nothing else.
+func RegisterModule(flags *pflag.FlagSet) *Loader {
+	l := &Loader{flags: map[string]*flagText{}}
+	l.register(flags, find("module"))
+	return l
+}
+
+// Module is what the flag says, else the environment, else the default; given says whether it was the flag.
+func (l *Loader) Module(environ []string) (locations []string, given bool, err error) {
+	c, _, err := l.Load(slices.DeleteFunc(slices.Clone(environ), func(e string) bool { return !strings.HasPrefix(e, find("module").variable()+"=") }))
+	return c.Module, l.flags["module"].given, err
 }
 
 // layer is what one source of settings says, by key.

@@ -13,6 +13,7 @@ import (
 type setting struct {
 	key      string
 	kind     string // of the value, as --help shows it
+	list     bool   // several, separated by commas: the flag may be repeated, and the file may have a list
 	standard string // the default; "" where there is none
 	example  string // for a setting without a default
 	brief    string // one line, for --help
@@ -30,9 +31,12 @@ const (
 // settings is the one list of what can be set: flags, variables, the file and its manual are made from it.
 var settings = []setting{
 	{
-		key: "module", kind: "FILE", standard: "module.yaml", set: path(func(c *Config) *string { return &c.Module }),
-		brief:  "what the application is",
-		manual: "The application: endpoints, ingresses and egresses. gateway check says whether it is in order.",
+		key: "module", kind: "PATH", list: true, standard: "module.yaml", set: paths(func(c *Config) *[]string { return &c.Module }),
+		brief: "what the application is: a file, or a folder of modules; may be repeated",
+		manual: `The application: endpoints, ingresses and egresses. A file; or a folder, of which module.yaml and the module.yaml of every
+folder in it are read, as StateFun's image does below /opt/statefun/modules; or several of both, separated by commas (the flag
+may be repeated, and this file may have a list). All files together are one application. "classpath:" and "file://" before a
+path, as StateFun writes them, are left out. gateway check says whether it is in order.`,
 	},
 	{
 		key: "store", kind: "URL", standard: "sqlite:stategate.db", set: setStore,

@@ -25,6 +25,25 @@ func path(field func(*Config) *string) setter {
 	}
 }
 
+// paths takes names of files and folders, separated by commas.
+func paths(field func(*Config) *[]string) setter {
+	return func(c *Config, text string) error {
+		var all []string
+		for part := range strings.SplitSeq(text, listSeparator) {
+			name := strings.TrimSpace(part)
+			if name == "" || strings.ContainsRune(name, 0) {
+				return fmt.Errorf("want the name of a file or of a folder, or several separated by commas, got %s", shown(text))
+			}
+			all = append(all, name)
+		}
+		*field(c) = all
+		return nil
+	}
+}
+
+// listSeparator is between the values of a setting that is a list; none of them can hold it.
+const listSeparator = ","
+
 // hostPort takes an address to listen on.
 func hostPort(field func(*Config) *string) setter {
 	return func(c *Config, text string) error {

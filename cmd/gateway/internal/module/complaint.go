@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// complaintsMax bounds what one file can bring up. A hostile file could otherwise be answered with millions of lines.
+// complaintsMax bounds what one application can bring up. A hostile file could otherwise be answered with millions of lines.
 const complaintsMax = 1000
 
 // Severity says whether a module with this complaint can be used.
@@ -51,7 +51,7 @@ func (c Complaint) String() string {
 	return fmt.Sprintf("%s:%d:%d: %s%s", c.File, c.Line, c.Column, prefix, c.Text)
 }
 
-// Complaints are all complaints of one file, sorted by place. Where they are more than a thousand the last one says how many are
+// Complaints are all complaints of one application, sorted by file and place. Where they are more than a thousand the last one says how many are
 // left out.
 type Complaints []Complaint
 
@@ -89,7 +89,7 @@ func (cs Complaints) of(s Severity) Complaints {
 // ordered sorts by place, removes what is said twice (an anchored node is read once for each alias) and cuts what is too
 // much, warnings first. A note at the end says how much that is.
 func (cs Complaints) ordered() Complaints {
-	cs.sort()
+	cs.Sort()
 	cs = slices.Compact(cs)
 	if len(cs) <= complaintsMax {
 		return cs
@@ -98,12 +98,13 @@ func (cs Complaints) ordered() Complaints {
 	kept, cut := all[:complaintsMax:complaintsMax], all[complaintsMax:]
 	note := cut[0]
 	note.Text = fmt.Sprintf("%d more complaints, here and elsewhere, are left out", len(cut))
-	kept.sort()
+	kept.Sort()
 	return append(kept, note)
 }
 
-func (cs Complaints) sort() {
+// Sort brings complaints into the order of their places.
+func (cs Complaints) Sort() {
 	slices.SortStableFunc(cs, func(a, b Complaint) int {
-		return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column), cmp.Compare(a.Severity, b.Severity), cmp.Compare(a.Text, b.Text))
+		return cmp.Or(cmp.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column), cmp.Compare(a.Severity, b.Severity), cmp.Compare(a.Text, b.Text))
 	})
 }

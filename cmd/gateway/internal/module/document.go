@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"regexp"
 	"strconv"
 	"strings"
@@ -65,41 +64,60 @@ var kinds = []string{
 	kindKinesisIngress, kindKinesisEgress, kindPlaygroundIngress, kindPlaygroundEgress,
 }
 
-// Load reads a module file. lookup finds the variables of the environment (os.LookupEnv). The module is nil if there is an error
-// among the complaints.
-func Load(path string, lookup func(string) (string, bool)) (*Module, Complaints) {
-	data, err := readFile(path)
-	if err != nil {
-		var cause *os.PathError
-		if errors.As(err, &cause) {
-			err = cause.Err // the path is said already
+// Load reads a module file, or the files of a folder, as LoadAll does.
+func Load(location string, lookup func(string) (string, bool)) (*Module, Complaints) {
+	return LoadAll([]string{location}, lookup)
+}
+
+// LoadAll reads all files that locations stand for as one application: what one declares another may refer to, and may not declare
+// again. A location is a file, or a folder of which module.yaml and the module.yaml of each folder in it are read; classpath: and
+// file:// before it are left out. lookup finds the variables of the environment (os.LookupEnv). The module is nil if there is an
+// error among the complaints.
+func LoadAll(locations []string, lookup func(string) (string, bool)) (*Module, Complaints) {
+	paths, complaints := files(locations)
+	p := newParser(lookup)
+	whole, bytes := len(complaints) == 0, 0
+	for _, path := range paths {
+		data, err := readFile(path)
+		if err == nil {
+			if bytes += len(data); bytes > moduleBytesMax {
+				err = fmt.Errorf("all files of the application together are larger than %d bytes", moduleBytesMax)
+			}
 		}
-		return nil, Complaints{{File: path, Line: 1, Column: 1, Text: fmt.Sprintf("read the module: %v", err)}}
+		if err != nil {
+			p.complaints = append(p.complaints, notRead(path, err))
+			whole = false
+			if bytes > moduleBytesMax {
+				break
+			}
+			continue
+		}
+		whole = p.parse(path, data) && whole
 	}
-	return Parse(path, data, lookup)
+	p.complaints = append(p.complaints, complaints...)
+	return p.result(whole)
 }
 
-func readFile(path string) ([]byte, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	return io.ReadAll(io.LimitReader(f, fileBytesMax+1)) // Parse says that it is too large
-}
-
-// Parse reads the text of a module file; name stands in the complaints, and its folder for classpath:. The module is nil if there
-// is an error among them.
+// Parse reads the text of one module file; name stands in the complaints, and its folder for classpath:. The module is nil if
+// there is an error among them.
 func Parse(name string, data []byte, lookup func(string) (string, bool)) (*Module, Complaints) {
+	p := newParser(lookup)
+	return p.result(p.parse(name, data))
+}
+
+func newParser(lookup func(string) (string, bool)) *parser {
 	if lookup == nil {
 		lookup = func(string) (string, bool) { return "", false }
 	}
-	p := &parser{
-		file: name, placeholders: placeholders{lookup: lookup},
-		source: map[*yaml.Node]string{}, unresolved: map[*yaml.Node]bool{}, bound: map[string]Place{},
-		module: Module{index: map[Functions]int{}},
+	return &parser{
+		placeholders: placeholders{lookup: lookup}, source: map[*yaml.Node]string{}, unresolved: map[*yaml.Node]bool{},
+		bound: map[string]Place{}, module: Module{index: map[Functions]int{}},
 	}
-	if p.parse(data) {
+}
+
+// result is what all files together are; whole says whether all of them could be seen.
+func (p *parser) result(whole bool) (*Module, Complaints) {
+	if whole {
 		p.checkWhole()
 	}
 	complaints := p.complaints.ordered()
@@ -109,8 +127,10 @@ func Parse(name string, data []byte, lookup func(string) (string, bool)) (*Modul
 	return &p.module, complaints
 }
 
-// parse reads all documents; false if it could not see all of the file.
-func (p *parser) parse(data []byte) bool {
+// parse reads all documents of a file; false if it could not see all of it.
+func (p *parser) parse(name string, data []byte) bool {
+	p.file, p.nodes, p.items = name, 0, 0
+	p.module.files = append(p.module.files, name)
 	top := &yaml.Node{Line: 1, Column: 1}
 	if len(data) > fileBytesMax {
 		p.complain(top, Error, "the file is larger than %d bytes", fileBytesMax)
@@ -133,12 +153,19 @@ func (p *parser) parse(data []byte) bool {
 
 // checkWhole complains of what a module must have, and of targets that nobody serves.
 func (p *parser) checkWhole() {
-	top := &yaml.Node{Line: 1, Column: 1}
+	top := Place{Line: 1, Column: 1}
+	what := "the module has"
+	if n := len(p.module.files); n > 0 {
+		top.File = p.module.files[0]
+		if n > 1 {
+			what = fmt.Sprintf("the %d files of the application, of which this is the first, have", n)
+		}
+	}
 	if !p.anIngress {
-		p.complain(top, Error, "the module has no ingress: want at least one, such as %s", kindKafkaIngress)
+		p.complainAt(top, Error, "%s no ingress: want at least one, such as %s", what, kindKafkaIngress)
 	}
 	if !p.anyServed {
-		p.complain(top, Error, "the module has no endpoint: want at least one, such as %s", kindEndpointV2)
+		p.complainAt(top, Error, "%s no endpoint: want at least one, such as %s", what, kindEndpointV2)
 	}
 	if !p.complaints.HasErrors() { // else an endpoint may be missing because it is broken
 		p.checkTargets()

@@ -1,6 +1,7 @@
 package module
 
 import (
+	"fmt"
 	"math"
 	"strings"
 
@@ -132,7 +133,11 @@ func (p *parser) addEndpoint(e Endpoint, spec *object, fault string, ok bool) {
 // bind takes an id and complains if it is taken.
 func (p *parser) bind(what, id string, at Place) bool {
 	if before, taken := p.bound[what+" "+id]; taken {
-		p.complain(&yaml.Node{Line: at.Line, Column: at.Column}, Error, "%s %s is declared twice (first in line %d)", what, quote(id), before.Line)
+		first := fmt.Sprintf("in line %d", before.Line)
+		if before.File != at.File {
+			first = "at " + before.String()
+		}
+		p.complainAt(at, Error, "%s %s is declared twice (first %s)", what, quote(id), first)
 		return false
 	}
 	p.bound[what+" "+id] = at
@@ -154,8 +159,7 @@ func (p *parser) checkTargets() {
 			if unserved++; unserved > complaintsMax {
 				return // guessing what was meant takes its time
 			}
-			at := &yaml.Node{Line: places[i].Line, Column: places[i].Column}
-			p.complain(at, Warning, "target %s is served by no endpoint, its messages cannot be delivered: %s", quote(t.String()), guess(t.String(), patterns))
+			p.complainAt(places[i], Warning, "target %s is served by no endpoint, its messages cannot be delivered: %s", quote(t.String()), guess(t.String(), patterns))
 		}
 	}
 	for _, k := range p.module.KafkaIngresses {

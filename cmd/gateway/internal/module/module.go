@@ -1,6 +1,6 @@
-// Package module reads module.yaml, the description of an application, into typed values: endpoints, ingresses and
-// egresses, every default filled in. It accepts what StateFun 3.3 accepts and says of everything that is wrong where it
-// stands and what is allowed. It opens no connection, reads no file but the module itself, and runs nothing.
+// Package module reads module.yaml, the description of an application in one file or in several, into typed values:
+// endpoints, ingresses and egresses, every default filled in. It accepts what StateFun 3.3 accepts and says of everything
+// that is wrong where it stands and what is allowed. It opens no connection, reads no file but the modules, and runs nothing.
 //
 // Where StateFun would refuse the file the complaint is an error. Where StateFun would start, and fail or do something
 // unexpected later, it is a warning.
@@ -8,12 +8,13 @@ package module
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/stategate/stategate/api"
 )
 
-// Module is what one file declares, each kind in the order of the file. Only Parse and Load make one.
+// Module is what an application declares, each kind in the order of its files. Only Parse, Load and LoadAll make one.
 type Module struct {
 	Endpoints         []Endpoint
 	KafkaIngresses    []KafkaIngress
@@ -23,7 +24,8 @@ type Module struct {
 	PlaygroundIngress *PlaygroundIngress // nil: none
 	PlaygroundEgress  *PlaygroundEgress  // nil: none
 
-	index map[Functions]int // into Endpoints, made by Parse
+	index map[Functions]int // into Endpoints
+	files []string          // that were read, in this order
 }
 
 // Endpoint is who serves a function type: the endpoint that names it, else that of its namespace.
@@ -35,6 +37,9 @@ func (m *Module) Endpoint(ft api.FunctionType) (*Endpoint, bool) {
 	}
 	return nil, false
 }
+
+// Files are the files that the module was read from.
+func (m *Module) Files() []string { return slices.Clone(m.files) }
 
 // Unserved names what the module declares and the gateway cannot serve.
 func (m *Module) Unserved() []string {

@@ -16,25 +16,30 @@ const (
 	itemsMax = 1_000_000 // of all lists, each counted once for each alias that leads to it
 )
 
-// parser gathers a module and all that is wrong with it.
+// parser gathers a module and all that is wrong with it, file after file.
 type parser struct {
-	file         string
+	file         string // that is read now
 	placeholders placeholders
 	source       map[*yaml.Node]string // what the file says where placeholders were replaced; what is shown instead of the value
 	unresolved   map[*yaml.Node]bool   // where one could not be: whatever else is wrong there follows from it
-	nodes, items int
+	nodes, items int                   // of the file
 	complaints   Complaints
 
 	module               Module
 	bound                map[string]Place // by "ingress ns/name", "egress ns/name", "endpoint ns/name"
-	anIngress, anyServed bool             // whether the file has one at all, good or not
+	anIngress, anyServed bool             // whether there is one at all, good or not
 }
 
 func (p *parser) complain(at *yaml.Node, s Severity, format string, args ...any) {
 	if p.unresolved[at] {
 		return
 	}
-	p.complaints = append(p.complaints, Complaint{File: p.file, Line: max(at.Line, 1), Column: max(at.Column, 1), Severity: s, Text: fmt.Sprintf(format, args...)})
+	p.complainAt(p.place(at), s, format, args...)
+}
+
+// complainAt is for what comes to light when the file is no longer read.
+func (p *parser) complainAt(at Place, s Severity, format string, args ...any) {
+	p.complaints = append(p.complaints, Complaint{File: at.File, Line: max(at.Line, 1), Column: max(at.Column, 1), Severity: s, Text: fmt.Sprintf(format, args...)})
 }
 
 func (p *parser) place(n *yaml.Node) Place {
