@@ -30,6 +30,7 @@ type Store interface {
 	Ownership
 	Committer
 	Reader
+	Walker
 
 	// Identity is the store's own UUID, drawn when it was created. Names that must not outlive the store carry it.
 	Identity() string

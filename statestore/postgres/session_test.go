@@ -112,6 +112,8 @@ func TestStatementsGoByKey(t *testing.T) {
 	for _, sql := range stateSQL {
 		checkPlan(t, reader.Conn(), s.sql(sql), []any{[][]byte{{1}, {2}}})
 	}
+	checkPlan(t, reader.Conn(), s.sql(pageSQL), []any{[]byte{1}, []byte{2}, walkRows, walkBytesMax})
+	checkPlan(t, reader.Conn(), s.sql(pageLargeSQL), []any{[]byte{1}, []byte{2}})
 }
 
 func checkPlan(t *testing.T, conn *pgx.Conn, sql string, args []any) {

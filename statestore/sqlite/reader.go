@@ -61,16 +61,24 @@ func load(c *conn, key []byte) (l statestore.Loaded, err error) {
 	if err != nil {
 		return l, wrap("state", err)
 	}
-	for _, i := range apart {
-		r, err := c.one(`SELECT value FROM state_large WHERE key = ? AND name = ?`, key, statestore.NameKey(values[i].Name))
-		if err != nil {
-			return l, err
-		}
-		if r == nil {
-			return l, fmt.Errorf("state %q of an address: its large value is missing", values[i].Name)
-		}
-		values[i].Value = r.blob(0)
+	if err := loadLarge(c, key, values, apart); err != nil {
+		return l, err
 	}
 	l.Values = values
 	return l, nil
+}
+
+// loadLarge fills in the values that have rows of their own.
+func loadLarge(c *conn, key []byte, values []statestore.StateValue, apart []int) error {
+	for _, i := range apart {
+		r, err := c.one(`SELECT value FROM state_large WHERE key = ? AND name = ?`, key, statestore.NameKey(values[i].Name))
+		if err != nil {
+			return err
+		}
+		if r == nil {
+			return fmt.Errorf("state %q of an address: its large value is missing", values[i].Name)
+		}
+		values[i].Value = r.blob(0)
+	}
+	return nil
 }

@@ -266,6 +266,10 @@ func compare(t *testing.T, w *writer, model, o *owner) {
 		spilled, _, err := o.store.SpilledAddresses(ctx, a.Type, nil, 100)
 		check(t, "spilled", set(wantSpilled), set(spilled), err)
 	}
+	wantStates, wantHolding := walk(t, model, statestore.Walk{})
+	states, holding := walk(t, o, statestore.Walk{})
+	same(t, "walk", withoutExpires(wantStates), withoutExpires(states))
+	same(t, "holding", wantHolding, holding)
 	wantDead, _ := model.store.DeadLetters(ctx, 0, 1000)
 	letters, err := o.store.DeadLetters(ctx, 0, 1000)
 	check(t, "dead letters", wantDead, letters, err)

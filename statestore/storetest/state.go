@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 
@@ -234,6 +235,12 @@ func everywhere(t *testing.T, o *owner, addresses []api.Address) {
 		}
 	}
 	same(t, "spilled addresses", set(addresses), found)
+	states, _ := walk(t, o, statestore.Walk{})
+	same(t, "walk", sortedStates(c.States), withoutExpires(states))
+	for f := range functionsOf(addresses) {
+		states, _ := walk(t, o, statestore.Walk{Functions: []api.FunctionType{f}})
+		same(t, fmt.Sprintf("walk of %.40q", f), sortedStates(slices.DeleteFunc(slices.Clone(c.States), func(s statestore.AddressState) bool { return s.Address.Type != f })), withoutExpires(states))
+	}
 }
 
 func set(addresses []api.Address) map[api.Address]bool {

@@ -51,6 +51,7 @@ func Run(t *testing.T, fresh func(t *testing.T) *Fixture) {
 		{"Commit/everything", testEverything}, {"Commit/large", testLargeCommit}, {"Commit/empty parts", testEmptyParts}, {"Doubt", testDoubt}, {"NextNumber", testNextNumber},
 		{"Progress", testProgress}, {"Functions", testFunctions},
 		{"States", testStates}, {"States/large", testLargeStates}, {"States/huge", testHugeState}, {"States/expired", testExpired}, {"States/many", testManyStates},
+		{"Walk", testWalk}, {"Walk/one view", testWalkView}, {"Walk/some", testWalkSome}, {"Walk/large", testWalkLarge}, {"Walk/ends", testWalkEnds}, {"Walk/holding", testHolding},
 		{"Ids", testIDs}, {"Ids/random", testRandomIDs},
 		{"Packs", testPacks}, {"Mail", testMail}, {"Mail/paging", testMailPaging}, {"Mail/addresses", testSpilledAddresses}, {"Mail/totals", testSpillTotals},
 		{"Timers", testTimers}, {"Timers/cancel", testCancels}, {"Timers/tokens", testTokens}, {"Bounds", testHighestBounds},
