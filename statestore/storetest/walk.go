@@ -250,6 +250,8 @@ func testHolding(t *testing.T, f *Fixture) {
 
 // byName puts specs into the order in which the test names them: that of keys is the store's business.
 func byName(h statestore.Holding) statestore.Holding {
-	slices.SortFunc(h.Functions, func(a, b statestore.FunctionSpec) int { return strings.Compare(b.Function.Namespace, a.Function.Namespace) })
+	slices.SortFunc(h.Functions, func(a, b statestore.FunctionSpec) int {
+		return strings.Compare(b.Function.Namespace, a.Function.Namespace)
+	})
 	return h
 }
