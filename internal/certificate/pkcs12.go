@@ -9,6 +9,7 @@ import (
 	"encoding/asn1"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	pkcs12 "software.sslmate.com/src/go-pkcs12"
@@ -272,28 +273,25 @@ func (s *store) addEncrypted(piece contentInfo, password string) error {
 	return err
 }
 
+// signaturesMax bounds the search for issuers, for a file may hold thousands of certificates of one name.
+const signaturesMax = 1000
+
 // chainFrom follows the issuers of a certificate through all that there are, up to one that signed itself.
 func chainFrom(leaf *x509.Certificate, all []*x509.Certificate) []*x509.Certificate {
 	chain := []*x509.Certificate{leaf}
-	for len(chain) <= len(all) {
-		last := chain[len(chain)-1]
-		if bytes.Equal(last.RawIssuer, last.RawSubject) {
+	tried := 0
+	for last := leaf; !bytes.Equal(last.RawIssuer, last.RawSubject); last = chain[len(chain)-1] {
+		i := slices.IndexFunc(all, func(other *x509.Certificate) bool {
+			if tried >= signaturesMax || !bytes.Equal(last.RawIssuer, other.RawSubject) {
+				return false
+			}
+			tried++
+			return last.CheckSignatureFrom(other) == nil
+		})
+		if i < 0 || len(chain) == chainMax {
 			break
 		}
-		next := issuerOf(last, all)
-		if next == nil {
-			break
-		}
-		chain = append(chain, next)
+		chain = append(chain, all[i])
 	}
 	return chain
-}
-
-func issuerOf(c *x509.Certificate, all []*x509.Certificate) *x509.Certificate {
-	for _, other := range all {
-		if bytes.Equal(c.RawIssuer, other.RawSubject) && c.CheckSignatureFrom(other) == nil {
-			return other
-		}
-	}
-	return nil
 }
