@@ -22,12 +22,13 @@ func (m *Machine) startCall(c *cell, g *gate, retry bool) {
 	c.phase, c.crowded = calling, false
 	c.batch = m.batchOf(c)
 	m.expire(c)
+	specs := c.fn.carried()
 	call := Call{
 		ID: m.id(), Function: c.fn.name, Target: c.address,
 		Attempt: c.attempts + 1, Timeout: c.fn.cfg.Timeout,
-		States: make([]CallState, len(c.fn.specs)), Messages: make([]api.Message, c.batch),
+		States: make([]CallState, len(specs)), Messages: make([]api.Message, c.batch),
 	}
-	for i, spec := range c.fn.specs {
+	for i, spec := range specs {
 		call.States[i].Name = spec.Name
 		if v, ok := findValue(c.values, spec.Name); ok {
 			call.States[i].Set = true
@@ -43,7 +44,7 @@ func (m *Machine) startCall(c *cell, g *gate, retry bool) {
 	if retry {
 		g.inRetry++
 	}
-	m.flights[call.ID.N] = flight{cell: c, gate: g, retry: retry, specs: c.fn.specs, built: m.now}
+	m.flights[call.ID.N] = flight{cell: c, gate: g, retry: retry, specs: specs, built: m.now}
 	m.work.Calls = append(m.work.Calls, call)
 }
 
@@ -124,6 +125,7 @@ func (m *Machine) Replied(id ID, reply *Reply) *Failure {
 		m.failed(f, *failure)
 		return failure
 	}
+	f.cell.fn.heard = true
 	if reply.Incomplete {
 		m.incomplete(f)
 	} else {

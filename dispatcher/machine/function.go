@@ -18,6 +18,7 @@ type function struct {
 	dead     *deadTotal
 	specs    []statestore.StateSpec // in the order in which they became known
 	dirty    bool
+	heard    bool // it has answered in this incarnation: the specs are what it declares now
 
 	kept      int64 // messages that no source replays, in memory
 	keptBytes int64
@@ -100,6 +101,16 @@ func (f *function) spec(name string) *statestore.StateSpec {
 		return nil
 	}
 	return &f.specs[i]
+}
+
+// carried are the states that its calls carry: none until it has answered once in this incarnation. It names those that it misses,
+// before any code of its user runs, and so it is heard when it declares another type or expiration than the store remembers. An
+// SDK asks by names only: given the states of old it would never tell, and might read a value of another type.
+func (f *function) carried() []statestore.StateSpec {
+	if !f.heard {
+		return nil
+	}
+	return f.specs
 }
 
 // learn registers the states that a function asked for. It fails when a name is known with another type; what one reply

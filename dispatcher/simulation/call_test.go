@@ -24,6 +24,9 @@ func (inc *incarnation) takeCall(c machine.Call) {
 	inc.busy[c.Target] = true
 	inc.tell("%v calls %s, attempt %d: %s", inc, name(c.Target), c.Attempt, arguments(&c))
 	inc.checkCall(&c)
+	if len(c.States) > 0 && !inc.heard[c.Target.Type] {
+		inc.failf("state", "%v: a call of %v carries states, though its function has not said in this incarnation which it has", inc, c.Target)
+	}
 	for i := range c.Messages {
 		delete(inc.prompt.due, inc.w.node(&c.Messages[i]).id)
 		if inc.owner == inc {
@@ -132,6 +135,7 @@ func (inc *incarnation) reply(f *flying) {
 		inc.tryFailed(f, failure.Kind)
 		return
 	}
+	inc.heard[f.call.Target.Type] = true
 	inc.trySucceeded(f, reply.Incomplete)
 	if !reply.Incomplete {
 		inc.messages += len(f.call.Messages)

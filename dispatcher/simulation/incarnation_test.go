@@ -31,7 +31,8 @@ type incarnation struct {
 	asks    []*ask
 	calls   []*flying
 	busy    map[api.Address]bool
-	shadow  *shadow // what the states must be in its memory
+	heard   map[api.FunctionType]bool // they have answered
+	shadow  *shadow                   // what the states must be in its memory
 	bounds  bounds
 	trials  trials
 	prompt  prompt
@@ -66,7 +67,7 @@ func (inc *incarnation) String() string {
 func (l *life) newIncarnation(m *member, claim *statestore.Claim) *incarnation {
 	inc := &incarnation{
 		life: l, member: m, number: l.incarnations, handle: m.handle, claim: claim,
-		tokens: map[uint64]func(){}, busy: map[api.Address]bool{}, shadow: l.durable.clone(), relays: map[string]*relay{}, renewed: l.now,
+		tokens: map[uint64]func(){}, busy: map[api.Address]bool{}, heard: map[api.FunctionType]bool{}, shadow: l.durable.clone(), relays: map[string]*relay{}, renewed: l.now,
 	}
 	inc.bounds.begin(l.w, claim)
 	inc.trials.begin()
