@@ -12,7 +12,7 @@ import (
 // A promise names the test that holds it; here that test must exist. "folder: TestA, TestB" between backquotes is how
 // documents name tests.
 func TestDocumentsNameTestsThatExist(t *testing.T) {
-	named := regexp.MustCompile("`([a-z][a-z0-9/]*): ((?:(?:Test|Fuzz)[A-Za-z0-9/_]*(?:, )?)+)`")
+	named := regexp.MustCompile("`([a-z][a-z0-9/]*): ((?:(?:Test|Fuzz)[A-Za-z0-9/_.-]*(?:, )?)+)`")
 	found := 0
 	for _, f := range files(t) {
 		if path.Ext(f.name) != ".md" {
