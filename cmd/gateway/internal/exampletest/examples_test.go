@@ -33,19 +33,19 @@ func each(t *testing.T, play func(t *testing.T, example string, steps []step)) {
 	}
 }
 
-// placed copies a module file of an example, with what is between its places and ours.
-func placed(t *testing.T, example, name string, places ...string) string {
+// placed copies a module file of testdata/statefun, with other places in it: pairs of what stands there and what shall.
+func placed(t *testing.T, name string, places ...string) string {
 	t.Helper()
-	text, err := os.ReadFile(filepath.Join(examples, example, name))
+	text, err := os.ReadFile(filepath.Join(statefun, name))
 	if err != nil {
 		t.Fatal(err)
 	}
 	for i := 0; i < len(places); i += 2 {
 		if !strings.Contains(string(text), places[i]) {
-			t.Fatalf("%s of %s does not name %s", name, example, places[i])
+			t.Fatalf("%s does not name %s", name, places[i])
 		}
 	}
-	file := filepath.Join(t.TempDir(), name)
+	file := filepath.Join(t.TempDir(), filepath.Base(name))
 	if err := os.WriteFile(file, []byte(strings.NewReplacer(places...).Replace(string(text))), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -81,9 +81,9 @@ func TestExamplesOnKafka(t *testing.T) {
 		createTopics(t, client, 1, out...) // so that the order of all results can be told
 
 		folder := t.ArtifactDir()
-		f := newFunctions(t, folder, example, "OUTPUT=kafka")
+		f := newFunctions(t, folder, "examples/"+example, "OUTPUT=kafka")
 		f.start()
-		file := placed(t, example, "module-kafka.yaml", kafkaPlace, broker, functionsPlace, f.addr)
+		file := placed(t, "examples/"+example+"/module-kafka.yaml", kafkaPlace, broker, functionsPlace, f.addr)
 		g := testgateway.New(t, folder, "gateway", nil, "--module", file, "--store", "sqlite:"+filepath.Join(t.TempDir(), "stategate.db"))
 		g.Start()
 
@@ -146,7 +146,7 @@ func TestExamplesOnPlayground(t *testing.T) {
 	}
 	each(t, func(t *testing.T, example string, steps []step) {
 		folder := t.ArtifactDir()
-		f := newFunctions(t, folder, example)
+		f := newFunctions(t, folder, "examples/"+example)
 		f.start()
 		var ports []string
 		for range 2 {
@@ -156,7 +156,7 @@ func TestExamplesOnPlayground(t *testing.T) {
 			}
 			ports = append(ports, addr[strings.LastIndex(addr, ":")+1:])
 		}
-		file := placed(t, example, "module.yaml", functionsPlace, f.addr, "port: 8090", "port: "+ports[0], "port: 8091", "port: "+ports[1])
+		file := placed(t, "examples/"+example+"/module.yaml", functionsPlace, f.addr, "port: 8090", "port: "+ports[0], "port: 8091", "port: "+ports[1])
 		g := testgateway.New(t, folder, "gateway", nil, "--module", file, "--store", "memory:")
 		g.Start()
 		g.Until("active", testgateway.IsActive)

@@ -14,7 +14,10 @@ import (
 	"github.com/stategate/stategate/cmd/gateway/internal/testgateway"
 )
 
-const examples = "../../../../testdata/statefun/examples"
+const (
+	statefun = "../../../../testdata/statefun"
+	examples = statefun + "/examples"
+)
 
 // functions is an example's server through all its lives.
 type functions struct {
@@ -26,7 +29,7 @@ type functions struct {
 	process *testgateway.Process
 }
 
-// newFunctions makes the server of an example as its README starts it, on a port of its own. It is not started.
+// newFunctions makes the server of a folder of testdata/statefun as its README starts it, on a port of its own. It is not started.
 func newFunctions(t *testing.T, folder, example string, env ...string) *functions {
 	t.Helper()
 	addr, err := testgateway.FreeAddr()
@@ -34,7 +37,7 @@ func newFunctions(t *testing.T, folder, example string, env ...string) *function
 		t.Fatal(err)
 	}
 	program, args, sdkEnv := sdkOf(t, example)
-	source, err := filepath.Abs(filepath.Join(examples, example))
+	source, err := filepath.Abs(filepath.Join(statefun, example))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -25,7 +25,7 @@ import (
 	"github.com/stategate/stategate/internal/testserver"
 )
 
-const moduleFiles = "../../../../testdata/statefun/modules"
+const moduleFiles = statefun + "/modules"
 
 // TestModuleFilesRun checks and runs module files as users of StateFun have them: each order must come out as a line that says which
 // function was called with what, and by which path.
