@@ -20,6 +20,9 @@ const bytesMax = 16 << 20
 // same way. Who has another password to try, tries it.
 var ErrPassword = errors.New("the password does not fit, or the file is damaged")
 
+// ErrNoPassword says that a key is encrypted and no password was given. Who knows where one is, fetches it.
+var ErrNoPassword = errors.New("it is encrypted: its password must be given")
+
 var errTooLarge = fmt.Errorf("more than %d bytes, which no file of certificates needs", bytesMax)
 
 // Pool reads the certificates to trust from PEM. What is no certificate is passed over.

@@ -59,12 +59,10 @@ func parsePKCS8(der []byte) (any, error) {
 	return key, nil
 }
 
-var errNoPassword = errors.New("it is encrypted: its password must be given")
-
 // openOld decrypts what OpenSSL before 1.0 wrote. It has no check of the password, so a key that parses is the proof.
 func openOld(block *pem.Block, password []byte) ([]byte, error) {
 	if len(password) == 0 {
-		return nil, errNoPassword
+		return nil, ErrNoPassword
 	}
 	//lint:ignore SA1019 the form is insecure, as its deprecation says; those who have such a key are not made safer by not starting
 	der, err := x509.DecryptPEMBlock(block, password)
@@ -87,7 +85,7 @@ func openPKCS8(der, password []byte) (any, error) {
 		return nil, errors.New("it is damaged: not the form of an encrypted PKCS#8 key")
 	}
 	if len(password) == 0 {
-		return nil, errNoPassword
+		return nil, ErrNoPassword
 	}
 	work, err := workOf(box.Algorithm)
 	if err != nil {

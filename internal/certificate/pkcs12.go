@@ -78,7 +78,7 @@ func (k keyBag) open(password string) (any, error) {
 		return nil, errors.New("it is damaged: not the form of an encrypted PKCS#8 key")
 	}
 	if password == "" && box.Algorithm.Algorithm.Equal(oidPBES2) {
-		return nil, errNoPassword
+		return nil, ErrNoPassword
 	}
 	return openPKCS8(k.der, []byte(password))
 }
