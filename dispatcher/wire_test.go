@@ -6,6 +6,7 @@ import (
 	"net/http/httptest"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"google.golang.org/protobuf/encoding/protowire"
@@ -167,7 +168,7 @@ func TestNoEffects(t *testing.T) {
 			t.Cleanup(server.Close)
 			l := begin(t, newStore(nil), &function{url: server.URL})
 			l.arrive(0, "a")
-			l.until("the record's commit", func() bool { p, _ := l.Progress(l.source); return p.Position() == 1 })
+			l.finished(1)
 			f.mu.Lock()
 			defer f.mu.Unlock()
 			if len(f.asked) != 1 || l.failed != 0 {
@@ -177,5 +178,18 @@ func TestNoEffects(t *testing.T) {
 				t.Errorf("%d messages wait, %v, want none", v.Mailbox, err)
 			}
 		})
+	}
+}
+
+// finished waits until the source's records below an offset are finished, durably.
+func (l *life) finished(below int64) {
+	l.t.Helper()
+	for limit := time.Now().Add(patience); ; {
+		if p, _ := l.Progress(l.source); p.Position() >= below {
+			return
+		}
+		if err := l.Sync(l.t.Context()); err != nil || time.Now().After(limit) {
+			l.t.Fatalf("the records below %d are not finished: %v", below, err)
+		}
 	}
 }
