@@ -93,7 +93,7 @@ var libraries = []struct {
 	{"go.yaml.in/yaml", []string{"cmd/gateway"}, false},
 	{"github.com/google/uuid", []string{"statestore", "cmd/gateway", "dispatcher", "egress", "ingress"}, false},
 	// The Kafka inside the process is for dev and for tests; so is the client that is not the product's, which checks it.
-	{"github.com/twmb/franz-go", []string{"cmd/gateway/internal/dev", "bench"}, true},
+	{"github.com/twmb/franz-go", []string{"cmd/gateway/internal/dev", "bench", "internal/testserver"}, true},
 	{"github.com/google/go-cmp", []string{"statestore/storetest"}, true},
 	{"go.uber.org/goleak", nil, true},
 	{"github.com/anishathalye/porcupine", nil, true},

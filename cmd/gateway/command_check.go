@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/stategate/stategate/cmd/gateway/internal/app"
 	"github.com/stategate/stategate/cmd/gateway/internal/config"
 	"github.com/stategate/stategate/cmd/gateway/internal/module"
 )
@@ -65,7 +66,7 @@ func applicationsOf(loader *config.Loader, args []string) ([][]string, error) {
 func check(out io.Writer, locations []string, strict bool) bool {
 	m, complaints := module.LoadAll(locations, os.LookupEnv)
 	if m != nil {
-		complaints = append(complaints, checkKafka(m)...)
+		complaints = append(complaints, app.CheckKafka(m)...)
 		complaints.Sort()
 	}
 	fmt.Fprint(out, complaints)

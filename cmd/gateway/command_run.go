@@ -50,6 +50,10 @@ most --drain-timeout and ends with 0. A second gateway on the same store waits a
 // run serves until ctx ends.
 func run(ctx context.Context, cfg config.Config, log *slog.Logger, stderr io.Writer) (err error) {
 	m, complaints := module.LoadAll(cfg.Module, os.LookupEnv)
+	if m != nil {
+		complaints = append(complaints, app.CheckKafka(m)...)
+		complaints.Sort()
+	}
 	if complaints.HasErrors() {
 		fmt.Fprint(stderr, complaints)
 		return fmt.Errorf("%s cannot be run; gateway check tells the same", strings.Join(cfg.Module, ", "))

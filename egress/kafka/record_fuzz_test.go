@@ -11,6 +11,7 @@ import (
 
 	"github.com/stategate/stategate/api"
 	"github.com/stategate/stategate/api/protocol"
+	"github.com/stategate/stategate/internal/kafkaproperty"
 	"github.com/stategate/stategate/statestore"
 )
 
@@ -51,27 +52,23 @@ func FuzzJudge(f *testing.F) {
 
 // FuzzProperties: a property of any name and text gives a configuration that the client takes, or is refused by its name.
 func FuzzProperties(f *testing.F) {
-	var known []string
-	for name := range properties {
-		known = append(known, name)
-	}
-	slices.Sort(known)
+	known := kafkaproperty.Names(kafkaproperty.Producer)
 	f.Fuzz(func(t *testing.T, which uint16, name, value string) {
 		if n := int(which) % (2 * len(known)); n < len(known) {
 			name = known[n]
 		}
 		for _, semantic := range []Semantic{ExactlyOnce, AtLeastOnce, None} {
 			cfg := Config{ID: "shop/out", Brokers: []string{"b:1"}, StoreID: testStore, Semantic: semantic, Properties: map[string]string{name: value}}
-			set, warnings, err := translate(cfg)
-			if err != nil {
+			set, complaints := translate(cfg)
+			if err := kafkaproperty.Errors(complaints); err != nil {
 				if !strings.Contains(err.Error(), "property "+name) {
 					t.Errorf("%q=%q: %v", name, value, err)
 				}
 				continue
 			}
 			hurry, _ := newHurry()
-			if err := set.client(cfg, noLane, newWires(), hurry).Validate(); err != nil {
-				t.Errorf("%q=%q: the client does not take it: %v (warnings %q)", name, value, err, warnings)
+			if err := set.client(cfg, noLane, newWires(nil), hurry).Validate(); err != nil {
+				t.Errorf("%q=%q: the client does not take it: %v (complaints %v)", name, value, err, complaints)
 			}
 		}
 	})

@@ -15,6 +15,7 @@ import (
 	"github.com/stategate/stategate/api"
 	"github.com/stategate/stategate/api/protocol"
 	"github.com/stategate/stategate/egress"
+	"github.com/stategate/stategate/internal/kafkaproperty"
 )
 
 func noTopics() *topics {
@@ -101,9 +102,9 @@ func FuzzParse(f *testing.F) {
 // TestPartitionsAreJavas: keys go where Kafka's Java client sends them. franz-go's partitioner is the second opinion; the numbers are
 // of org.apache.kafka.common.utils.UtilsTest.
 func TestPartitionsAreJavas(t *testing.T) {
-	set := defaults("e")
+	set := newSettings("e", new(kafkaproperty.Settings))
 	hurry, _ := newHurry()
-	conf := set.client(Config{}, noLane, newWires(), hurry)
+	conf := set.client(Config{}, noLane, newWires(nil), hurry)
 	ours := conf.Producer.Partitioner("t")
 	const partitions = 1440
 	for key, hash := range map[string]int32{"21": -973932308, "foobar": -790332482, "a-little-bit-long-string": -985981536, "lkjh234lh9fiuh90y23oiuhsafujhadof229phr9h19h89h8": -58897971, "abc": 479470107} {

@@ -11,6 +11,7 @@ import (
 	"github.com/IBM/sarama"
 
 	"github.com/stategate/stategate/egress"
+	"github.com/stategate/stategate/internal/kafkaproperty"
 	"github.com/stategate/stategate/statestore"
 )
 
@@ -49,8 +50,8 @@ func New(cfg Config, lane statestore.Lane, engine egress.Engine) (*Relay, error)
 	if err := cfg.validate(); err != nil {
 		return nil, fmt.Errorf("egress %s: %w", cfg.ID, err)
 	}
-	set, _, err := translate(cfg)
-	if err != nil {
+	set, complaints := translate(cfg)
+	if err := kafkaproperty.Errors(complaints); err != nil {
 		return nil, fmt.Errorf("egress %s: %w", cfg.ID, err)
 	}
 	log := cfg.Log.With("egress", cfg.ID, "lane", lane.Slot)

@@ -43,7 +43,7 @@ var (
 )
 
 func newSession(cfg Config, set settings, lane statestore.LaneID, log *slog.Logger) *session {
-	s := &session{brokers: cfg.Brokers, known: cfg.CursorTopic, wires: newWires(), hurry: new(atomic.Int32), acked: new(atomic.Uint64), log: log}
+	s := &session{brokers: cfg.Brokers, known: cfg.CursorTopic, wires: newWires(set.Dial), hurry: new(atomic.Int32), acked: new(atomic.Uint64), log: log}
 	s.conf = set.client(cfg, lane, s.wires, s.hurry)
 	return s
 }

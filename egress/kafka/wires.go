@@ -4,41 +4,42 @@ import (
 	"context"
 	"net"
 	"sync"
-	"time"
 )
 
 // wires are a session's connections. The client knows no context; cutting its wires is how its calls are ended.
 type wires struct {
 	ctx    context.Context
 	cancel context.CancelFunc
+	dial   dialFunc
 
 	mu   sync.Mutex
 	open map[net.Conn]struct{}
 	dead bool
 }
 
-const dialMax = 10 * time.Second
+// dialFunc opens a connection; raw is what is below its TLS.
+type dialFunc func(ctx context.Context, network, address string) (conn, raw net.Conn, err error)
 
-func newWires() *wires {
-	w := &wires{open: make(map[net.Conn]struct{})}
+func newWires(dial dialFunc) *wires {
+	w := &wires{dial: dial, open: make(map[net.Conn]struct{})}
 	w.ctx, w.cancel = context.WithCancel(context.Background())
 	return w
 }
 
-// Dial implements proxy.Dialer.
+// Dial implements proxy.Dialer. TLS is made here and not by the client: so its handshake has a bound, ends with the session, and says
+// what was wrong.
 func (w *wires) Dial(network, address string) (net.Conn, error) {
-	d := net.Dialer{Timeout: dialMax, KeepAlive: 30 * time.Second}
-	c, err := d.DialContext(w.ctx, network, address)
+	c, raw, err := w.dial(w.ctx, network, address)
 	if err != nil {
 		return nil, err
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.dead {
-		_ = c.Close()
+		_ = raw.Close()
 		return nil, errCut
 	}
-	t := &wire{Conn: c, wires: w}
+	t := &wire{Conn: c, raw: raw, wires: w}
 	w.open[t] = struct{}{}
 	return t, nil
 }
@@ -52,7 +53,7 @@ func (w *wires) cut() {
 	w.open = make(map[net.Conn]struct{})
 	w.mu.Unlock()
 	for c := range open {
-		_ = c.(*wire).Conn.Close()
+		_ = c.(*wire).raw.Close()
 	}
 }
 
@@ -65,6 +66,7 @@ func (w *wires) isCut() bool {
 // wire is one connection that is forgotten when it closes.
 type wire struct {
 	net.Conn
+	raw   net.Conn // closing it waits for nobody
 	wires *wires
 }
 

@@ -17,7 +17,6 @@ func newClientConfig() *sarama.Config {
 	c.Metadata.AllowAutoTopicCreation = false
 	c.Metadata.Retry.Max = 1
 	c.Metadata.Retry.Backoff = 100 * time.Millisecond
-	c.Net.DialTimeout = 10 * time.Second
 	c.Consumer.IsolationLevel = sarama.ReadCommitted
 	c.Consumer.Fetch.Min = 1
 	c.Consumer.Fetch.Max = 0 // a record that is larger than a fetch makes the fetch larger
@@ -33,9 +32,9 @@ func newClientConfig() *sarama.Config {
 // dialer opens the connections of one client and closes them all when asked, so that nothing waits for a broker that does
 // not answer once the ingress stops.
 type dialer struct {
-	ctx     context.Context
-	cancel  context.CancelFunc
-	timeout time.Duration
+	ctx      context.Context
+	cancel   context.CancelFunc
+	settings *settings
 
 	mu   sync.Mutex
 	open map[*connection]struct{}
@@ -43,27 +42,29 @@ type dialer struct {
 
 type connection struct {
 	net.Conn
+	raw    net.Conn // below TLS: closing it waits for nobody
 	dialer *dialer
 }
 
-func newDialer(timeout time.Duration) *dialer {
+func newDialer(settings *settings) *dialer {
 	ctx, cancel := context.WithCancel(context.Background())
-	return &dialer{ctx: ctx, cancel: cancel, timeout: timeout, open: map[*connection]struct{}{}}
+	return &dialer{ctx: ctx, cancel: cancel, settings: settings, open: map[*connection]struct{}{}}
 }
 
-// Dial is sarama's way to a broker.
+// Dial is sarama's way to a broker. TLS is made here and not by sarama: so its handshake has a bound, ends with the dialer, and
+// says what was wrong.
 func (d *dialer) Dial(network, address string) (net.Conn, error) {
-	inner, err := (&net.Dialer{Timeout: d.timeout}).DialContext(d.ctx, network, address)
+	inner, raw, err := d.settings.Dial(d.ctx, network, address)
 	if err != nil {
 		return nil, err
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if err := d.ctx.Err(); err != nil {
-		_ = inner.Close()
+		_ = raw.Close()
 		return nil, err
 	}
-	c := &connection{Conn: inner, dialer: d}
+	c := &connection{Conn: inner, raw: raw, dialer: d}
 	d.open[c] = struct{}{}
 	return c, nil
 }
@@ -86,15 +87,17 @@ func (d *dialer) close() {
 	}
 	d.mu.Unlock()
 	for _, c := range open {
-		_ = c.Close()
+		_ = c.raw.Close()
 	}
 }
 
 // newClient makes a client whose connections the dialer owns. It does not connect yet.
-func newClient(brokers []string, config sarama.Config, redispatched func()) (sarama.Client, *dialer, error) {
-	d := newDialer(config.Net.DialTimeout)
+func newClient(brokers []string, settings *settings, redispatched func()) (sarama.Client, *dialer, error) {
+	d := newDialer(settings)
+	config := *settings.client
 	config.Net.Proxy.Enable = true
 	config.Net.Proxy.Dialer = d
+	config.Net.SASL.TokenProvider = tokens{d, settings.SASL}
 	// sarama asks for the pause each time a partition's fetch failed and is sent anew, to whoever leads it now.
 	config.Consumer.Retry.BackoffFunc = func(retries int) time.Duration {
 		redispatched()

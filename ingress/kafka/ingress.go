@@ -20,19 +20,16 @@ type Ingress struct {
 	settings *settings
 }
 
-// New checks the configuration and logs which of its properties have no effect. It connects to nothing.
+// New checks the configuration. It connects to nothing.
 func New(config Config) (*Ingress, error) {
 	if err := config.validate(); err != nil {
 		return nil, err
 	}
-	s, warnings, err := newSettings(config.Properties)
+	s, err := newSettings(config.Properties)
 	if err != nil {
 		return nil, fmt.Errorf("kafka ingress %s: %w", config.ID, err)
 	}
-	config = config.withDefaults(s.discovery)
-	for _, w := range warnings {
-		config.Log.Warn("kafka ingress: "+w, "ingress", config.ID)
-	}
+	config = config.withDefaults(s.Discovery)
 	return &Ingress{config: config, settings: s}, nil
 }
 
@@ -106,10 +103,10 @@ func (i *Ingress) open(engine ingress.Engine) (*session, error) {
 	}
 	redispatched := func() { s.watch.suspect(4 * time.Second) }
 	var err error
-	if s.control, s.controlDialer, err = newClient(i.config.Brokers, *i.settings.client, redispatched); err != nil {
+	if s.control, s.controlDialer, err = newClient(i.config.Brokers, i.settings, redispatched); err != nil {
 		return nil, err
 	}
-	if s.fetch, s.fetchDialer, err = newClient(i.config.Brokers, *i.settings.client, redispatched); err == nil {
+	if s.fetch, s.fetchDialer, err = newClient(i.config.Brokers, i.settings, redispatched); err == nil {
 		s.consumer, err = sarama.NewConsumerFromClient(s.fetch)
 	}
 	if err != nil {

@@ -27,13 +27,16 @@ type KafkaConfig struct {
 	Properties map[string]string
 	// Proxies is how many further ways lead to the broker, each through a Proxy: who connects by one is told to stay on it.
 	Proxies int
+	// Secure adds listeners that ask who comes (Listener), and rights: who has none is refused.
+	Secure bool
 }
 
 // KafkaServer is one Kafka node, broker and controller in one, that keeps its data on disk.
 type KafkaServer struct {
 	*server
-	addr    string
-	proxies []*Proxy
+	Security *KafkaSecurity // nil: everybody is let in
+	addr     string
+	proxies  []*Proxy
 }
 
 // quickKafka are the settings that make starts and restarts quick and leave what the broker promises as it is.
@@ -81,6 +84,13 @@ func StartKafka(cfg KafkaConfig) (*KafkaServer, error) {
 		return nil, err
 	}
 	k := &KafkaServer{server: s}
+	if cfg.Secure {
+		authority, err := NewAuthority("authority of " + filepath.Base(s.folder.path))
+		if err != nil {
+			return nil, errors.Join(err, s.Close())
+		}
+		k.Security = &KafkaSecurity{Authority: authority}
+	}
 	for range cfg.Proxies {
 		p, err := NewProxy("")
 		if err != nil {
@@ -135,7 +145,11 @@ func (k *KafkaServer) place(home, file string, properties map[string]string) err
 	}
 	all["listeners"] = fmt.Sprintf("%s,CONTROLLER://127.0.0.1:%d", listeners, controller)
 	if len(k.proxies) > 0 {
-		all["advertised.listeners"], all["listener.security.protocol.map"] = advertised, protocols
+		all["advertised.listeners"] = advertised
+	}
+	all["listener.security.protocol.map"] = protocols
+	if err := k.secure(all); err != nil {
+		return err
 	}
 	all["controller.quorum.voters"] = fmt.Sprintf("1@127.0.0.1:%d", controller)
 	all["log.dirs"] = data

@@ -16,6 +16,7 @@ import (
 // common are the servers that the tests of this binary share.
 var common struct {
 	kafka    shared[*KafkaServer]
+	secure   shared[*KafkaServer]
 	postgres shared[*PostgresServer]
 }
 
@@ -49,7 +50,7 @@ var leftOut struct {
 // os.Exit.
 func Main(m *testing.M) int {
 	code := m.Run()
-	if err := errors.Join(common.kafka.close(), common.postgres.close()); err != nil {
+	if err := errors.Join(common.kafka.close(), common.secure.close(), common.postgres.close()); err != nil {
 		fmt.Fprintln(os.Stderr, "testserver:", err)
 		code = max(code, 1)
 	}
@@ -78,6 +79,14 @@ func say(line string) {
 func Kafka(t testing.TB) *KafkaServer {
 	t.Helper()
 	k, err := common.kafka.open(func() (*KafkaServer, error) { return StartKafka(KafkaConfig{}) })
+	need(t, err)
+	return k
+}
+
+// SecureKafka is the broker with listeners that ask who comes which the tests of this binary share. Nobody may stop it.
+func SecureKafka(t testing.TB) *KafkaServer {
+	t.Helper()
+	k, err := common.secure.open(func() (*KafkaServer, error) { return StartKafka(KafkaConfig{Secure: true}) })
 	need(t, err)
 	return k
 }

@@ -2,7 +2,9 @@ package app
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/stategate/stategate/api"
 	"github.com/stategate/stategate/cmd/gateway/internal/module"
@@ -30,6 +32,10 @@ type sink struct {
 func (a *App) kafkaSource(k *module.KafkaIngress) (*source, error) {
 	cfg := KafkaIngressConfig(k)
 	cfg.Log, cfg.Hooks = a.log, a.ingressHooks()
+	complaints, err := ingresskafka.Check(cfg)
+	if wrong := placed(k.Place, k.Properties, complaints, err).Errors(); len(wrong) > 0 {
+		return nil, errors.New(strings.TrimSpace(wrong.String()))
+	}
 	in, err := ingresskafka.New(cfg)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", k.Place, err)
@@ -89,12 +95,9 @@ func topicOf(t *module.KafkaTopic) ingresskafka.Topic {
 func (a *App) kafkaSink(k *module.KafkaEgress) (*sink, error) {
 	cfg := KafkaEgressConfig(k)
 	cfg.StoreID, cfg.Log, cfg.Hooks = a.cfg.Store.Identity(), a.log, a.egressHooks()
-	warnings, err := egresskafka.Check(cfg)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", k.Place, err)
-	}
-	for _, w := range warnings {
-		a.log.Warn("kafka egress: "+w, "egress", k.ID)
+	complaints, err := egresskafka.Check(cfg)
+	if wrong := placed(k.Place, k.Properties, complaints, err).Errors(); len(wrong) > 0 {
+		return nil, errors.New(strings.TrimSpace(wrong.String()))
 	}
 	return &sink{id: k.ID, outbox: cfg.Semantic != egresskafka.None, open: func(lane, former statestore.Lane, engine egress.Engine, claim string) (relay, error) {
 		cfg := cfg
