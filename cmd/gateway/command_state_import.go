@@ -1,0 +1,221 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/spf13/cobra"
+
+	"github.com/stategate/stategate/cmd/gateway/internal/config"
+	"github.com/stategate/stategate/cmd/gateway/internal/statefile"
+	"github.com/stategate/stategate/statestore"
+)
+
+// importFlags say what an import may do.
+type importFlags struct{ overwrite, skip, wait, check bool }
+
+func newStateImport() *cobra.Command {
+	var flags importFlags
+	cmd := &cobra.Command{
+		Use:   "import FILE|-",
+		Short: "Put the state of addresses into a store, from JSON Lines",
+		Long: `import reads a file that export has written, or another program, and commits its values as a gateway would; the store is
+made where there is none. A file is checked from end to end before anything is written; standard input is read once, so there what
+stands before a bad line is written. Import the same again after an interruption: what is there already is found to be the same.
+No gateway may work on the store meanwhile.`,
+		Example: `  gateway state import --check state.jsonl
+  gateway state import --store postgres://gateway@db/app state.jsonl
+  kafka-console-consumer.sh --bootstrap-server kafka:9092 --topic state --from-beginning --timeout-ms 10000 | gateway state import --overwrite -`,
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) != 1 {
+				return usage("import takes one file, or - for standard input; got %d", len(args))
+			}
+			return nil
+		},
+	}
+	load := registerStore(cmd)
+	cmd.Flags().BoolVar(&flags.overwrite, "overwrite", false, "replace values and expirations that are there already and differ; of two lines for one value the last counts")
+	cmd.Flags().BoolVar(&flags.skip, "skip-invalid", false, "tell of lines that cannot be used, leave them out and go on")
+	cmd.Flags().BoolVar(&flags.wait, "wait", false, "wait until no gateway works on the store")
+	cmd.Flags().BoolVar(&flags.check, "check", false, "check the file and write nothing")
+	cmd.RunE = func(cmd *cobra.Command, args []string) (err error) {
+		cfg, log, err := load()
+		if err != nil {
+			return err
+		}
+		in, name, again, err := openInput(args[0], cmd.InOrStdin())
+		if err != nil {
+			return err
+		}
+		defer in.Close() // it was only read
+		i := importing{cmd: cmd, cfg: cfg, flags: flags, in: in, name: name}
+		if flags.check {
+			return i.checkAlone(cmd.Context())
+		}
+		store, err := openStore(cmd.Context(), cfg, log)
+		if err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, store.Close()) }()
+		i.store = store
+		if again != nil {
+			if err := i.checkFirst(cmd.Context(), again); err != nil {
+				return err
+			}
+		}
+		return i.run(cmd.Context())
+	}
+	return cmd
+}
+
+// openInput answers again for what can be read a second time: it goes back to the start.
+func openInput(file string, stdin io.Reader) (in io.ReadCloser, name string, again func() error, err error) {
+	if file == "-" {
+		return io.NopCloser(stdin), "standard input", nil, nil
+	}
+	f, err := os.Open(file)
+	if err != nil {
+		return nil, "", nil, err
+	}
+	if info, err := f.Stat(); err == nil && info.Mode().IsRegular() {
+		again = func() error { _, err := f.Seek(0, io.SeekStart); return err }
+	}
+	return f, file, again, nil
+}
+
+// importing is one import on its way.
+type importing struct {
+	cmd   *cobra.Command
+	cfg   config.Config
+	flags importFlags
+	in    io.Reader
+	name  string
+	store statestore.Store
+}
+
+// what the package is told.
+func (i *importing) what(verb string, tell bool) statefile.ImportConfig {
+	stderr := i.cmd.ErrOrStderr()
+	c := statefile.ImportConfig{Overwrite: i.flags.overwrite, Progress: statefile.NewProgress(stderr, verb, isTerminal(stderr))}
+	if i.flags.skip {
+		c.Invalid = func(err *statefile.LineError) {
+			if tell {
+				c.Progress.Clear()
+				fmt.Fprintf(stderr, "gateway: left out: %v\n", err)
+			}
+		}
+	}
+	return c
+}
+
+// checkAlone is all that --check does.
+func (i *importing) checkAlone(ctx context.Context) error {
+	c := i.what("checked", true)
+	values, invalid, err := statefile.Check(ctx, c, nil, i.name, i.in)
+	c.Progress.Clear()
+	if err != nil {
+		return err
+	}
+	if invalid > 0 {
+		return fmt.Errorf("%s: %s, and %s that cannot be used", i.name, number(int(values), "value"), number(int(invalid), "line"))
+	}
+	fmt.Fprintf(i.cmd.OutOrStdout(), "%s: good, %s\n", i.name, number(int(values), "value"))
+	return nil
+}
+
+// checkFirst finds bad lines before anything is written.
+func (i *importing) checkFirst(ctx context.Context, again func() error) error {
+	known, err := holdingOf(ctx, i.store)
+	if err != nil {
+		return err
+	}
+	c := i.what("checked", false) // the import tells of lines that are left out
+	_, _, err = statefile.Check(ctx, c, known.Functions, i.name, i.in)
+	c.Progress.Clear()
+	if err != nil {
+		return fmt.Errorf("nothing is written: %w", err)
+	}
+	return again()
+}
+
+// run owns the store for as long as it takes.
+func (i *importing) run(ctx context.Context) (err error) {
+	claim, err := i.acquire(ctx)
+	if err != nil {
+		return err
+	}
+	ctx, stop := i.keep(ctx, claim.Fence)
+	c := i.what("imported", true)
+	c.Target, c.Claim = i.store, claim
+	done, err := statefile.Import(ctx, c, i.name, i.in)
+	stop()
+	c.Progress.Clear()
+	release, cancel := within(context.WithoutCancel(ctx), 3*time.Second)
+	defer cancel()
+	_ = i.store.Release(release, claim.Fence) // else others wait for the lease to end
+
+	sum := fmt.Sprintf("%s written, %d were there already", number(int(done.Written), "value"), done.Same)
+	if i.flags.skip {
+		sum += fmt.Sprintf(", %s left out", number(int(done.Invalid), "line"))
+	}
+	if errors.Is(err, context.Canceled) {
+		err = errors.New("interrupted")
+	}
+	if err != nil {
+		return fmt.Errorf("%w\nnot whole: %s; import it again when that is mended, what is there is found to be the same", err, sum)
+	}
+	fmt.Fprintf(i.cmd.ErrOrStderr(), "%s, in %v\n", sum, c.Progress.Took().Round(time.Millisecond))
+	return nil
+}
+
+// acquire takes the store over from nobody: a gateway that lives is not disturbed.
+func (i *importing) acquire(ctx context.Context) (*statestore.Claim, error) {
+	bound := time.Duration(0)
+	m, owned, err := i.store.Owner(ctx)
+	switch {
+	case err != nil:
+		return nil, err
+	case owned && i.flags.wait:
+		fmt.Fprintf(i.cmd.ErrOrStderr(), "gateway: waiting for the gateway that works on the store to end (%s)\n", ownerName(m))
+	case owned:
+		return nil, fmt.Errorf("a gateway works on the store (%s); stop it first, and those that wait for its place; --wait waits for that", ownerName(m))
+	}
+	if !i.flags.wait {
+		bound = 2*i.cfg.Lease + 5*time.Second
+	}
+	limited, cancel := within(ctx, bound)
+	defer cancel()
+	host, _ := os.Hostname() // for people
+	claim, err := i.store.Acquire(limited, statestore.Member{ID: uuid.NewString(), Host: host, PID: os.Getpid(), Started: time.Now()}, nil)
+	if err != nil && limited.Err() != nil && ctx.Err() == nil {
+		return nil, fmt.Errorf("another process owns the store and says nothing, or gateways wait for it; stop all of them first: %w", err)
+	}
+	return claim, err
+}
+
+// keep renews the lease between commits. The context ends when another member has taken over.
+func (i *importing) keep(ctx context.Context, fence statestore.Fence) (context.Context, func()) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	var renewing sync.WaitGroup
+	renewing.Go(func() {
+		tick := time.NewTicker(i.cfg.Lease / 3)
+		defer tick.Stop()
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-tick.C:
+			}
+			if err := i.store.Renew(ctx, fence); errors.Is(err, statestore.ErrFenced) {
+				cancel(fmt.Errorf("a gateway has taken the store over; stop it and import the file again: %w", err))
+			}
+		}
+	})
+	return ctx, func() { cancel(nil); renewing.Wait() }
+}
