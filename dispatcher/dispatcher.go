@@ -79,9 +79,10 @@ type Dispatcher struct {
 	mu       sync.Mutex
 	progress map[api.Source]statestore.Progress // committed; guarded by mu
 	gates    map[api.Source]*gate               // guarded by mu
-	waiters  map[uint64]chan struct{}           // by token; guarded by mu
+	waiters  map[uint64]*waiter                 // by token; guarded by mu
 	tokens   uint64                             // guarded by mu
 
+	looped   chan struct{} // closed when the loop has ended: nothing is sealed or done any more
 	setAside int           // dead letters so far; the loop's own
 	clean    chan struct{} // closed when a drain has nothing left to wait for; the loop's own
 }
@@ -96,8 +97,8 @@ func New(cfg Config) *Dispatcher {
 	}
 	d := &Dispatcher{
 		cfg: cfg, log: cfg.Log, inbox: newInbox(), journal: newJournal(cfg.Log), commits: make(chan *statestore.Commit, 1), discards: make(chan struct{}, 1),
-		progress: map[api.Source]statestore.Progress{}, gates: map[api.Source]*gate{}, waiters: map[uint64]chan struct{}{},
-		clean: make(chan struct{}), away: conditions{hooks: cfg.Hooks, log: cfg.Log},
+		progress: map[api.Source]statestore.Progress{}, gates: map[api.Source]*gate{}, waiters: map[uint64]*waiter{},
+		clean: make(chan struct{}), looped: make(chan struct{}), away: conditions{hooks: cfg.Hooks, log: cfg.Log},
 	}
 	for i := range cfg.Claim.Progress {
 		p := cfg.Claim.Progress[i].Clone()
@@ -123,6 +124,7 @@ func (d *Dispatcher) Run(ctx context.Context) error {
 	c := newClock(d.cfg.time)
 	m := d.newMachine(c.now()) // it takes its time when much is kept: the lease is renewed meanwhile
 	d.loop(m, c)
+	close(d.looped)
 	d.wait.Wait()
 	d.away.endAll()
 	if cause := context.Cause(d.ctx); !errors.Is(cause, errStopped) {

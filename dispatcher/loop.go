@@ -70,6 +70,7 @@ func (d *Dispatcher) loop(m *machine.Machine, clock *clock) {
 // carry starts the work and returns.
 func (d *Dispatcher) carry(w *machine.Work) {
 	if w.Commit != nil {
+		d.seal(w.Sealed)
 		d.commits <- w.Commit // never waits: there is one at a time
 	}
 	for i := range w.Finished { // before replies and deliveries: whoever sees those may ask for positions

@@ -99,24 +99,19 @@ func (d *Dispatcher) Arrive(ctx context.Context, source api.Source, records []ap
 
 // durable tells the machine something and returns when that is committed.
 func (d *Dispatcher) durable(ctx context.Context, tell func(m *machine.Machine, token uint64)) error {
-	done := make(chan struct{})
-	d.mu.Lock()
-	d.tokens++
-	token := d.tokens
-	d.waiters[token] = done
-	d.mu.Unlock()
+	token, w := d.newWaiter()
 	d.inbox.post(func(m *machine.Machine) { tell(m, token) })
-	return d.await(ctx, done)
+	return d.await(ctx, w.done)
 }
 
 // done wakes whoever waits for a token.
 func (d *Dispatcher) done(token uint64) {
 	d.mu.Lock()
-	done := d.waiters[token]
+	w := d.waiters[token]
 	delete(d.waiters, token)
 	d.mu.Unlock()
-	if done != nil {
-		close(done)
+	if w != nil {
+		close(w.done)
 	}
 }
 

@@ -5,6 +5,7 @@ package ingress
 
 import (
 	"context"
+	"errors"
 
 	"github.com/stategate/stategate/api"
 	"github.com/stategate/stategate/statestore"
@@ -24,6 +25,26 @@ type Engine interface {
 	// source has brought in as much as it may hold unfinished; other sources go on. One goroutine per source calls it.
 	Arrive(ctx context.Context, source api.Source, records []api.Record) error
 }
+
+// Sender is where events go that have no source to bring them again, and whose sender waits. It belongs to one incarnation, too.
+type Sender interface {
+	// Send returns nil when the message is durable, or what came of it. It waits while there is no room, until ctx ends; messages to
+	// one function are taken in the order in which they came. The message's value must not change any more. The error says what has
+	// happened (ErrUnknownFunction, ErrUnusable, ErrNotTaken, ErrMaybeTaken) and has a text for whoever sent it. Whoever calls it
+	// bounds how often it does so at once: what waits is in no other bound.
+	Send(ctx context.Context, message api.Message) error
+}
+
+var (
+	// ErrUnknownFunction: nobody serves the function. Nothing has happened; declare an endpoint, or send to another function.
+	ErrUnknownFunction = errors.New("unknown function")
+	// ErrUnusable: the message can never be a call. Nothing has happened; send another one.
+	ErrUnusable = errors.New("message cannot be used")
+	// ErrNotTaken: nothing has happened. Send it again, a little later.
+	ErrNotTaken = errors.New("message was not taken")
+	// ErrMaybeTaken: nobody knows whether it was taken. Whoever sends it again may have it take effect twice.
+	ErrMaybeTaken = errors.New("it is not known whether the message was taken")
+)
 
 // Hooks observe an ingress. Nil funcs are not called; they must be quick and safe for concurrent use.
 type Hooks struct {

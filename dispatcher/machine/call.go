@@ -315,6 +315,11 @@ func (m *Machine) send(from api.Address, s Send) {
 	if !m.deliverable(&msg.Message, nil, 0) {
 		return
 	}
+	m.put(msg)
+}
+
+// put makes a message that nobody can bring again an effect of the next cut, and delivers it.
+func (m *Machine) put(msg *message) {
 	msg.number, msg.gen, msg.arrived = m.draw(), m.gen, m.now
 	msg.size = msg.Size()
 	m.young++

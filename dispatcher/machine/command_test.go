@@ -69,6 +69,14 @@ func (s *stage) command(line string) {
 		s.m.Refused(statestore.LaneID{Egress: args[0]}, []api.DeadLetter{dead}, uint64(number(args[2])))
 	case "discard":
 		s.discard(args[0], uint64(number(args[1])))
+	case "event":
+		to, v := pair(args[0])
+		if r := s.m.Event(api.Message{Target: address(to), Argument: v}, uint64(number(args[1]))); r != nil {
+			fmt.Fprintf(&s.extra, "refused %s: %s, %s\n", args[1], r.Reason, r.Detail)
+		}
+	case "withdraw":
+		back := s.m.Withdraw(address(args[0]).Type, uint64(number(args[1])))
+		fmt.Fprintf(&s.extra, "taken back %s: %v\n", args[1], back)
 	case "sync":
 		s.m.Sync(uint64(number(args[0])))
 	case "show":

@@ -16,6 +16,9 @@ type cut struct {
 	tokens  []uint64
 	sources []statestore.Progress
 	spilled []spilledRun
+
+	sealed      []uint64 // tokens of events
+	sealedBytes int
 }
 
 // effect notes that something is uncommitted. With waits somebody waits for the commit.
@@ -93,6 +96,9 @@ func (m *Machine) cutNow() {
 	}
 	m.dirtySources = m.dirtySources[:0]
 	out.tokens, m.tokens = m.tokens, nil
+	out.sealed, out.sealedBytes = m.events.sealed, m.events.bytes
+	m.work.Sealed = m.events.sealed
+	m.events.sealed, m.events.bytes = nil, 0
 	c.NextNumber = m.nextNumber
 
 	m.gen++
@@ -186,6 +192,7 @@ func (m *Machine) Committed(number uint64) {
 		m.settle(c)
 	}
 	m.judgeStore()
+	m.admitEvents() // before those that come now
 }
 
 // settle finds out what a cell waits for now: its spilled mail, when there is room for it, or nothing.

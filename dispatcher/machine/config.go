@@ -31,6 +31,8 @@ type Config struct {
 
 	SourceMessagesMax  int   // unfinished messages of one source; default 5,000
 	SourceBytesMax     int   // default 16 MiB
+	EventMessagesMax   int   // messages from outside that no confirmed commit holds yet, before others wait; default 5,000
+	EventBytesMax      int   // the same in bytes; default 16 MiB
 	MailBytesMax       int   // of all mailboxes in memory, before some are spilled to the store; default 128 MiB
 	MailWindow         int   // of one spilled mailbox that is read back at a time; default 256 KiB
 	CacheBytesMax      int   // states of addresses at rest; default 64 MiB
@@ -84,6 +86,8 @@ func (c *Config) defaults() {
 	orDefault(&c.RangesMax, 1000)
 	orDefault(&c.SourceMessagesMax, 5000)
 	orDefault(&c.SourceBytesMax, 16<<20)
+	orDefault(&c.EventMessagesMax, 5000)
+	orDefault(&c.EventBytesMax, 16<<20)
 	orDefault(&c.MailBytesMax, 128<<20)
 	orDefault(&c.MailWindow, 256<<10)
 	orDefault(&c.CacheBytesMax, 64<<20)

@@ -25,6 +25,9 @@ type function struct {
 	stored    int64 // messages that are only in the store
 	storedBy  int64 // the same in bytes
 
+	events   fifo[event] // from outside, that wait for room
+	eventful bool        // it stands in the machine's list of those that have some
+
 	cursor    []byte // where the walk over its spilled addresses stands
 	walking   bool   // a page is asked for
 	forgot    bool   // cells were forgotten during the walk, maybe behind its cursor

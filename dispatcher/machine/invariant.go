@@ -64,7 +64,33 @@ func (m *Machine) Invariants() error {
 			return fmt.Errorf("%v has %d messages pending, and was not told that it is full", s.id, s.pending)
 		}
 	}
+	if err := m.invariantEvents(); err != nil {
+		return err
+	}
 	return m.invariantDead()
+}
+
+// invariantEvents finds events that wait although there is room, or that nobody will come back to.
+func (m *Machine) invariantEvents() error {
+	listed := map[*function]bool{}
+	for _, f := range m.events.waiting.all() {
+		if listed[f] {
+			return fmt.Errorf("%v stands twice among those that have events without room", f.name)
+		}
+		listed[f] = true
+	}
+	for _, f := range m.functionList {
+		if f.events.len() == 0 {
+			continue
+		}
+		if !listed[f] {
+			return fmt.Errorf("%d events of %v wait, and nobody looks for them", f.events.len(), f.name)
+		}
+		if !m.eventsFull() && !m.overKept(f) {
+			return fmt.Errorf("%d events of %v wait, and there is room", f.events.len(), f.name)
+		}
+	}
+	return nil
 }
 
 // invariantDead looks at trials, and at who waits for room among dead letters.

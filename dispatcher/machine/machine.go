@@ -54,6 +54,7 @@ type Machine struct {
 	lanes      map[string]*lane
 	laneList   []*lane
 	timers     timers
+	events     events
 
 	toLoad      []*cell
 	loads       map[uint64][]*cell
@@ -98,7 +99,7 @@ type Machine struct {
 
 // Stats counts what happened in this incarnation.
 type Stats struct {
-	Records, RecordsSkipped, Calls, Invocations, CallsFailed, Commits, DeadLetters, TimersFired, Spilled, StaleAnswers int64
+	Records, RecordsSkipped, Events, Calls, Invocations, CallsFailed, Commits, DeadLetters, TimersFired, Spilled, StaleAnswers int64
 }
 
 // New builds a machine on what the store keeps.

@@ -71,7 +71,7 @@ func (s *stage) create(args []string) {
 	counts := map[string]*int{
 		"slots": &s.cfg.Slots, "failures": &s.cfg.BreakerFailures, "ranges": &s.cfg.RangesMax, "records": &s.cfg.SourceMessagesMax, "recordbytes": &s.cfg.SourceBytesMax,
 		"mail": &s.cfg.MailBytesMax, "mailwindow": &s.cfg.MailWindow, "cache": &s.cfg.CacheBytesMax, "effects": &s.cfg.EffectsMax,
-		"effectbytes": &s.cfg.EffectBytesMax, "loads": &s.cfg.LoadsMax, "loadbatch": &s.cfg.LoadBatch, "timerbatch": &s.cfg.TimerBatch,
+		"effectbytes": &s.cfg.EffectBytesMax, "events": &s.cfg.EventMessagesMax, "eventbytes": &s.cfg.EventBytesMax, "loads": &s.cfg.LoadsMax, "loadbatch": &s.cfg.LoadBatch, "timerbatch": &s.cfg.TimerBatch,
 	}
 	for _, arg := range args {
 		key, value, _ := strings.Cut(arg, "=")

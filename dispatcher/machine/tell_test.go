@@ -25,6 +25,9 @@ func (s *stage) tell(out *strings.Builder, w *machine.Work) {
 		s.commit = w.Commit
 		line("commit %d", w.Commit.Number)
 		tellCommit(func(format string, args ...any) { line("  "+format, args...) }, w.Commit, s.now)
+		if len(w.Sealed) > 0 {
+			line("  with what became of the events %v", w.Sealed)
+		}
 	}
 	s.takeAsks(out, w)
 	for i := range w.Calls {

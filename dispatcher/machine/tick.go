@@ -30,6 +30,7 @@ func (m *Machine) Tick(now int64) {
 
 // Work answers what is to be done since it was last asked.
 func (m *Machine) Work() Work {
+	m.admitEvents()
 	m.askLoads()
 	m.walkSpills()
 	m.windowTimers()
@@ -72,7 +73,7 @@ func (m *Machine) nextTick() int64 {
 			soon(g.nextProbe)
 		}
 	}
-	if m.pending > 0 || m.fulls > 0 {
+	if m.pending > 0 || m.fulls > 0 || m.events.waiting.len() > 0 {
 		soon(m.nextHold)
 	}
 	return max(at, m.now+1)

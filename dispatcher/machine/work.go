@@ -26,6 +26,9 @@ type Work struct {
 	// Commit is the one commit to make. There is none while an earlier one has not ended. Nothing of what it holds may
 	// leave before Committed; memory has run ahead of it already.
 	Commit *statestore.Commit
+	// Sealed are the tokens of events from outside that Commit holds, or what came of them. When this memory is dropped, what became
+	// of them only the store knows. Others that are not Done have not happened.
+	Sealed []uint64
 
 	// Outputs have become durable with the commit that ended last: hand them over in this order.
 	Outputs []statestore.OutputPack

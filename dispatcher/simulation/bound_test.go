@@ -25,6 +25,10 @@ type bounds struct {
 	sent    int           // bytes of what calls sent since then
 	sizes   map[int]int   // of records' nodes
 	force   map[int]bool  // records' nodes that must be kept
+
+	events map[uint64]sentEvent // by token: handed to the machine, and in no commit yet
+	sends  int                  // of events, so far
+	choked int                  // how many of them there were when an outbox reached its bound, which it has still; -1: none has
 }
 
 type numberedSize struct {
@@ -34,6 +38,7 @@ type numberedSize struct {
 
 func (b *bounds) begin(w *world, claim *statestore.Claim) {
 	*b = bounds{
+		events: map[uint64]sentEvent{}, choked: -1,
 		kept: map[api.FunctionType]map[int]int{}, dead: map[string]statestore.DeadTotal{}, late: map[int]int64{}, overdue: map[int]bool{}, force: map[int]bool{}, sizes: map[int]int{},
 		pending: map[api.Source]map[int]bool{}, mail: map[api.Address]map[int]int{}, whole: map[api.Address]bool{},
 		calling: map[api.Address]map[int]bool{}, outbox: map[string][]numberedSize{}, bytes: map[string]int{},
@@ -103,6 +108,13 @@ func (inc *incarnation) forced(source api.Source) {
 	delete(inc.bounds.pending, source)
 }
 
+// unpend notes that a node is not its source's alone any more.
+func (inc *incarnation) unpend(n *node) {
+	if n.parent == nil && !n.event {
+		delete(inc.bounds.pending[inc.w.sources[n.source].id], n.id)
+	}
+}
+
 func (s *shadow) ran(n *node) bool {
 	_, ok := s.applied[n.id]
 	return ok
@@ -128,9 +140,7 @@ func (inc *incarnation) countReply(f *flying, reply *machine.Reply) {
 	inc.prompt.replied(inc.w, &f.call, reply, inc.told)
 	for i := range f.call.Messages {
 		n := inc.w.node(&f.call.Messages[i])
-		if n.parent == nil {
-			delete(b.pending[inc.w.sources[n.source].id], n.id)
-		}
+		inc.unpend(n)
 		b.gone(n)
 		b.unkeep(n)
 	}
@@ -181,9 +191,7 @@ func (inc *incarnation) takeKept(c *statestore.Commit) {
 		b.keep(n, m.Size())
 		inc.shadow.kept[n.id] = true
 		inc.shadow.numbered(number)
-		if n.parent == nil {
-			delete(b.pending[inc.w.sources[n.source].id], n.id)
-		}
+		inc.unpend(n)
 		if spilled {
 			b.gone(n)
 		}
@@ -254,6 +262,20 @@ func (b *bounds) delivered(egress string, below uint64) {
 		all = all[1:]
 	}
 	b.outbox[egress] = all
+}
+
+// judgeChoke notes whether an outbox has reached its bound.
+func (inc *incarnation) judgeChoke() {
+	b, full := &inc.bounds, false
+	for _, bytes := range b.bytes {
+		full = full || inc.cfg.OutboxBytesMax > 0 && int64(bytes) >= inc.cfg.OutboxBytesMax
+	}
+	switch {
+	case !full:
+		b.choked = -1
+	case b.choked < 0:
+		b.choked = b.sends
+	}
 }
 
 // checkLoad holds questions for states within their bounds.

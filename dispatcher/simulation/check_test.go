@@ -22,6 +22,7 @@ func (l *life) check() {
 	dead := l.allDead(h)
 	ran := l.checkOnce(logs, dead)
 	l.checkPartitions(logs)
+	l.checkClients(logs)
 	l.checkSends(logs)
 	l.checkOutputs(logs, dead)
 	l.checkDead(ran, dead)
@@ -86,13 +87,17 @@ func (l *life) checkOnce(logs map[api.Address][]int, dead []api.DeadLetter) map[
 			}
 			continue
 		}
-		if n.parent == nil {
+		if n.parent == nil && !n.event {
 			if !ran[n.id] {
 				l.failf("once", "record %d of %v, node %d, was lost", n.offset, l.w.sources[n.source].id, n.id)
 			}
 			continue
 		}
 		must, may := l.expected(n, ran)
+		if n.event {
+			l.checkEvent(n, must, may, ran[n.id])
+			continue
+		}
 		if must && !ran[n.id] {
 			l.failf("once", "node %d to %v, sent by %d, was lost", n.id, n.target, n.parent.id)
 		}
@@ -110,6 +115,9 @@ func (l *life) mayLack(n *node) bool {
 
 // expected says whether a sent message must have run, and whether it may.
 func (l *life) expected(n *node, ran map[int]bool) (must, may bool) {
+	if n.event {
+		return n.fate == fateTaken, n.fate != fateNone
+	}
 	if n.parent == nil {
 		return true, true
 	}
@@ -164,7 +172,7 @@ func (l *life) checkPartitions(logs map[api.Address][]int) {
 		last := map[int]int64{}
 		for _, id := range log {
 			n := l.w.nodes[id]
-			if n.parent != nil {
+			if n.parent != nil || n.event {
 				continue
 			}
 			if before, ok := last[n.source]; ok && (n.offset < before || n.offset == before && !n.twin) {

@@ -37,7 +37,7 @@ func (inc *incarnation) takeDead(c *statestore.Commit) {
 			if d.Reason == "function keeps failing" {
 				inc.checkTrial(d, n)
 			}
-			delete(b.pending[inc.w.sources[n.source].id], n.id)
+			inc.unpend(n)
 			b.gone(n)
 			b.unkeep(n)
 			inc.shadow.kept[n.id] = true
@@ -165,6 +165,9 @@ func (l *life) checkDead(ran map[int]bool, dead []api.DeadLetter) {
 
 // name is how a dead letter shows the node.
 func (n *node) name(w *world) string {
+	if n.event {
+		return n.eventText()
+	}
 	if n.parent == nil {
 		return fmt.Sprintf("r%d/%d", n.source, n.offset)
 	}
@@ -187,7 +190,7 @@ func (l *life) checkCause(d *api.DeadLetter) {
 	if d.Address != n.target || d.Caller != caller || d.Reason != reason {
 		l.failf("dead letters", "%q was set aside as %+v, want reason %q, address %v, caller %v", d.Value, d, reason, n.target, caller)
 	}
-	if d.Source != (api.Source{}) && (n.parent != nil || d.Source != l.w.sources[n.source].id || d.Offset != n.offset) {
+	if d.Source != (api.Source{}) && (n.parent != nil || n.event || d.Source != l.w.sources[n.source].id || d.Offset != n.offset) {
 		l.failf("dead letters", "%q was set aside as record %d of %v, want %d", d.Value, d.Offset, d.Source, n.offset)
 	}
 }

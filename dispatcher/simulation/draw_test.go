@@ -13,6 +13,7 @@ const (
 	streamSteps  // and the number of the step
 	streamFaults // and kind, step and how many there were in the step
 	streamEpilogue
+	streamClients // and number of the step; 0: what they send
 )
 
 // mix is a seed for a stream (splitmix64).

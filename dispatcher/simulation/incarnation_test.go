@@ -184,6 +184,7 @@ func (inc *incarnation) about() (all []phase) {
 func (inc *incarnation) work() {
 	w := inc.m.Work()
 	inc.tick = w.Tick
+	inc.takeSealed(&w)
 	if w.Commit != nil {
 		inc.takeCommit(w.Commit)
 	}

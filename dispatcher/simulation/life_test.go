@@ -65,6 +65,7 @@ type life struct {
 type coverage struct {
 	table                                                                  table
 	takeovers, spills, skipped, timers, cancels, kept, trimmed, dead, bare int
+	acknowledged, withdrawn, unknown, resent                               int // events from outside
 }
 
 func (c *coverage) note(k *statestore.Commit) {
@@ -89,6 +90,10 @@ func (c *coverage) add(o *coverage) {
 	c.trimmed += o.trimmed
 	c.dead += o.dead
 	c.bare += o.bare
+	c.acknowledged += o.acknowledged
+	c.withdrawn += o.withdrawn
+	c.unknown += o.unknown
+	c.resent += o.resent
 }
 
 // failure is what a checker found.
@@ -174,6 +179,9 @@ func newLife(p *plan) *life {
 	l.wild = 100 + l.config.IntN(900)
 	l.lease = []int64{30, 100, 300, 2000}[l.config.IntN(4)]
 	l.relayRoom, l.relayBytes = []int{0, 2, 10, 1000}[l.config.IntN(4)], []int{1, 200, 1 << 20}[l.config.IntN(3)]
+	if p.seed >= clientsFrom {
+		l.w.addClients(drawer(p.seed, streamClients, 0))
+	}
 	anyType := l.w.types[l.config.IntN(len(l.w.types))]
 	anyID := l.w.ids[l.config.IntN(1+l.config.IntN(len(l.w.ids)))]
 	if p.only != nil {
@@ -189,6 +197,9 @@ func newLife(p *plan) *life {
 		l.w.spoil(drawer(p.seed, streamSpoil))
 	}
 	l.cfg = l.newConfig()
+	if len(l.w.clients) > 0 {
+		boundEvents(&l.cfg, drawer(p.seed, streamClients, 0, 1))
+	}
 	l.later()
 	return l
 }

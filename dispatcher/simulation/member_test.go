@@ -164,6 +164,7 @@ func (l *life) kill(m *member) {
 // leave ends an incarnation: what is on its way for it becomes nobody's.
 func (l *life) leave(inc *incarnation) {
 	inc.over = true
+	l.hangUp(inc)
 	m := inc.member
 	m.inc = nil
 	for _, f := range inc.calls {

@@ -61,6 +61,7 @@ func (inc *incarnation) checkPrompt() {
 		inc.boundf("tick", "%v: effects since %d want a commit after %d ms, and the machine wants to be told the time at %d", inc, p.since, age, inc.tick)
 	}
 	inc.checkSlotsUsed()
+	inc.checkEventsPrompt()
 	if c.EffectsMax > 0 || c.EffectBytesMax > 0 || len(inc.asks) > 0 { // timers wait for what they are behind
 		return
 	}

@@ -89,6 +89,7 @@ func (inc *incarnation) offer(p statestore.OutputPack) {
 	}
 	r.stand.Known += uint64(len(p.Outputs))
 	inc.bounds.released(&p)
+	inc.judgeChoke()
 }
 
 // relayStep does one thing for one lane.
@@ -100,6 +101,7 @@ func (inc *incarnation) relayStep() bool {
 	case r.told < r.stand.Next && inc.rng.IntN(3) == 0:
 		r.told = r.stand.Next
 		inc.bounds.delivered(r.lane.Egress, r.told)
+		inc.judgeChoke()
 		inc.m.Delivered(r.lane, r.told)
 	case !r.cursor:
 		return r.sendAlone()

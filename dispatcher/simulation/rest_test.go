@@ -52,6 +52,8 @@ func (l *life) unrest() string {
 	switch {
 	case inc == nil || inc.over:
 		return "nobody works on the store"
+	case l.w.waits() != "":
+		return l.w.waits()
 	case len(l.incs) > 1:
 		return fmt.Sprintf("%d members work on the store", len(l.incs))
 	case inc.draining:

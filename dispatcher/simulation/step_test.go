@@ -15,6 +15,7 @@ func (l *life) step() {
 		l.pass(nil)
 		return
 	}
+	inc.clients()
 	for range 1 + l.rng.IntN(3) {
 		if inc.fact(); inc.over {
 			return

@@ -29,6 +29,11 @@ type node struct {
 	stray  bool // nobody can take it: it must become a dead letter
 	absent bool // its record was taken out, to make a life smaller
 	wrong  bool // its function fails on it, always, and sets it aside in the end
+
+	event  bool // it is no record: a client sends it
+	client int
+	turn   int // among its client's events
+	fate   fate
 }
 
 type actKind uint8
@@ -64,6 +69,7 @@ type world struct {
 	nodes   []*node
 	roots   map[string]*node // by record value and function type
 	sources []*source
+	clients []*client
 	types   []api.FunctionType
 	ids     []string
 	ttlW    int64
@@ -128,7 +134,7 @@ func (w *world) spare() (all []api.FunctionType) {
 	return all
 }
 
-// truncate leaves each source its first records.
+// truncate leaves each source its first records, and each client its first events.
 func (w *world) truncate(records int) {
 	for i, s := range w.sources {
 		if len(s.records) <= records {
@@ -141,6 +147,12 @@ func (w *world) truncate(records int) {
 				n.absent = true
 			}
 		}
+	}
+	for _, c := range w.clients {
+		for _, n := range c.events[min(records, len(c.events)):] {
+			n.absent = true
+		}
+		c.events = c.events[:min(records, len(c.events))]
 	}
 }
 
