@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -59,6 +60,7 @@ type App struct {
 	functions *functions
 	ingresses []*source
 	egresses  map[string]*sink
+	asked     map[string]bool // egresses that deliver when they are asked to: a stop waits for nobody to ask
 	pool      *endpoint.Pool
 	troubles  *troubles
 
@@ -79,17 +81,23 @@ func New(cfg Config) (*App, error) {
 	if unserved := cfg.Module.Unserved(); len(unserved) > 0 {
 		return nil, fmt.Errorf("this version cannot serve %s; take it out of the module", strings.Join(unserved, ", "))
 	}
-	a := &App{cfg: cfg, log: cfg.Log, functions: newFunctions(cfg.Module), egresses: map[string]*sink{}, pool: endpoint.NewPool(), troubles: newTroubles()}
+	a := &App{cfg: cfg, log: cfg.Log, functions: newFunctions(cfg.Module), egresses: map[string]*sink{}, asked: map[string]bool{}, pool: endpoint.NewPool(), troubles: newTroubles()}
 	var problems []error
 	for i := range cfg.Module.KafkaIngresses {
 		in, err := a.kafkaSource(&cfg.Module.KafkaIngresses[i])
 		problems = append(problems, err)
 		a.ingresses = append(a.ingresses, in)
 	}
+	if p := cfg.Module.PlaygroundIngress; p != nil {
+		a.ingresses = append(a.ingresses, a.playgroundSource(p))
+	}
 	for i := range cfg.Module.KafkaEgresses {
 		out, err := a.kafkaSink(&cfg.Module.KafkaEgresses[i])
 		problems = append(problems, err)
 		a.egresses[cfg.Module.KafkaEgresses[i].ID] = out
+	}
+	if p := cfg.Module.PlaygroundEgress; p != nil {
+		a.egresses[p.ID] = a.playgroundSink(p)
 	}
 	if err := errors.Join(problems...); err != nil {
 		return nil, err
@@ -110,11 +118,12 @@ func (a *App) Run(ctx context.Context) error {
 // outboxes are the egresses that have a lane in the store.
 func (a *App) outboxes() []string {
 	var ids []string
-	for _, k := range a.cfg.Module.KafkaEgresses {
-		if a.egresses[k.ID].outbox {
-			ids = append(ids, k.ID)
+	for id, s := range a.egresses {
+		if s.outbox {
+			ids = append(ids, id)
 		}
 	}
+	slices.Sort(ids)
 	return ids
 }
 

@@ -167,6 +167,7 @@ func (p *parser) checkWhole() {
 	if !p.anyServed {
 		p.complainAt(top, Error, "%s no endpoint: want at least one, such as %s", what, kindEndpointV2)
 	}
+	p.checkPorts()
 	if !p.complaints.HasErrors() { // else an endpoint may be missing because it is broken
 		p.checkTargets()
 	}

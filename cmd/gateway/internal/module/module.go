@@ -51,12 +51,6 @@ func (m *Module) Unserved() []string {
 	for _, k := range m.KinesisEgresses {
 		add(kindKinesisEgress, k.ID, k.Place)
 	}
-	if p := m.PlaygroundIngress; p != nil {
-		add(kindPlaygroundIngress, p.ID, p.Place)
-	}
-	if p := m.PlaygroundEgress; p != nil {
-		add(kindPlaygroundEgress, p.ID, p.Place)
-	}
 	return out
 }
 
@@ -83,7 +77,7 @@ func (m *Module) Summary() string {
 		}
 	}
 	if p := m.PlaygroundIngress; p != nil {
-		fmt.Fprintf(&b, "ingress %s: playground, port %d\n", p.ID, p.Port)
+		fmt.Fprintf(&b, "ingress %s: playground, %s\n", p.ID, p.Address())
 	}
 	for _, k := range m.KafkaEgresses {
 		fmt.Fprintf(&b, "egress %s: kafka %s, %s\n", k.ID, k.Address, k.Semantic)
@@ -92,7 +86,7 @@ func (m *Module) Summary() string {
 		fmt.Fprintf(&b, "egress %s: kinesis\n", k.ID)
 	}
 	if p := m.PlaygroundEgress; p != nil {
-		fmt.Fprintf(&b, "egress %s: playground, port %d\n", p.ID, p.Port)
+		fmt.Fprintf(&b, "egress %s: playground, %s\n", p.ID, p.Address())
 	}
 	return b.String()
 }

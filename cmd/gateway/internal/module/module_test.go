@@ -64,8 +64,6 @@ func TestUnserved(t *testing.T) {
 	want := []string{
 		"io.statefun.kinesis.v1/ingress billing.io/clicks-in (" + file + ":73:7)",
 		"io.statefun.kinesis.v1/egress billing.io/alerts-out (" + file + ":86:7)",
-		"io.statefun.playground.v1/ingress io.statefun.playground/ingress (" + file + ":93:7)",
-		"io.statefun.playground.v1/egress io.statefun.playground/egress (" + file + ":96:7)",
 	}
 	if diff := cmp.Diff(want, m.Unserved()); diff != "" {
 		t.Error(diff)

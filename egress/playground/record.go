@@ -1,0 +1,92 @@
+package playground
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/stategate/stategate/api"
+)
+
+// recordType is the type of a value that is a record: JSON with a topic and a payload.
+const recordType = "io.statefun.playground/EgressRecord"
+
+type record struct{ topic, payload string }
+
+// problem is why an output is no record.
+type problem struct {
+	reason string // short and stable
+	detail string
+}
+
+const recordRemedy = `want a value of type ` + recordType + `, {"topic": "...", "payload": "..."}`
+
+// decode reads an output. Texts may be numbers, true or false, as StateFun's reader has it; other keys are a mistake there, too.
+func decode(v *api.TypedValue) (record, *problem) {
+	bad := func(format string, args ...any) (record, *problem) {
+		return record{}, &problem{"no record", fmt.Sprintf(format, args...) + ": " + recordRemedy}
+	}
+	if v.TypeName != recordType {
+		return record{}, &problem{"wrong type", fmt.Sprintf("the output's type is %q: %s", short(v.TypeName), recordRemedy)}
+	}
+	if !utf8.Valid(v.Value) {
+		return bad("the output is not UTF-8")
+	}
+	var raw struct {
+		Topic   json.RawMessage `json:"topic"`
+		Payload json.RawMessage `json:"payload"`
+	}
+	d := json.NewDecoder(bytes.NewReader(v.Value))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&raw); err != nil {
+		return bad("the output is no JSON of a record: %s", short(err.Error()))
+	}
+	if d.More() {
+		return bad("there is more behind the record")
+	}
+	topic, ok := textOf(raw.Topic)
+	if !ok {
+		return bad("the record has no topic, or it is no text")
+	}
+	payload, ok := textOf(raw.Payload)
+	if !ok {
+		return bad("the record has no payload, or it is no text")
+	}
+	return record{topic, payload}, nil
+}
+
+// textOf is the text of a value of JSON that is one, or is written as one.
+func textOf(raw json.RawMessage) (string, bool) {
+	switch {
+	case len(raw) == 0 || raw[0] == 'n' || raw[0] == '{' || raw[0] == '[':
+		return "", false
+	case raw[0] != '"':
+		return string(raw), true
+	}
+	var text string
+	err := json.Unmarshal(raw, &text)
+	return text, err == nil
+}
+
+func undeclared(topic string, topics []string) *problem {
+	return &problem{"unknown topic", fmt.Sprintf("the module declares no topic %q; it has %s", short(topic), list(topics))}
+}
+
+// list names topics for people, as far as a line has room.
+func list(topics []string) string {
+	if len(topics) == 0 {
+		return "none"
+	}
+	return short(strings.Join(topics, ", "))
+}
+
+// short cuts text that others have written.
+func short(s string) string {
+	const shown = 200
+	if len(s) <= shown {
+		return s
+	}
+	return strings.ToValidUTF8(s[:shown], "") + "..."
+}
