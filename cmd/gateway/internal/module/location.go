@@ -15,7 +15,7 @@ import (
 // Bounds of one application, over all its files.
 const (
 	filesMax       = 1000
-	moduleBytesMax = 16 << 20
+	moduleBytesMax = 8 << 20
 )
 
 // fileName is how StateFun wants a module to be named.

@@ -130,12 +130,12 @@ func TestSeveralAreBounded(t *testing.T) {
 		t.Errorf("many files: %s", complaints)
 	}
 	folder = t.TempDir()
-	large := strings.Repeat("#"+strings.Repeat("x", 1022)+"\n", fileBytesMax/1024)
+	large := "#" + strings.Repeat("x", fileBytesMax-1)
 	for i := range moduleBytesMax/fileBytesMax + 2 {
 		put(t, filepath.Join(folder, fmt.Sprint(i), fileName), large)
 	}
 	_, complaints := Load(folder, nil)
-	if said := complaints.Errors(); len(said) != 1 || said[0].File != filepath.Join(folder, "4", fileName) || !strings.Contains(said[0].Text, "together are larger") {
+	if said := complaints.Errors(); len(said) != 1 || said[0].File != filepath.Join(folder, "2", fileName) || !strings.Contains(said[0].Text, "together are larger") {
 		t.Errorf("large files: %s", complaints)
 	}
 }
