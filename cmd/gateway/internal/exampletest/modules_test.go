@@ -52,9 +52,10 @@ func TestModuleFilesRun(t *testing.T) {
 		{"topics.yaml", 2, []string{cart}}, // nobody gets refunds, and one topic is there twice
 		{"several", 0, []string{cart}},
 	} {
-		t.Run(c.file, func(t *testing.T) {
+		t.Run(strings.TrimSuffix(c.file, ".yaml"), func(t *testing.T) {
 			t.Parallel()
-			in, out := strings.TrimSuffix(c.file, ".yaml")+"-orders", strings.TrimSuffix(c.file, ".yaml")+"-results"
+			name := strings.TrimSuffix(c.file, ".yaml")
+			in, out := name+"-orders", name+"-results"
 			server := httptest.NewServer(&echo{topic: out})
 			t.Cleanup(server.Close)
 			location := copyModule(t, c.file, "kafka:9092", broker, "functions:8000", strings.TrimPrefix(server.URL, "http://"), "topic: orders", "topic: "+in,
