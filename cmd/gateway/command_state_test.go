@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -19,6 +20,12 @@ import (
 const stateLines = `{"function":"shop/cart","id":"ada","state":"items","type":"io.statefun.types/int","value":3,"touched":1767225600000}
 {"function":"shop/cart","id":"ada","state":"note","type":"shop.types/Note","base64":"eyJ0ZXh0IjoiaGkifQ==","touched":1767225600000}
 {"function":"shop/stock","id":"pen","state":"left","type":"io.statefun.types/long","value":7,"touched":1767225600000}
+`
+
+// stateSpecs are what an export tells of the states of stateLines.
+const stateSpecs = `{"function":"shop/cart","state":"items","type":"io.statefun.types/int","expiration":{"mode":"never"}}
+{"function":"shop/cart","state":"note","type":"shop.types/Note","expiration":{"mode":"never"}}
+{"function":"shop/stock","state":"left","type":"io.statefun.types/long","expiration":{"mode":"never"}}
 `
 
 // stateWorld is a store that is not there yet, and a file to import.
@@ -63,7 +70,7 @@ func TestStateMoves(t *testing.T) {
 		t.Fatal(err)
 	}
 	head, rest, _ := strings.Cut(string(text), "\n")
-	if !strings.HasPrefix(head, `{"stategate":"state","version":1,"store":"`) || rest != stateLines+"{\"end\":true,\"values\":3}\n" {
+	if !strings.HasPrefix(head, `{"stategate":"state","version":1,"store":"`) || rest != stateSpecs+stateLines+"{\"end\":true,\"values\":3}\n" {
 		t.Errorf("exported:\n%s", text)
 	}
 	if stdout := must(t, "", "exported 1 value of 1 address", "state", "export", "--store", store, "--function", "shop/stock", "--function", "no/ne"); !strings.Contains(stdout, `"pen"`) || strings.Contains(stdout, "ada") {
@@ -135,7 +142,7 @@ func TestStateUsage(t *testing.T) {
 // A gateway that works on the store is not disturbed, and an export beside it says what it leaves out.
 func TestStateBesideAGateway(t *testing.T) {
 	store, file := stateWorld(t, stateLines)
-	s, err := sqlite.Open(t.Context(), sqlite.Config{Path: strings.TrimPrefix(store, "sqlite:")})
+	s, err := sqlite.Open(t.Context(), sqlite.Config{Path: strings.TrimPrefix(store, "sqlite:"), Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -202,7 +209,7 @@ func (s interrupted) Walk(ctx context.Context, w statestore.Walk) error {
 func TestStateExportInterrupted(t *testing.T) {
 	store, file := stateWorld(t, stateLines)
 	must(t, "", "", "state", "import", "--store", store, file)
-	s, err := sqlite.Open(t.Context(), sqlite.Config{Path: strings.TrimPrefix(store, "sqlite:")})
+	s, err := sqlite.Open(t.Context(), sqlite.Config{Path: strings.TrimPrefix(store, "sqlite:"), Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}

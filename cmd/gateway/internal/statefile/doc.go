@@ -11,5 +11,5 @@
 //	{"end":true,"values":2}
 //
 // Only the values are needed. A file that begins with the first form is whole only when it ends with the last. A state whose
-// expiration no line tells is asked of its function at its next call, as in a new application.
+// expiration no line tells is asked of its function when that is first called.
 package statefile

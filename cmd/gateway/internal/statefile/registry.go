@@ -14,10 +14,11 @@ type registry struct {
 	overwrite bool // a line may change an expiration
 }
 
-// known is what is known of one function type.
+// known is what is known of one function type. The function itself has the last word on expirations: it is asked when it is first
+// called after the import. Types are final: a call to a function that declares another one fails.
 type known struct {
 	specs []statestore.StateSpec // TypeName is "" where the function has not told it
-	types map[string]string      // of states that have no spec: by name, the type of their values
+	told  map[string]bool        // names of states whose expiration a line tells
 	dirty bool                   // specs changed since the last commit
 }
 
@@ -32,7 +33,7 @@ func newRegistry(stored []statestore.FunctionSpec, overwrite bool) *registry {
 func (r *registry) of(f api.FunctionType) *known {
 	k := r.functions[f]
 	if k == nil {
-		k = &known{types: map[string]string{}}
+		k = &known{told: map[string]bool{}}
 		r.functions[f] = k
 	}
 	return k
@@ -52,28 +53,27 @@ func (r *registry) learn(l *line) error {
 	k := r.of(l.address.Type)
 	name, typeName := l.state.Name, l.state.TypeName
 	spec := k.spec(name)
-	switch before, typed := k.types[name]; {
+	switch {
 	case spec != nil && spec.TypeName != "" && spec.TypeName != typeName:
 		return fmt.Errorf("state %q of %s has type %q, here it is %q: rename the state or give its type", short(name), l.address.Type, short(spec.TypeName), short(typeName))
-	case spec == nil && typed && before != typeName:
-		return fmt.Errorf("state %q of %s had type %q before, here it is %q", short(name), l.address.Type, short(before), short(typeName))
-	case spec == nil && !typed && len(k.specs)+len(k.types) >= api.StatesPerFunction:
+	case spec == nil && len(k.specs) >= api.StatesPerFunction:
 		return fmt.Errorf("%s has more than %d states", l.address.Type, api.StatesPerFunction)
-	}
-	switch {
-	case l.spec == nil && spec == nil:
-		k.types[name] = typeName
-	case l.spec == nil:
 	case spec == nil:
-		delete(k.types, name)
-		k.specs, k.dirty = append(slices.Clip(k.specs), *l.spec), true
-	case spec.Expiration == l.spec.Expiration && spec.TTL == l.spec.TTL:
-	case !r.overwrite:
-		return fmt.Errorf("state %q of %s expires %s, here %s; --overwrite changes it", short(name), l.address.Type, describe(spec), describe(l.spec))
-	default:
-		k.specs, k.dirty = slices.Clone(k.specs), true
-		*k.spec(name) = *l.spec
+		k.specs, k.dirty = append(slices.Clip(k.specs), statestore.StateSpec{Name: name, TypeName: typeName}), true
+		spec = k.spec(name)
 	}
+	if l.spec == nil {
+		return nil
+	}
+	if spec.Expiration != l.spec.Expiration || spec.TTL != l.spec.TTL {
+		if !r.overwrite && (expirationMode(spec) != statestore.ExpireNever || k.told[name]) {
+			return fmt.Errorf("state %q of %s expires %s, here %s; --overwrite changes it", short(name), l.address.Type, describe(spec), describe(l.spec))
+		}
+		k.specs, k.dirty = slices.Clone(k.specs), true
+		spec = k.spec(name)
+		spec.Expiration, spec.TTL = l.spec.Expiration, l.spec.TTL
+	}
+	k.told[name] = true
 	return nil
 }
 
@@ -95,20 +95,23 @@ func (r *registry) changed() (out []statestore.FunctionSpec) {
 	return out
 }
 
-// lookAgain is when the row of a value is looked at whose expiration nobody knows yet: its function will have told by then, if
-// it is called at all, and a state that is never asked for again must expire like others.
+// lookAgain is when the row of a value is looked at that never expires as far as is known, in ms: its function will have told by
+// then, and a state that nobody asks for again must expire like others.
 const lookAgain = 24 * 60 * 60 * 1000
 
 // expires is the coarse time that an address's row is found by: see the machine, which rounds in the same way.
 func (k *known) expires(values []statestore.StateValue, now int64) (first int64) {
 	for i := range values {
 		at := int64(0)
-		if spec := k.spec(values[i].Name); spec == nil {
+		switch spec := k.spec(values[i].Name); {
+		case spec == nil || expirationMode(spec) == statestore.ExpireNever && !k.told[spec.Name]:
 			at = now + lookAgain
-		} else if at = expiresAt(spec, &values[i]); at != 0 {
-			grain := max(spec.TTL/10, 1)
-			if up := (at + grain - 1) / grain * grain; up >= at {
-				at = up
+		default:
+			if at = expiresAt(spec, &values[i]); at != 0 {
+				grain := max(spec.TTL/10, 1)
+				if up := (at + grain - 1) / grain * grain; up >= at {
+					at = up
+				}
 			}
 		}
 		if at != 0 && (first == 0 || at < first) {
