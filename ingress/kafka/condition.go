@@ -1,10 +1,14 @@
 package kafka
 
 import (
+	"errors"
 	"log/slog"
 	"sync"
 
+	"github.com/IBM/sarama"
+
 	"github.com/stategate/stategate/ingress"
+	"github.com/stategate/stategate/internal/kafkaproperty"
 )
 
 // conditions is what is wrong at present, said once when it begins and once when it ends.
@@ -64,4 +68,11 @@ func (c *conditions) endAll() {
 		}
 	}
 	clear(c.active)
+}
+
+// told is an error of Kafka's, with what can be done about it.
+func (s *session) told(err error, topic string) string {
+	var code sarama.KError
+	errors.As(err, &code)
+	return err.Error() + kafkaproperty.Remedy(kafkaproperty.Consumer, err, int16(code), kafkaproperty.Place{Topic: topic, Group: s.Group})
 }

@@ -31,7 +31,7 @@ func (s *session) keepGroup(ctx context.Context) {
 		switch {
 		case err != nil && !s.group.refused:
 			s.group.refused = true
-			s.Log.Warn("kafka ingress: positions are not shown to the consumer group; reading goes on", "ingress", s.ID, "group", s.Group, "error", err)
+			s.Log.Warn("kafka ingress: positions are not shown to the consumer group; reading goes on", "ingress", s.ID, "group", s.Group, "error", s.told(err, ""))
 		case err == nil && s.group.refused:
 			s.group.refused = false
 			s.Log.Info("kafka ingress: positions are shown to the consumer group again", "ingress", s.ID, "group", s.Group)

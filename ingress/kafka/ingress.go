@@ -165,7 +165,7 @@ func (s *session) look(ctx context.Context) {
 		if err != nil {
 			failures++
 			if failures > 1 {
-				s.conditions.begin(s.awayKey(), fmt.Sprintf("%v: %v; trying again", s.Brokers, err))
+				s.conditions.begin(s.awayKey(), fmt.Sprintf("%v: %s; trying again", s.Brokers, s.told(err, "")))
 			}
 			if !sleep(ctx, backoff(failures, min(time.Second, s.pace.retryMax))) {
 				return
@@ -216,7 +216,7 @@ func (s *session) act(ctx context.Context, topic *Topic, info topicInfo) {
 		s.conditions.begin(absent, "it is waited for; create it, or take it out of the module")
 		return
 	case info.err != nil:
-		s.conditions.begin(refused, info.err.Error())
+		s.conditions.begin(refused, s.told(info.err, topic.Name))
 		return
 	}
 	s.conditions.end(absent)

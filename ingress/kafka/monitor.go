@@ -69,7 +69,7 @@ func (r *reader) judge(now time.Time) {
 	case over || f.since.IsZero():
 		r.conditions.end(r.key(cannotBeRead))
 	case f.last.Sub(f.since) > r.pace.trouble:
-		r.conditions.begin(r.key(cannotBeRead), f.err.Error()+"; trying again")
+		r.conditions.begin(r.key(cannotBeRead), r.told(f.err, r.topic.Name)+"; trying again")
 	}
 }
 

@@ -32,7 +32,27 @@ func (t *TLS) client(ctx context.Context, conn net.Conn, address string) (net.Co
 	if err := safe.HandshakeContext(ctx); err != nil {
 		return nil, fmt.Errorf("TLS with broker %s: %w%s", address, err, remedy(err))
 	}
-	return safe, nil
+	return &safeConn{safe, address, len(config.Certificates) > 0}, nil
+}
+
+// safeConn says what is wrong when the broker refuses the client's certificate: with TLS 1.3 it does so after the handshake.
+type safeConn struct {
+	*tls.Conn
+	address string
+	own     bool // the client has a certificate
+}
+
+func (c *safeConn) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	var alert *net.OpError
+	if err == nil || !errors.As(err, &alert) || alert.Op != "remote error" {
+		return n, err
+	}
+	hint := "does the broker trust the client's certificate, and is it in time?"
+	if !c.own {
+		hint = "does the broker want a client certificate? Give one: ssl.keystore.location"
+	}
+	return n, fmt.Errorf("TLS with broker %s: %w (%s)", c.address, err, hint)
 }
 
 // verify is what crypto/tls does by itself, but for host names: those can be left out (which it cannot alone), and a certificate
@@ -83,8 +103,6 @@ func remedy(err error) string {
 		return " (connect by a name that the certificate is for)"
 	case errors.As(err, &plain):
 		return " (does this listener speak TLS?)"
-	case strings.Contains(err.Error(), "tls: certificate required"):
-		return " (give a client certificate: ssl.keystore.location)"
 	}
 	return ""
 }

@@ -114,7 +114,7 @@ func dial(t *testing.T, properties map[string]string, address string) (tls.Conne
 	if _, err := io.ReadFull(conn, make([]byte, 1)); err != nil {
 		return tls.ConnectionState{}, err
 	}
-	return conn.(*tls.Conn).ConnectionState(), nil
+	return conn.(*safeConn).ConnectionState(), nil
 }
 
 // TestBrokerIsVerified: authority, name and time of a broker's certificate.

@@ -9,8 +9,13 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
+	"fmt"
 	"math/big"
 	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
 	"time"
 )
 
@@ -75,4 +80,21 @@ func (a *Authority) sign(c *x509.Certificate, key *ecdsa.PrivateKey) (*x509.Cert
 		return nil, err
 	}
 	return x509.ParseCertificate(der)
+}
+
+// Truststore writes the authority's certificate into a file of a kind (JKS, PKCS12) in dir, with Java's own keytool.
+func (a *Authority) Truststore(dir, kind, password string) (file string, err error) {
+	certificate, file := filepath.Join(dir, "authority.pem"), filepath.Join(dir, "truststore."+strings.ToLower(kind))
+	if err := os.WriteFile(certificate, a.PEM, 0o600); err != nil {
+		return "", err
+	}
+	tool := "keytool"
+	if jdk := os.Getenv("JAVA_HOME"); jdk != "" {
+		tool = filepath.Join(jdk, "bin", tool)
+	}
+	c := exec.Command(tool, "-importcert", "-noprompt", "-alias", "authority", "-file", certificate, "-keystore", file, "-storetype", kind, "-storepass", password)
+	if said, err := c.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("keytool: %w: %s", err, said)
+	}
+	return file, nil
 }
