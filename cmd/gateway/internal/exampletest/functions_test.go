@@ -88,17 +88,6 @@ func sdkOf(t *testing.T, example string) (program string, args, env []string) {
 	return "", nil, nil
 }
 
-// lack skips a test for want of something, and fails it where nothing may be left out.
-func lack(t *testing.T, what string) {
-	t.Helper()
-	for _, name := range []string{"STATEGATE_TEST_REQUIRE", "CI"} {
-		if v := os.Getenv(name); v != "" && v != "0" && v != "false" {
-			t.Fatal(what)
-		}
-	}
-	t.Skip("NOT RUN: " + what)
-}
-
 // start returns when it serves.
 func (f *functions) start() {
 	f.t.Helper()
