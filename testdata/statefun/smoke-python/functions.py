@@ -59,7 +59,7 @@ async def cancel_send_after(context, details):
 
 
 async def send_egress(context, number):
-    context.send_egress(kafka_egress_message(SINK, "smoke-discards", str(number), key=context.address.id))
+    context.send_egress(kafka_egress_message(SINK, "smoke-python-discards", str(number), key=context.address.id))
 
 
 async def async_operation(context, details):
@@ -78,7 +78,7 @@ async def elsewhere(failure):
 
 async def verify(context, expected):
     result = {"id": context.address.id, "expected": expected, "actual": context.storage.state or 0}
-    context.send_egress(kafka_egress_message(SINK, "smoke-verifications", result, value_type=VERIFICATION_RESULT, key=context.address.id))
+    context.send_egress(kafka_egress_message(SINK, "smoke-python-verifications", result, value_type=VERIFICATION_RESULT, key=context.address.id))
 
 
 def to(details):

@@ -10,7 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// command is one thing that the interpreter of testdata/statefun/smoke-python carries out; one of its fields is set.
+// command is one thing that the interpreters of testdata/statefun/smoke-* carry out; one of its fields is set.
 type command struct {
 	Increment       *struct{}  `json:"increment,omitempty"`
 	Send            *sending   `json:"send,omitempty"`

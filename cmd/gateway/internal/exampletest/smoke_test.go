@@ -23,22 +23,28 @@ const (
 	smokeParts    = 8    // behind each but the last something is killed
 )
 
-// TestSmoke is StateFun's own end-to-end test, on the official Python SDK: random trees of messages, delayed ones and some that are
-// called off, while the gateway and the functions are killed again and again. In the end each id's count is what the trees come to,
-// and each record came out once.
+// TestSmoke is StateFun's own end-to-end test, on the official SDKs: random trees of messages, delayed ones and some that are called
+// off, while the gateway and the functions are killed again and again. In the end each id's count is what the trees come to, and
+// each record came out once.
 func TestSmoke(t *testing.T) {
 	broker := testserver.Kafka(t).Addr()
+	for _, language := range []string{"python", "javascript"} {
+		t.Run(language, func(t *testing.T) { smoke(t, broker, "smoke-"+language) })
+	}
+}
+
+func smoke(t *testing.T, broker, name string) {
 	seed := *seedFlag
 	for seed == 0 {
 		seed = uint64(rand.Uint32())
 	}
 	t.Logf("seed %d", seed)
 	client := kafkaClient(t, kgo.SeedBrokers(broker))
-	createTopics(t, client, 4, "smoke-commands", "smoke-discards", "smoke-verifications")
+	createTopics(t, client, 4, name+"-commands", name+"-discards", name+"-verifications")
 	folder := t.ArtifactDir()
-	f := newFunctions(t, folder, "smoke-python")
+	f := newFunctions(t, folder, name)
 	f.start()
-	file := placed(t, "smoke-python/module.yaml", kafkaPlace, broker, functionsPlace, f.addr)
+	file := placed(t, name+"/module.yaml", kafkaPlace, broker, functionsPlace, f.addr)
 	g := testgateway.New(t, folder, "gateway", nil, "--module", file, "--store", "sqlite:"+filepath.Join(t.TempDir(), "stategate.db"))
 	g.Start()
 
@@ -47,7 +53,7 @@ func TestSmoke(t *testing.T) {
 		records := make([]*kgo.Record, smokeCommands/smokeParts)
 		for i := range records {
 			target, tree := draw.source()
-			records[i] = smokeRecord(t, target, tree)
+			records[i] = smokeRecord(t, name, target, tree)
 		}
 		smokeProduce(t, client, records)
 		if part == smokeParts-1 {
@@ -66,12 +72,12 @@ func TestSmoke(t *testing.T) {
 			g.Start()
 		}
 	}
-	verifications := readResults(t, broker, "smoke-verifications")
-	smokeVerify(t, client, verifications, draw.counts)
+	verifications := readResults(t, broker, name+"-verifications")
+	smokeVerify(t, client, name, verifications, draw.counts)
 	g.Stop()
 
 	seen := map[string]int{}
-	for _, k := range readResults(t, broker, "smoke-discards").rest() {
+	for _, k := range readResults(t, broker, name+"-discards").rest() {
 		seen[string(k.Value)]++
 	}
 	for number := 1; number <= draw.egress; number++ {
@@ -89,13 +95,13 @@ func TestSmoke(t *testing.T) {
 	t.Logf("%d counted in %d ids, %d records, %d tokens, %d lives of the gateway", total, draw.ids, draw.egress, draw.tokens, g.Lives)
 }
 
-func smokeRecord(t *testing.T, target int, tree []command) *kgo.Record {
+func smokeRecord(t *testing.T, name string, target int, tree []command) *kgo.Record {
 	t.Helper()
 	value, err := json.Marshal(tree)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &kgo.Record{Topic: "smoke-commands", Key: []byte(strconv.Itoa(target)), Value: value}
+	return &kgo.Record{Topic: name + "-commands", Key: []byte(strconv.Itoa(target)), Value: value}
 }
 
 func smokeProduce(t *testing.T, client *kgo.Client, records []*kgo.Record) {
@@ -109,13 +115,13 @@ func smokeProduce(t *testing.T, client *kgo.Client, records []*kgo.Record) {
 
 // smokeVerify asks all ids for their counts, again and again until all are as they must be: what lacks may still be under way. It is
 // over at once when one has counted too much, and a last round sees that nothing comes late.
-func smokeVerify(t *testing.T, client *kgo.Client, verifications *results, want []int) {
+func smokeVerify(t *testing.T, client *kgo.Client, name string, verifications *results, want []int) {
 	t.Helper()
 	missing, isLast := 0, false
 	testgateway.Poll(t, "all counts to be right", func() (bool, string) {
 		records := make([]*kgo.Record, len(want))
 		for id, n := range want {
-			records[id] = smokeRecord(t, id, []command{{Verify: &n}})
+			records[id] = smokeRecord(t, name, id, []command{{Verify: &n}})
 		}
 		smokeProduce(t, client, records)
 		var lacking []string
