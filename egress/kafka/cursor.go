@@ -127,7 +127,7 @@ func (r *Relay) readCursor(ctx context.Context, s *session) (egress.Cursor, erro
 			err = fmt.Errorf("offset %d", offset)
 		}
 		if time.Since(begin) > time.Second {
-			r.trouble.begin(troubleKafka, fmt.Sprintf("Kafka does not tell the cursor, outputs are kept: %v", err), slog.LevelWarn)
+			r.trouble.begin(troubleKafka, fmt.Sprintf("Kafka does not tell the cursor, outputs are kept: %v", r.ofLane(err)), slog.LevelWarn)
 		}
 		r.pause(ctx, wait)
 	}

@@ -285,7 +285,7 @@ func (r *Relay) failed(run []item, failures []*sarama.ProducerError) error {
 	if isFenced(first.Err) {
 		return fmt.Errorf("another session of this lane began: %w", first.Err)
 	}
-	return fmt.Errorf("send to topic %s: %w", first.Msg.Topic, first.Err)
+	return ofTopic(fmt.Errorf("send to topic %s: %w", first.Msg.Topic, first.Err), first.Msg.Topic)
 }
 
 // blame refuses the output that was alone in a batch which Kafka does not take. Of several it cannot be told which one is at fault.

@@ -109,7 +109,7 @@ func (r *Relay) Run(ctx context.Context) error {
 			wait = 0
 		}
 		if !known {
-			r.trouble.begin(troubleKafka, fmt.Sprintf("Kafka does not take outputs, they are kept and tried again: %v", err), slog.LevelWarn)
+			r.trouble.begin(troubleKafka, fmt.Sprintf("Kafka does not take outputs, they are kept and tried again: %v", r.ofLane(err)), slog.LevelWarn)
 		}
 		if wait > 0 {
 			r.pause(ctx, wait/2+rand.N(wait/2))

@@ -117,7 +117,7 @@ func (t *topics) note(found map[string]error, now time.Time) error {
 			}
 			m.asked, m.err = now, err
 		default:
-			mend = fmt.Errorf("look up topic %s: %w", name, err)
+			mend = ofTopic(fmt.Errorf("look up topic %s: %w", name, err), name)
 		}
 	}
 	t.report(now)
