@@ -2,6 +2,7 @@ package endpoint
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -17,8 +18,13 @@ const contentType = "application/octet-stream"
 
 var (
 	errSilent  = errors.New("the function fell silent")
+	errUntaken = errors.New("the function took nothing of the request")
 	errDeadTwo = errors.New("connection closed before a reply, and so was the one before it")
+	errRefused = errors.New("the endpoint refuses the call unseen, time after time")
 )
+
+// refusalsMax bounds how often a call is sent again that was refused unseen. Waiting in between is for the caller to decide.
+const refusalsMax = 2
 
 // Client calls one URL. It may be used by any number of goroutines.
 type Client struct {
@@ -79,7 +85,8 @@ func (c *Client) Close() {
 // reply is non-nil and means "no effects". The reply is the caller's; body is the caller's again, and no longer read,
 // when Call returns.
 //
-// A request that met a dead pooled connection is sent again, once if any of it may have arrived.
+// A request that met a dead pooled connection is sent again, once if any of it may have arrived; one that the endpoint refused
+// unseen, as HTTP/2 can say, a few times.
 func (c *Client) Call(ctx context.Context, body []byte) (reply []byte, fail *Failure) {
 	a := &attempt{client: c, parent: ctx, loan: loan{data: body}}
 	defer a.loan.end()
@@ -89,15 +96,17 @@ func (c *Client) Call(ctx context.Context, body []byte) (reply []byte, fail *Fai
 	a.trace.GetConn = a.wantConn
 	a.trace.GotConn = a.gotConn
 	a.trace.GotFirstResponseByte = a.gotFirstByte
-
-	request := c.base.WithContext(httptrace.WithClientTrace(ctx, &a.trace))
-	request.Body = http.NoBody
-	if len(body) > 0 {
-		request.ContentLength = int64(len(body))
-		request.Body = &loanReader{loan: &a.loan}
-		request.GetBody = a.bodyAgain
+	if c.spec.Write > 0 {
+		a.trace.WroteRequest = a.wroteRequest
 	}
-	response, err := c.carrier.transport.RoundTrip(request)
+	defer a.leave()
+
+	shares := c.carrier.shares()
+	response, err := a.send(shares)
+	if err != nil && a.metOtherProtocol() {
+		c.carrier.learn(!shares)
+		response, err = a.send(!shares)
+	}
 	if err != nil {
 		return nil, a.failedBefore(err)
 	}
@@ -114,22 +123,120 @@ type attempt struct {
 	loan   loan // has its own mutex
 	trace  httptrace.ClientTrace
 
-	conn      *conn       // nil while there is none
-	again     int         // how often the request was sent again after some of it had gone out
-	firstByte atomic.Bool // set by the connection's read loop
+	conn      *conn                      // nil while there is none
+	line      *line                      // that it shares with other calls; nil: none
+	again     int                        // how often the request was sent again after some of it had gone out
+	firstByte atomic.Bool                // set by the connection's read loop
+	untaken   atomic.Pointer[time.Timer] // runs while a shared connection takes nothing of the request; nil: not watched
+}
+
+func (a *attempt) send(shares bool) (*http.Response, error) {
+	a.conn, a.again = nil, 0
+	if shares {
+		return a.sendShared()
+	}
+	return a.client.carrier.http1.RoundTrip(a.request())
+}
+
+// sendShared sends the call on a connection that it shares with others. One that was not worked on is sent again, a few times: another
+// connection may take it.
+func (a *attempt) sendShared() (*http.Response, error) {
+	k := a.client.carrier
+	for {
+		l, err := k.lines.take(a.ctx)
+		if errors.Is(err, errOnlyHTTP1) && a.client.spec.HTTP2 == HTTP2Auto {
+			k.learn(false)
+			return a.send(false)
+		}
+		if err != nil {
+			return nil, err
+		}
+		if k.askAt.Load() != 0 {
+			k.learn(true)
+		}
+		a.line, a.conn = l, l.conn
+		a.firstByte.Store(false)
+		a.watchTaking()
+		response, err := l.client.RoundTrip(a.request())
+		if err == nil {
+			return response, nil
+		}
+		a.leave()
+		if !unseen(err) || a.ctx.Err() != nil {
+			return nil, err
+		}
+		if a.again++; a.again > refusalsMax {
+			return nil, errRefused
+		}
+	}
+}
+
+func (a *attempt) request() *http.Request {
+	request := a.client.base.WithContext(httptrace.WithClientTrace(a.ctx, &a.trace))
+	request.Body = http.NoBody
+	if size := len(a.loan.data); size > 0 { // nobody ends the loan before this call does
+		request.ContentLength = int64(size)
+		request.Body = &loanReader{loan: &a.loan, attempt: a}
+		request.GetBody = a.bodyAgain
+	}
+	return request
+}
+
+// metOtherProtocol reports whether the endpoint speaks another protocol in the clear than it was spoken to in, and so did not understand
+// the call.
+func (a *attempt) metOtherProtocol() bool {
+	return a.conn != nil && a.conn.foreign.Load() && a.parent.Err() == nil
+}
+
+// leave ends the call on its line.
+func (a *attempt) leave() {
+	a.wroteRequest(httptrace.WroteRequestInfo{})
+	if a.line != nil {
+		a.client.carrier.lines.release(a.line)
+		a.line = nil
+	}
 }
 
 func (a *attempt) wantConn(string) { a.conn = nil }
 
+// gotConn is told of connections that the call has to itself.
 func (a *attempt) gotConn(info httptrace.GotConnInfo) {
-	raw := info.Conn
-	if wrapped, ok := raw.(interface{ NetConn() net.Conn }); ok {
-		raw = wrapped.NetConn() // TLS
-	}
 	a.firstByte.Store(false)
-	a.conn, _ = raw.(*conn)
-	if a.conn != nil {
+	raw := info.Conn
+	for {
+		wrapped, ok := raw.(*tls.Conn) // two of them where a proxy speaks TLS
+		if !ok {
+			break
+		}
+		raw = wrapped.NetConn()
+	}
+	if a.conn, _ = raw.(*conn); a.conn != nil {
 		a.conn.begin(time.Now(), info.Reused)
+	}
+}
+
+// watchTaking bounds the time in which the endpoint takes nothing of the request. Where calls share a connection that shows in none of
+// its writes: the one that is not taken waits for its turn, and the others go on.
+func (a *attempt) watchTaking() {
+	wait := a.client.spec.Write
+	if wait == 0 {
+		return
+	}
+	if old := a.untaken.Swap(time.AfterFunc(wait, func() { a.stop(errUntaken) })); old != nil {
+		old.Stop()
+	}
+}
+
+// taken is told by the request's body, in the goroutine that writes it.
+func (a *attempt) taken() {
+	if timer := a.untaken.Load(); timer != nil {
+		timer.Reset(a.client.spec.Write)
+	}
+}
+
+func (a *attempt) wroteRequest(httptrace.WroteRequestInfo) {
+	if timer := a.untaken.Load(); timer != nil {
+		timer.Stop()
 	}
 }
 
@@ -143,7 +250,7 @@ func (a *attempt) bodyAgain() (io.ReadCloser, error) {
 			return nil, errDeadTwo
 		}
 	}
-	return &loanReader{loan: &a.loan}, nil
+	return &loanReader{loan: &a.loan, attempt: a}, nil
 }
 
 // failedBefore says what it means that no response came.
@@ -179,6 +286,8 @@ func (a *attempt) stopped() *Failure {
 		return a.failure(Canceled, 0, errPoolClosed.Error())
 	case errors.Is(context.Cause(a.ctx), errSilent):
 		return a.failure(Timeout, 0, fmt.Sprintf("no piece of the reply within %s", a.client.spec.Read))
+	case errors.Is(context.Cause(a.ctx), errUntaken):
+		return a.failure(Timeout, 0, fmt.Sprintf("no piece of the request was taken within %s", a.client.spec.Write))
 	}
 	return nil
 }
@@ -191,5 +300,5 @@ func (a *attempt) failure(kind Kind, status int, text string) *Failure {
 func isTransport(err error) bool {
 	var netErr net.Error
 	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, net.ErrClosed) ||
-		errors.Is(err, errDeadTwo) || errors.As(err, &netErr)
+		errors.Is(err, errDeadTwo) || errors.Is(err, errRefused) || errors.As(err, &netErr)
 }

@@ -23,6 +23,10 @@ type conn struct {
 	buffers  *sync.Pool    // *[]byte, for large bodies
 	gone     func()        // takes it out of the pool's books, once
 
+	shared   bool        // calls come and go on it side by side
+	surprise *surprise   // nil where the protocol is settled
+	foreign  atomic.Bool // the peer speaks the other protocol
+
 	sent    atomic.Int64 // bytes of the current request
 	deaf    atomic.Bool  // the peer stopped reading in the middle of a request: fit to read a reply, not to be used again
 	retired atomic.Bool
@@ -30,7 +34,16 @@ type conn struct {
 	ended   error // set by closing
 }
 
-// begin marks the start of a request. A connection that is too old, or broken, is closed instead: with nothing
+// Read notes it when the peer speaks another protocol than it was taken for.
+func (c *conn) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	if c.surprise != nil && n > 0 && c.surprise.hear(p[:n]) {
+		c.foreign.Store(true)
+	}
+	return n, err
+}
+
+// begin marks the start of a request on a connection that only one has at a time. A connection that is too old, or broken, is closed instead: with nothing
 // written on it, net/http takes the next one.
 func (c *conn) begin(now time.Time, reused bool) {
 	c.sent.Store(0)
@@ -57,7 +70,10 @@ func (c *conn) Write(p []byte) (int, error) {
 	}
 	n, err := c.Conn.Write(p)
 	sent := c.sent.Add(int64(n))
-	if err == nil || sent == 0 || errors.Is(err, net.ErrClosed) || errors.Is(err, os.ErrDeadlineExceeded) {
+	// What others have on a shared connection must not wait for the last words to one. But a server that knows no HTTP/2 says so and
+	// hangs up at the first frame.
+	waits := !c.shared || c.surprise != nil && !c.surprise.done.Load()
+	if err == nil || sent == 0 || !waits || errors.Is(err, net.ErrClosed) || errors.Is(err, os.ErrDeadlineExceeded) {
 		return n, err
 	}
 	if c.Conn.SetReadDeadline(time.Now().Add(lastWordsWait)) != nil {

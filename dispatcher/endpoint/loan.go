@@ -25,8 +25,9 @@ func (l *loan) end() {
 
 // loanReader is one reading of a loan from its beginning. Its offset belongs to the goroutine that reads.
 type loanReader struct {
-	loan   *loan
-	offset int
+	loan    *loan
+	attempt *attempt // is told of each piece; may be nil
+	offset  int
 }
 
 func (r *loanReader) Read(p []byte) (int, error) {
@@ -40,6 +41,9 @@ func (r *loanReader) Read(p []byte) (int, error) {
 	}
 	n := copy(p, r.loan.data[r.offset:])
 	r.offset += n
+	if r.attempt != nil {
+		r.attempt.taken()
+	}
 	return n, nil
 }
 

@@ -5,9 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
-	"net"
-	"net/http"
 	"sync"
 	"time"
 )
@@ -51,21 +48,6 @@ type clientKey struct {
 	tls  TLS
 }
 
-// carrierKey is what connections have in common.
-type carrierKey struct {
-	scheme, host, socket            string
-	connect, read, write, retireAge time.Duration
-	poolSize                        int
-	tls                             TLS
-}
-
-// carrier is one net/http transport and how many remembered clients use it.
-type carrier struct {
-	key       carrierKey
-	transport *http.Transport
-	clients   int // guarded by Pool.mu
-}
-
 // NewPool makes an empty pool. Close it.
 func NewPool() *Pool {
 	p := &Pool{
@@ -93,13 +75,13 @@ func (p *Pool) Client(spec Spec) (*Client, error) {
 		return nil, fmt.Errorf("make endpoint client: %w", err)
 	}
 	if idle != nil {
-		idle.CloseIdleConnections() // not under the mutex: closing a connection takes it out of the books
+		idle.closeIdle() // not under the mutex: closing a connection takes it out of the books
 	}
 	return c, nil
 }
 
-// clientOf also answers a transport that no remembered client uses any more, if there is one.
-func (p *Pool) clientOf(spec Spec, key clientKey) (c *Client, idle *http.Transport, err error) {
+// clientOf also answers a carrier that no remembered client uses any more, if there is one.
+func (p *Pool) clientOf(spec Spec, key clientKey) (c *Client, idle *carrier, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.closed {
@@ -131,14 +113,20 @@ func (p *Pool) makeLocked(spec Spec, key clientKey) (*Client, error) {
 	ck := carrierKey{
 		scheme: where.url.Scheme, host: where.url.Host, socket: where.socket,
 		connect: spec.Connect, read: spec.Read, write: spec.Write, retireAge: spec.PoolTTL,
-		poolSize: spec.PoolSize,
+		poolSize: spec.PoolSize, http2: spec.HTTP2, proxy: spec.Proxy,
 	}
 	if ck.scheme == "https" {
 		ck.tls = key.tls
 	}
+	if ck.socket != "" {
+		ck.proxy = ""
+	}
+	if ck.proxy != "" && ck.scheme == "http" && ck.http2 == HTTP2Always {
+		return nil, errors.New("HTTP/2 in the clear does not pass through a proxy")
+	}
 	k := p.carriers[ck]
 	if k == nil {
-		if k, err = p.newCarrier(ck); err != nil {
+		if k, err = newCarrier(p, ck); err != nil {
 			return nil, err
 		}
 		p.carriers[ck] = k
@@ -147,8 +135,8 @@ func (p *Pool) makeLocked(spec Spec, key clientKey) (*Client, error) {
 	return newClient(p, k, spec, where, key), nil
 }
 
-// forgetLocked answers the client's transport if it was the last one to use it. Who still holds the client can go on.
-func (p *Pool) forgetLocked(e *list.Element) *http.Transport {
+// forgetLocked answers the client's carrier if it was the last one to use it. Who still holds the client can go on.
+func (p *Pool) forgetLocked(e *list.Element) *carrier {
 	c := p.recent.Remove(e).(*Client)
 	delete(p.clients, c.key)
 	c.carrier.clients--
@@ -156,66 +144,7 @@ func (p *Pool) forgetLocked(e *list.Element) *http.Transport {
 		return nil
 	}
 	delete(p.carriers, c.carrier.key)
-	return c.carrier.transport
-}
-
-func (p *Pool) newCarrier(key carrierKey) (*carrier, error) {
-	config, err := key.tls.config()
-	if err != nil {
-		return nil, err
-	}
-	t := &http.Transport{
-		Proxy:                  nil, // never from the environment: a function's URL says where it is
-		DialContext:            p.dialer(key),
-		TLSClientConfig:        config,
-		TLSHandshakeTimeout:    key.connect,
-		DisableCompression:     true, // decoded here, within the reply's bound
-		MaxIdleConnsPerHost:    key.poolSize,
-		IdleConnTimeout:        idleMax,
-		ResponseHeaderTimeout:  key.read,
-		MaxResponseHeaderBytes: headerBytesMax,
-		Protocols:              new(http.Protocols),
-	}
-	t.Protocols.SetHTTP1(true)
-	if key.retireAge > 0 {
-		t.IdleConnTimeout = min(idleMax, key.retireAge)
-	}
-	return &carrier{key: key, transport: t}, nil
-}
-
-// dialer connects within its bounds and writes each connection into the pool's books.
-func (p *Pool) dialer(key carrierKey) func(context.Context, string, string) (net.Conn, error) {
-	timeout := dialMax
-	if key.connect > 0 {
-		timeout = key.connect
-	}
-	dialer := net.Dialer{Timeout: timeout}
-	return func(ctx context.Context, network, address string) (net.Conn, error) {
-		if !p.beginDial() {
-			return nil, errPoolClosed
-		}
-		defer p.dials.Done()
-		if key.socket != "" {
-			network, address = "unix", key.socket
-		}
-		ctx, cancel := context.WithCancelCause(ctx)
-		defer cancel(nil)
-		defer context.AfterFunc(p.ctx, func() { cancel(errPoolClosed) })()
-		raw, err := dialer.DialContext(ctx, network, address)
-		if err != nil {
-			return nil, err
-		}
-		c := &conn{Conn: raw, write: key.write, buffers: &p.buffers}
-		if key.retireAge > 0 {
-			c.retireAt = time.Now().Add(key.retireAge + rand.N(key.retireAge/5+1))
-		}
-		c.gone = func() { p.forget(c) }
-		if !p.remember(c) {
-			c.Close()
-			return nil, errPoolClosed
-		}
-		return c, nil
-	}
+	return c.carrier
 }
 
 // beginDial is under the mutex so that no dial begins while Close waits for them.
@@ -264,6 +193,6 @@ func (p *Pool) Close() {
 	}
 	p.dials.Wait()
 	for _, k := range carriers {
-		k.transport.CloseIdleConnections()
+		k.closeIdle()
 	}
 }

@@ -46,6 +46,12 @@ type Spec struct {
 	// ExactContentType refuses a reply whose content type carries parameters ("; charset=..."), as StateFun does.
 	ExactContentType bool
 
+	// HTTP2 says when HTTP/2 is spoken.
+	HTTP2 HTTP2
+	// Proxy is where calls go through: an URL of scheme http or socks5 (a user and password in it are sent to it and shown
+	// nowhere), ProxyFromEnvironment, or "": nothing, whatever the environment says. Unix sockets have no proxy.
+	Proxy string
+
 	// Fault says why no call can be made, whatever the rest says: each is Unreachable, with this text. "": none is known.
 	Fault string
 
@@ -57,13 +63,15 @@ type Spec struct {
 type TLS struct {
 	// TrustCACerts holds the certificates of the authorities to trust instead of the system's.
 	TrustCACerts string
-	// ClientCert and ClientKey are the gateway's own certificate chain and its private key (plain PKCS#8, PKCS#1 or
-	// SEC1). Both or neither.
+	// ClientCert and ClientKey are the gateway's own certificate chain and its private key (PKCS#8, PKCS#1 or SEC1, plain or encrypted).
+	// Both or neither.
 	ClientCert string
 	ClientKey  string
-	// ClientKeyPassword is a file whose whole content is the password of ClientKey. Encrypted keys are refused with
-	// an error that says so; for a plain key the file is not needed and not read.
+	// ClientKeyPassword is a file whose whole content is the password of ClientKey. If it does not fit and ends a line, it is tried
+	// without that line end, which editors add. For a plain key the file is not needed and not read.
 	ClientKeyPassword string
+	// AnyHost takes a certificate of a trusted authority whoever it was issued to. Whoever has one of them can then pass for the function.
+	AnyHost bool
 }
 
 func (s *Spec) validate() error {
@@ -83,6 +91,12 @@ func (s *Spec) validate() error {
 	}
 	if s.ReplyBytesMax < 0 {
 		return fmt.Errorf("reply bound %d is negative", s.ReplyBytesMax)
+	}
+	if s.HTTP2 > HTTP2Never {
+		return fmt.Errorf("HTTP/2 mode %d is not known", s.HTTP2)
+	}
+	if _, err := proxyOf(s.Proxy); err != nil {
+		return err
 	}
 	if t := s.TLS; t != nil && (t.ClientCert == "") != (t.ClientKey == "") {
 		return errors.New("client certificate and client key must be given together")

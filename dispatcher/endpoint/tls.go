@@ -1,15 +1,21 @@
 package endpoint
 
 import (
+	"bytes"
 	"crypto/tls"
 	"crypto/x509"
-	"encoding/pem"
+	"errors"
 	"fmt"
+	"io"
 	"os"
-	"strings"
+
+	"github.com/stategate/stategate/internal/certificate"
 )
 
-// config reads the files. The host's name is always verified.
+// passwordBytesMax keeps a file that is no password, a device for one, from being read for ever.
+const passwordBytesMax = 64 << 10
+
+// config reads the files.
 func (t *TLS) config() (*tls.Config, error) {
 	config := &tls.Config{MinVersion: tls.VersionTLS12}
 	if t.TrustCACerts != "" {
@@ -17,9 +23,8 @@ func (t *TLS) config() (*tls.Config, error) {
 		if err != nil {
 			return nil, fmt.Errorf("read trusted certificates: %w", err)
 		}
-		config.RootCAs = x509.NewCertPool()
-		if !config.RootCAs.AppendCertsFromPEM(text) {
-			return nil, fmt.Errorf("read trusted certificates: %s holds no PEM certificate", t.TrustCACerts)
+		if config.RootCAs, err = certificate.Pool(text); err != nil {
+			return nil, fmt.Errorf("read trusted certificates: %s: %w", t.TrustCACerts, err)
 		}
 	}
 	if t.ClientCert != "" {
@@ -29,7 +34,26 @@ func (t *TLS) config() (*tls.Config, error) {
 		}
 		config.Certificates = []tls.Certificate{pair}
 	}
+	if t.AnyHost {
+		config.InsecureSkipVerify = true // what it skips is done here, but for the name
+		config.VerifyConnection = verifyChain(config.RootCAs)
+	}
 	return config, nil
+}
+
+// verifyChain verifies all that crypto/tls does but the name of the host.
+func verifyChain(roots *x509.CertPool) func(tls.ConnectionState) error {
+	return func(state tls.ConnectionState) error {
+		if len(state.PeerCertificates) == 0 {
+			return errors.New("the server has no certificate")
+		}
+		between := x509.NewCertPool()
+		for _, c := range state.PeerCertificates[1:] {
+			between.AddCert(c)
+		}
+		_, err := state.PeerCertificates[0].Verify(x509.VerifyOptions{Roots: roots, Intermediates: between})
+		return err
+	}
 }
 
 func (t *TLS) clientPair() (tls.Certificate, error) {
@@ -41,22 +65,39 @@ func (t *TLS) clientPair() (tls.Certificate, error) {
 	if err != nil {
 		return tls.Certificate{}, fmt.Errorf("read client key: %w", err)
 	}
-	if encrypted(key) {
-		return tls.Certificate{}, fmt.Errorf(
-			"read client key: %s is encrypted, which is not supported; give it unencrypted (openssl pkcs8 -topk8 -nocrypt)", t.ClientKey)
+	pair, err := certificate.Pair(chain, key, nil)
+	if errors.Is(err, certificate.ErrNoPassword) && t.ClientKeyPassword != "" {
+		pair, err = t.lockedPair(chain, key)
 	}
-	pair, err := tls.X509KeyPair(chain, key)
 	if err != nil {
 		return tls.Certificate{}, fmt.Errorf("load client certificate %s with key %s: %w", t.ClientCert, t.ClientKey, err)
 	}
 	return pair, nil
 }
 
-func encrypted(key []byte) bool {
-	for block, rest := pem.Decode(key); block != nil; block, rest = pem.Decode(rest) {
-		if block.Type == "ENCRYPTED PRIVATE KEY" || strings.Contains(block.Headers["Proc-Type"], "ENCRYPTED") {
-			return true
+// lockedPair tries the whole content of the password's file, as StateFun does, and then without one line end.
+func (t *TLS) lockedPair(chain, key []byte) (tls.Certificate, error) {
+	file, err := os.Open(t.ClientKeyPassword)
+	if err != nil {
+		return tls.Certificate{}, fmt.Errorf("read client key password: %w", err)
+	}
+	defer file.Close()
+	password, err := io.ReadAll(io.LimitReader(file, passwordBytesMax+1))
+	if err != nil {
+		return tls.Certificate{}, fmt.Errorf("read client key password: %w", err)
+	}
+	if len(password) == 0 || len(password) > passwordBytesMax {
+		return tls.Certificate{}, fmt.Errorf("read client key password: %s has %d bytes, which is no password", t.ClientKeyPassword, len(password))
+	}
+	pair, err := certificate.Pair(chain, key, password)
+	if !errors.Is(err, certificate.ErrPassword) {
+		return pair, err
+	}
+	if line, ended := bytes.CutSuffix(password, []byte("\n")); ended {
+		line, _ = bytes.CutSuffix(line, []byte("\r"))
+		if pair, err := certificate.Pair(chain, key, line); err == nil {
+			return pair, nil
 		}
 	}
-	return false
+	return tls.Certificate{}, fmt.Errorf("%w (the password is the content of %s)", err, t.ClientKeyPassword)
 }
