@@ -85,12 +85,23 @@ func place(resolved string) string {
 func endpointSpec(t *module.Transport, target string) endpoint.Spec {
 	s := endpoint.Spec{
 		URL: target, Connect: t.Connect, Read: t.Read, Write: t.Write, PoolSize: t.PoolSize, PoolTTL: t.PoolTTL,
-		ReplyBytesMax: t.PayloadMaxBytes, Accept: t.Kind == module.Async,
+		ReplyBytesMax: t.PayloadMaxBytes, Accept: t.Kind == module.Async, HTTP2: http2Of(t.HTTP2), Proxy: string(t.Proxy),
 	}
-	if t.TrustCACerts != "" || t.ClientCert != "" || t.ClientKey != "" {
+	if t.TrustCACerts != "" || t.ClientCert != "" || t.ClientKey != "" || t.AnyHost {
 		s.TLS = &endpoint.TLS{
 			TrustCACerts: t.TrustCACerts, ClientCert: t.ClientCert, ClientKey: t.ClientKey, ClientKeyPassword: t.ClientKeyPassword,
+			AnyHost: t.AnyHost,
 		}
 	}
 	return s
+}
+
+func http2Of(m module.HTTP2) endpoint.HTTP2 {
+	switch m {
+	case module.HTTP2Always:
+		return endpoint.HTTP2Always
+	case module.HTTP2Never:
+		return endpoint.HTTP2Never
+	}
+	return endpoint.HTTP2Auto
 }

@@ -123,6 +123,7 @@ func (p *parser) addEndpoint(e Endpoint, spec *object, fault string, ok bool) {
 		} else if e.Transport.hasTLS() && !strings.HasPrefix(strings.ToLower(e.URLTemplate), "https:") {
 			p.complain(template, Warning, "urlPathTemplate %s is not https: the certificates of the transport are not used", p.describe(template))
 		}
+		p.checkOwnOptions(&e, template)
 	}
 	if ok && p.bind("endpoint", e.Functions.String(), e.Place) {
 		p.module.index[e.Functions] = len(p.module.Endpoints)

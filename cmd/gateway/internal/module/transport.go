@@ -39,6 +39,12 @@ type Transport struct {
 
 	// Paths of PEM files; "": the system's certificates, no client certificate. ClientKeyPassword is the path of a file too.
 	TrustCACerts, ClientCert, ClientKey, ClientKeyPassword string
+
+	// Options of ours, in both kinds.
+	AnyHost bool  // of verify_hostname: false; the certificate of the endpoint may be anybody's, of a trusted authority still
+	HTTP2   HTTP2 // of http2
+	// Proxy of proxy: an URL, in which a password may be, or ProxyFromEnvironment; "": none, whatever the environment says.
+	Proxy Secret
 }
 
 func asyncDefaults() Transport {
@@ -57,7 +63,7 @@ func okhttpDefaults() Transport {
 }
 
 func (t *Transport) hasTLS() bool {
-	return t.TrustCACerts != "" || t.ClientCert != "" || t.ClientKey != ""
+	return t.TrustCACerts != "" || t.ClientCert != "" || t.ClientKey != "" || t.AnyHost
 }
 
 // transport reads the transport of an endpoint v2. Its options are read by StateFun at the first call only.
@@ -81,10 +87,13 @@ func (p *parser) transport(spec *object) (t Transport, fault string) {
 	defer o.close()
 	switch kind {
 	case transportAsync:
-		return p.asyncTransport(o)
+		t, fault = p.asyncTransport(o)
+		p.ownOptions(o, &t)
+		return t, fault
 	case transportOkHTTP:
 		t = okhttpDefaults()
 		p.okhttpTimeouts(o, &t)
+		p.ownOptions(o, &t)
 		o.ignored("the okhttp transport has its time-outs under timeouts", "call", "connect")
 		o.ignored("the okhttp transport has no such option", "pool_ttl", "pool_size", "payload_max_bytes",
 			"trust_cacerts", "client_cert", "client_key", "client_key_password")
@@ -93,6 +102,7 @@ func (p *parser) transport(spec *object) (t Transport, fault string) {
 	p.complain(o.take("type"), Error, "unknown transport %s: %s", quote(kind), guess(kind, []string{transportAsync, transportOkHTTP}))
 	o.knows("timeouts", "call", "connect", "pool_ttl", "pool_size", "payload_max_bytes",
 		"trust_cacerts", "client_cert", "client_key", "client_key_password")
+	o.knows(ownNames...)
 	return asyncDefaults(), ""
 }
 
