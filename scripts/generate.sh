@@ -57,6 +57,7 @@ python() {
   sources "$src" "$2" "$1"
   mkdir -p "$3"
   protoc -I "$src" --python_out="$3" --pyi_out="$3" "$src/$2"/*.proto
+  sed -i '1i # mypy: ignore-errors' "$3/$2"/*_pb2.pyi # the protobuf library has no types of its own
 }
 
 golang stategate.protocol.v1 github.com/stategate/stategate/api/protocol "$tmp/out/api/protocol"
