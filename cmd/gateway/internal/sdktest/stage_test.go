@@ -4,11 +4,8 @@ package sdktest
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
-	"net/http"
 	"net/http/httptest"
-	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -120,34 +117,10 @@ func same(t *testing.T, what string, c *call, want []byte) {
 	}
 }
 
-// view is what people are told of an address.
-type view struct {
-	State []struct {
-		Name     string `json:"name"`
-		TypeName string `json:"typeName"`
-		Value    []byte `json:"value"`
-	} `json:"state"`
-	Mailbox struct {
-		Messages int `json:"messages"`
-	} `json:"mailbox"`
-	Failure *struct {
-		Attempts int `json:"attempts"`
-	} `json:"failure"`
-	LastError string `json:"lastError"`
-}
-
 // view asks the gateway for an address of a.b/st.
 func (s *stage) view(t *testing.T, id string) view {
 	t.Helper()
-	status, body, err := s.gateway.Get("/v1/addresses/a.b/st?id=" + url.QueryEscape(id))
-	if err != nil || status != http.StatusOK {
-		t.Fatalf("address %q: %d %s %v", id, status, body, err)
-	}
-	var v view
-	if err := json.Unmarshal(body, &v); err != nil {
-		t.Fatal(err)
-	}
-	return v
+	return s.address(t, "a.b/st", id)
 }
 
 // settled waits until an id was asked n times, and nothing waits for it any more. It answers what was asked.

@@ -5,6 +5,7 @@ package sdktest
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -17,7 +18,7 @@ var stories = []struct {
 	tell func(t *testing.T, w *world)
 }{
 	{"values", values}, {"expiration", expirations}, {"caller", caller}, {"delayed", delayed}, {"egress", egress},
-	{"throws", throws}, {"undeclared", undeclared}, {"async", async},
+	{"throws", throws}, {"undeclared", undeclared}, {"async", async}, {"emptyID", emptyID},
 }
 
 // values: state of every built-in type and of custom ones is set, read, changed, zero and unset, each distinct.
@@ -203,4 +204,18 @@ func async(t *testing.T, w *world) {
 		w.out.expect(t, "out-patient", fmt.Sprint("p", i), "- one")
 	}
 	w.out.expect(t, "out-patient", "p", want...)
+}
+
+// emptyID: a record with an empty key is delivered, as StateFun delivers it. Python's SDK refuses such a message whatever the function
+// does, so that address waits, alone, and says why.
+func emptyID(t *testing.T, w *world) {
+	w.send(t, "patient", "", "hello")
+	if w.language != "python" {
+		w.out.expect(t, "out-patient", keyless, "- hello")
+		return
+	}
+	testgateway.Poll(t, "the address to say what is wrong", func() (bool, string) {
+		v := w.address(t, "apps.fns/patient", "")
+		return strings.HasPrefix(v.LastError, "status 500") && v.Mailbox.Messages == 1, fmt.Sprintf("%+v", v)
+	})
 }

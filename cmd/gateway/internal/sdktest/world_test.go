@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -194,6 +195,36 @@ func (w *world) deadLetters(t *testing.T) []deadLetter {
 		t.Fatal(err)
 	}
 	return answer.DeadLetters
+}
+
+// view is what people are told of an address.
+type view struct {
+	State []struct {
+		Name     string `json:"name"`
+		TypeName string `json:"typeName"`
+		Value    []byte `json:"value"`
+	} `json:"state"`
+	Mailbox struct {
+		Messages int `json:"messages"`
+	} `json:"mailbox"`
+	Failure *struct {
+		Attempts int `json:"attempts"`
+	} `json:"failure"`
+	LastError string `json:"lastError"`
+}
+
+// address asks the gateway for one.
+func (w *world) address(t *testing.T, function, id string) view {
+	t.Helper()
+	status, body, err := w.gateway.Get("/v1/addresses/" + function + "?id=" + url.QueryEscape(id))
+	if err != nil || status != http.StatusOK {
+		t.Fatalf("address %s %q: %d %s %v", function, id, status, body, err)
+	}
+	var v view
+	if err := json.Unmarshal(body, &v); err != nil {
+		t.Fatal(err)
+	}
+	return v
 }
 
 func milliseconds(d time.Duration) string { return strconv.FormatInt(d.Milliseconds(), 10) }
