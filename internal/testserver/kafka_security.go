@@ -125,7 +125,7 @@ func (k *KafkaServer) AddUser(ctx context.Context, mechanism, user, password str
 type Right struct {
 	Principal string // "User:name"
 	On        kmsg.ACLResourceType
-	Name      string
+	Name      string // a name that ends with * is the beginning of names
 	To        kmsg.ACLOperation
 }
 
@@ -133,7 +133,12 @@ type Right struct {
 func (k *KafkaServer) Allow(ctx context.Context, rights ...Right) error {
 	request := kmsg.NewPtrCreateACLsRequest()
 	for _, r := range rights {
-		request.Creations = append(request.Creations, kmsg.CreateACLsRequestCreation{ResourceType: r.On, ResourceName: r.Name, ResourcePatternType: kmsg.ACLResourcePatternTypeLiteral,
+		pattern := kmsg.ACLResourcePatternTypeLiteral
+		name, begins := strings.CutSuffix(r.Name, "*")
+		if begins {
+			pattern = kmsg.ACLResourcePatternTypePrefixed
+		}
+		request.Creations = append(request.Creations, kmsg.CreateACLsRequestCreation{ResourceType: r.On, ResourceName: name, ResourcePatternType: pattern,
 			Principal: r.Principal, Host: "*", Operation: r.To, PermissionType: kmsg.ACLPermissionTypeAllow})
 	}
 	return k.administer(ctx, func(c *kgo.Client) error {
