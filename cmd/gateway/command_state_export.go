@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"time"
@@ -13,7 +12,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/stategate/stategate/api"
-	"github.com/stategate/stategate/cmd/gateway/internal/config"
 	"github.com/stategate/stategate/cmd/gateway/internal/statefile"
 	"github.com/stategate/stategate/statestore"
 )
@@ -46,12 +44,7 @@ Messages that wait, timers, outputs and positions are not in it: it says how man
 				return usage("flag --function: %v", err)
 			}
 		}
-		if cfg.Store.Kind() == config.StoreSQLite {
-			if _, err := os.Stat(cfg.Store.Path()); errors.Is(err, fs.ErrNotExist) {
-				return fmt.Errorf("there is no store in %s", storeName(cfg))
-			}
-		}
-		store, err := openStore(cmd.Context(), cfg, log)
+		store, err := openExisting(cmd.Context(), cfg, log)
 		if err != nil {
 			return err
 		}

@@ -114,13 +114,21 @@ func (i *importing) what(verb string, tell bool) statefile.ImportConfig {
 	return c
 }
 
+// worded is an error as people know it.
+func worded(err error) error {
+	if errors.Is(err, context.Canceled) {
+		return errors.New("interrupted")
+	}
+	return err
+}
+
 // checkAlone is all that --check does.
 func (i *importing) checkAlone(ctx context.Context) error {
 	c := i.what("checked", true)
 	values, invalid, err := statefile.Check(ctx, c, nil, i.name, i.in)
 	c.Progress.Clear()
 	if err != nil {
-		return err
+		return worded(err)
 	}
 	if invalid > 0 {
 		return fmt.Errorf("%s: %s, and %s that cannot be used", i.name, number(int(values), "value"), number(int(invalid), "line"))
@@ -139,7 +147,7 @@ func (i *importing) checkFirst(ctx context.Context, again func() error) error {
 	_, _, err = statefile.Check(ctx, c, known.Functions, i.name, i.in)
 	c.Progress.Clear()
 	if err != nil {
-		return fmt.Errorf("nothing is written: %w", err)
+		return fmt.Errorf("nothing is written: %w", worded(err))
 	}
 	return again()
 }
@@ -164,11 +172,8 @@ func (i *importing) run(ctx context.Context) (err error) {
 	if i.flags.skip {
 		sum += fmt.Sprintf(", %s left out", number(int(done.Invalid), "line"))
 	}
-	if errors.Is(err, context.Canceled) {
-		err = errors.New("interrupted")
-	}
 	if err != nil {
-		return fmt.Errorf("%w\nnot whole: %s; import it again when that is mended, what is there is found to be the same", err, sum)
+		return fmt.Errorf("%w\nnot whole: %s; import it again when that is mended, what is there is found to be the same", worded(err), sum)
 	}
 	fmt.Fprintf(i.cmd.ErrOrStderr(), "%s, in %v\n", sum, c.Progress.Took().Round(time.Millisecond))
 	return nil

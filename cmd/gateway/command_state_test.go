@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stategate/stategate/cmd/gateway/internal/config"
 	"github.com/stategate/stategate/cmd/gateway/internal/statefile"
 	"github.com/stategate/stategate/statestore"
 	"github.com/stategate/stategate/statestore/sqlite"
@@ -129,7 +130,7 @@ func TestStateUsage(t *testing.T) {
 	} {
 		refused(t, exitUsage, want, args...)
 	}
-	refused(t, exitFailed, "there is no store in "+store, "state", "export", "--store", store)
+	refused(t, exitFailed, strings.TrimPrefix(store, "sqlite:")+": there is no store in it", "state", "export", "--store", store)
 	refused(t, exitFailed, "no such file", "state", "import", "--store", store, file+".none")
 	if _, err := os.Stat(strings.TrimPrefix(store, "sqlite:")); !errors.Is(err, os.ErrNotExist) {
 		t.Error("a store was made by commands that failed")
@@ -235,4 +236,39 @@ func TestStateExportInterrupted(t *testing.T) {
 	if files, _ := filepath.Glob(filepath.Join(filepath.Dir(out), ".*")); len(files) > 0 {
 		t.Errorf("left behind: %q", files)
 	}
+}
+
+func TestStateImportInterrupted(t *testing.T) {
+	store, file := stateWorld(t, stateLines)
+	must(t, "", "", "state", "import", "--store", store, file)
+	s, err := sqlite.Open(t.Context(), sqlite.Config{Path: strings.TrimPrefix(store, "sqlite:"), Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	for name, step := range map[string]func(i *importing, ctx context.Context) error{
+		"interrupted":                     (*importing).checkAlone,
+		"nothing is written: interrupted": func(i *importing, ctx context.Context) error { return i.checkFirst(ctx, nil) },
+		"interrupted\nnot whole: 0 values written, 0 were there already": (*importing).run,
+	} {
+		ctx, cancel := context.WithCancel(t.Context())
+		cmd := newStateImport()
+		cmd.SetErr(io.Discard)
+		i := &importing{cmd: cmd, cfg: config.Default(), in: pressing{strings.NewReader(stateLines), cancel}, name: "f", store: s}
+		if err := step(i, ctx); err == nil || !strings.HasPrefix(err.Error(), name) {
+			t.Errorf("got %v, want %q", err, name)
+		}
+	}
+	must(t, "", "3 values written, 0 were there already", "state", "import", "--store", store+"2", file)
+}
+
+// pressing is a file that is read when Ctrl-C comes.
+type pressing struct {
+	io.Reader
+	interrupt func()
+}
+
+func (p pressing) Read(b []byte) (int, error) {
+	p.interrupt()
+	return p.Reader.Read(b)
 }

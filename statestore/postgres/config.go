@@ -21,6 +21,8 @@ type Config struct {
 	// Schema holds the application's tables; one schema is one application. Default "stategate". The URL's schema wins.
 	// Lower-case letters, digits and underscores, at most 63.
 	Schema string
+	// Existing refuses to make a store: the schema must hold one already.
+	Existing bool
 	// Lease is how long an owner that says nothing counts as alive. Default 3 s, at least 100 ms. Too short, and a living
 	// owner on a busy machine is taken over; too long, and the death of a machine is noticed late. The time-outs by which the
 	// server ends what a dead owner left are two thirds of it, but at least 1 s: below 1.5 s only a claim ends that sooner.

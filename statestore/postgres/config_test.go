@@ -7,6 +7,7 @@ import (
 	"errors"
 	"log/slog"
 	"net"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -126,6 +127,22 @@ func TestSchemasAreApplications(t *testing.T) {
 	if again.Identity() != a.Identity() {
 		t.Errorf("identity %q, was %q", again.Identity(), a.Identity())
 	}
+}
+
+// A store that must be there is not made, nor is its schema.
+func TestExistingMakesNothing(t *testing.T) {
+	srv, schema := common(t), fresh()
+	for range 2 {
+		if _, err := Open(t.Context(), Config{URL: srv.URL(), Schema: schema, Existing: true, Log: quiet()}); err == nil || !strings.Contains(err.Error(), "there is no store in schema "+strconv.Quote(schema)) {
+			t.Errorf("got %v", err)
+		}
+	}
+	var there bool
+	if err := connect(t, srv).QueryRow(t.Context(), `SELECT EXISTS (SELECT 1 FROM pg_namespace WHERE nspname = $1)`, schema).Scan(&there); err != nil || there {
+		t.Errorf("the schema is there: %v, %v", there, err)
+	}
+	open(t, Config{URL: srv.URL(), Schema: schema})
+	open(t, Config{URL: srv.URL(), Schema: schema, Existing: true})
 }
 
 func TestManyOpenAtOnce(t *testing.T) {

@@ -68,6 +68,9 @@ func (s *Store) migrate(ctx context.Context) error {
 	if err := s.refuseNewer(stored); err != nil || stored == version {
 		return err
 	}
+	if stored == 0 && s.cfg.Existing {
+		return fmt.Errorf("there is no store in schema %q; name the schema of one by ?schema=NAME", s.cfg.Schema)
+	}
 	conn, err := s.dial(ctx, "stategate migration", nil)
 	if err != nil {
 		return err

@@ -18,6 +18,8 @@ type Config struct {
 	// says which process owns it. The file is made when it is missing. It must be on a disk of this machine: SQLite's locks
 	// do not work over a network.
 	Path string
+	// Existing refuses to make a store: the file must be one already.
+	Existing bool
 	// Lease is how long Owner shows a member that says nothing. Default 3 s, at least 100 ms. It decides about a takeover only
 	// where files cannot be locked: elsewhere an owner keeps the store as long as its process lives.
 	Lease time.Duration

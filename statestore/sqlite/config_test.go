@@ -55,6 +55,8 @@ func TestBadPlacesAreRefused(t *testing.T) {
 		{Config{Path: foreign}, []string{foreign, "another program", "name another file"}},
 		{Config{Path: migrated}, []string{migrated, "another program"}},
 		{Config{Path: file("short.db", string(content[:len(content)/2-100]))}, []string{filepath.Join(dir, "short.db"), "damaged", "restore a copy"}},
+		{Config{Path: filepath.Join(dir, "absent.db"), Existing: true}, []string{filepath.Join(dir, "absent.db"), "no store in it"}},
+		{Config{Path: file("empty.db", ""), Existing: true}, []string{filepath.Join(dir, "empty.db"), "no store in it"}},
 		{Config{Path: filepath.Join(dir, "x.db"), Lease: time.Millisecond}, []string{"lease of 1ms", "100ms"}},
 	} {
 		test.cfg.Log = quiet()

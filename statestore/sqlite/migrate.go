@@ -43,6 +43,8 @@ func (s *Store) migrate(ctx context.Context) error {
 			return err
 		case err == nil && stored == version:
 			return nil
+		case err == nil && stored == 0 && s.cfg.Existing:
+			return errAbsent
 		case err == nil:
 			if err = s.up(ctx); err == nil {
 				return nil

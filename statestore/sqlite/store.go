@@ -7,6 +7,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 	"sync/atomic"
 
 	"github.com/stategate/stategate/statestore"
@@ -41,8 +43,14 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 	return s, nil
 }
 
+// errAbsent: what Config.Existing is for.
+var errAbsent = errors.New("there is no store in it; name the file of one")
+
 // start brings the file up to date.
 func (s *Store) start(ctx context.Context) error {
+	if _, err := os.Stat(s.cfg.Path); s.cfg.Existing && errors.Is(err, fs.ErrNotExist) {
+		return errAbsent
+	}
 	if _, err := s.look(ctx); errors.Is(err, errForeign) { // what else is wrong is told below, with advice
 		return err
 	}
