@@ -93,11 +93,12 @@ func TestStats(t *testing.T) {
 	}
 	play("new", "function f", "route t f", "start", "begin t 0", "commit", "arrive t 0:a=1 1:a=2 2:b=3")
 	play("restart", "arrive t 0:a=1 1:a=2 2:b=3 3:dead", "stale f/a", "fail f/a answer", "reply f/b delay 5 f/c=1 send g/x=1")
-	play("tick 40", "commit", "commit", "reply f/a", "commit", "tick 10", "reply f/c", "commit", "arrive t 2:b=3 3:dead 4:a=4")
+	play("tick 40", "commit", "commit", "reply f/a", "commit", "tick 10", "reply f/c", "commit", "arrive t 2:b=3 3:dead 4:a=4", "event f/d=5 1", "event nobody/d=5 2")
 	want := machine.Stats{
 		Records: 5, RecordsSkipped: 2, // the five that were new, the two that came again
-		Calls: 3, Invocations: 4, CallsFailed: 1, // of b, of a with both messages, of c
-		Commits: 4, DeadLetters: 2, TimersFired: 1, StaleAnswers: 1,
+		Events: 1,                                 // the other one was refused
+		Calls:  3, Invocations: 4, CallsFailed: 1, // of b, of a with both messages, of c
+		Commits: 5, DeadLetters: 2, TimersFired: 1, StaleAnswers: 1,
 	}
 	if diff := cmp.Diff(want, s.m.Gauges().Stats); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)

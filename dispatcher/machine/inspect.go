@@ -55,6 +55,7 @@ type Gauges struct {
 	Backoff        int
 	CachedBytes    int
 	Uncommitted    int
+	EventsWaiting  int // messages from outside that have found no room
 	Timers         int // due soon
 	OutboxBytes    map[string]int64
 	OutboxRecords  map[string]int64
@@ -68,6 +69,9 @@ func (m *Machine) Gauges() Gauges {
 		Stats: m.stats, MailBytes: int64(m.mailBytes), Calling: len(m.flights), Backoff: len(m.backoffs), CachedBytes: m.restBytes,
 		Uncommitted: m.effects, Timers: len(m.timers.heap),
 		OutboxBytes: map[string]int64{}, OutboxRecords: map[string]int64{}, OutboxOldestMS: map[string]int64{}, OldestMS: map[api.Source]int64{},
+	}
+	for _, f := range m.events.waiting.all() {
+		g.EventsWaiting += f.events.len()
 	}
 	for _, f := range m.functionList {
 		g.MailMessages += f.stored + f.kept
@@ -131,11 +135,11 @@ func (m *Machine) Reasons() []Reason {
 	}
 	for _, f := range m.functionList {
 		if m.overKept(f) {
-			out = append(out, Reason{"mailbox", "mailbox " + f.name.String(), fmt.Sprintf("messages kept for %s have reached their bound: sources that name it wait", f.name)})
+			out = append(out, Reason{"mailbox", "mailbox " + f.name.String(), fmt.Sprintf("messages kept for %s have reached their bound: sources that name it wait, and events for it", f.name)})
 		}
 	}
 	if m.heavy {
-		out = append(out, Reason{"mailbox", "mailboxes", "messages kept for all functions have reached their bound: sources wait"})
+		out = append(out, Reason{"mailbox", "mailboxes", "messages kept for all functions have reached their bound: sources and events wait"})
 	}
 	for _, origin := range sortedKeys(m.dead) {
 		if m.deadFull(m.dead[origin]) {
@@ -144,7 +148,7 @@ func (m *Machine) Reasons() []Reason {
 	}
 	for _, l := range m.laneList {
 		if l.bytes >= m.cfg.OutboxBytesMax {
-			out = append(out, Reason{"outbox", "outbox " + l.id.Egress, fmt.Sprintf("undelivered outputs of %s have reached their bound: sources wait", l.id.Egress)})
+			out = append(out, Reason{"outbox", "outbox " + l.id.Egress, fmt.Sprintf("undelivered outputs of %s have reached their bound: sources and events wait", l.id.Egress)})
 		}
 	}
 	return out

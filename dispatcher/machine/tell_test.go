@@ -256,6 +256,8 @@ func (s *stage) show(args []string) {
 		g := s.m.Gauges()
 		fmt.Fprintf(&s.extra, "messages %d, in memory %d bytes, calling %d, back-off %d, timers %d, stale answers %d, skipped %d\n",
 			g.MailMessages, g.MailBytes, g.Calling, g.Backoff, g.Timers, g.StaleAnswers, g.RecordsSkipped)
+	case "events":
+		fmt.Fprintf(&s.extra, "events %d, waiting %d\n", s.m.Gauges().Events, s.m.Gauges().EventsWaiting)
 	default:
 		s.t.Fatalf("show: unknown %q", args[0])
 	}

@@ -29,9 +29,6 @@ const (
 	fateTaken             // it was acknowledged
 )
 
-// clientsFrom is the first seed whose life has clients: testdata/seeds.txt has lives that are older.
-const clientsFrom = 1000
-
 // addClients draws who sends events, and which.
 func (w *world) addClients(rng *rand.Rand) {
 	records := w.rng

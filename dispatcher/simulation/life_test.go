@@ -153,13 +153,14 @@ const begins = 1_000_000
 
 // plan is which life is played, and how.
 type plan struct {
-	seed    uint64
-	backend backend
-	only    *shrunk // nil: all of it
-	details bool
-	tell    bool
-	broken  func(l *life) // a checker that a test breaks on purpose
-	opened  func(l *life) // what a test does with the store before the life begins
+	seed       uint64
+	backend    backend
+	only       *shrunk // nil: all of it
+	details    bool
+	tell       bool
+	clientless bool          // nobody sends events
+	broken     func(l *life) // a checker that a test breaks on purpose
+	opened     func(l *life) // what a test does with the store before the life begins
 }
 
 func newLife(p *plan) *life {
@@ -179,7 +180,7 @@ func newLife(p *plan) *life {
 	l.wild = 100 + l.config.IntN(900)
 	l.lease = []int64{30, 100, 300, 2000}[l.config.IntN(4)]
 	l.relayRoom, l.relayBytes = []int{0, 2, 10, 1000}[l.config.IntN(4)], []int{1, 200, 1 << 20}[l.config.IntN(3)]
-	if p.seed >= clientsFrom {
+	if *clientsFlag && !p.clientless {
 		l.w.addClients(drawer(p.seed, streamClients, 0))
 	}
 	anyType := l.w.types[l.config.IntN(len(l.w.types))]
