@@ -4,6 +4,9 @@ package playgroundtest
 
 import (
 	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/stategate/stategate/cmd/gateway/internal/testgateway"
@@ -85,6 +88,49 @@ func TestRecordsWaitForTheirReader(t *testing.T) {
 		}
 	}
 	w.nothing("greetings")
+}
+
+// TestNobodyFetches: at the bound of the outbox events wait, which /readyz says; one record that is fetched lets them go on. An event whose
+// sender does not wait takes effect once or never.
+func TestNobodyFetches(t *testing.T) {
+	w := newWorld(t, "STATEGATE_OUTBOX_BYTES_MAX=1MiB")
+	w.start(w.gateway)
+	send := func(name string, more ...string) []string {
+		file := filepath.Join(w.folder, name)
+		text := fmt.Sprintf(`{"topic": "greetings", "payload": "%s %s"}`, name, strings.Repeat("x", 600<<10))
+		if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return append(more, "-X", "PUT", "-H", "Content-Type: application/vnd."+egressType, "--data-binary", "@"+file, "{in}/example/echo/a")
+	}
+	fetch := func() string {
+		name, _, _ := strings.Cut(w.fetch("greetings"), " ")
+		return name
+	}
+	w.must(w.curl(send("first")...))
+	w.must(w.curl(send("second")...))
+	w.gateway.Until("full", func(r testgateway.Readiness) bool {
+		return r.Says("undelivered outputs of io.statefun.playground/egress")
+	})
+	if a, err := w.tryCurl(send("third", "--max-time", "1")...); err == nil {
+		t.Errorf("an event beyond the bound is answered %+v", a)
+	}
+	if got := fetch(); got != "first" {
+		t.Errorf("fetched %q", got)
+	}
+	w.must(w.curl(send("fourth")...))
+	if got := fetch(); got != "second" {
+		t.Errorf("fetched %q", got)
+	}
+	got := fetch()
+	if got == "third" {
+		got = fetch()
+	}
+	if got != "fourth" {
+		t.Errorf("fetched %q", got)
+	}
+	w.nothing("greetings")
+	w.gateway.Until("whole", func(r testgateway.Readiness) bool { return testgateway.IsActive(r) && len(r.Reasons) == 0 })
 }
 
 // TestTwoGateways: the one that works has the ports, and the other one opens them when it takes over.

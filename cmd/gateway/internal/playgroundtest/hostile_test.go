@@ -90,7 +90,9 @@ func TestPortTaken(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.gateway.Start()
-	w.gateway.Until("degraded", func(r testgateway.Readiness) bool { return r.Code == http.StatusOK && r.Says("module.yaml:10:3") && r.Says(w.in) })
+	w.gateway.Until("degraded", func(r testgateway.Readiness) bool {
+		return r.Code == http.StatusOK && r.Says("module.yaml:10:3") && r.Says(w.in)
+	})
 	if err := other.Close(); err != nil {
 		t.Fatal(err)
 	}

@@ -21,14 +21,16 @@ type world struct {
 	t       *testing.T
 	folder  string
 	module  string
+	env     []string
 	in, out string // host:port of the two kinds
 	*greeter
 	gateway *testgateway.Gateway
 }
 
-func newWorld(t *testing.T) *world {
+// newWorld makes one whose gateway is not started. env are settings.
+func newWorld(t *testing.T, env ...string) *world {
 	t.Helper()
-	w := &world{t: t, folder: t.TempDir(), greeter: serveGreeter(t)}
+	w := &world{t: t, folder: t.TempDir(), greeter: serveGreeter(t), env: env}
 	w.in, w.out = freeAddr(t), freeAddr(t)
 	w.module = filepath.Join(w.folder, "module.yaml")
 	text := fmt.Sprintf(`kind: io.statefun.endpoints.v2/http
@@ -58,7 +60,7 @@ spec:
 
 // newGateway is a gateway on the world's store, not started.
 func (w *world) newGateway(name string) *testgateway.Gateway {
-	return testgateway.New(w.t, w.folder, name, nil, "--module", w.module, "--store", "sqlite:"+filepath.Join(w.folder, "state.db"))
+	return testgateway.New(w.t, w.folder, name, w.env, "--module", w.module, "--store", "sqlite:"+filepath.Join(w.folder, "state.db"))
 }
 
 func freeAddr(t *testing.T) string {
@@ -110,6 +112,16 @@ type answer struct {
 // curl runs the words of a command line, {in} and {out} being the ports; without curl on the machine the test does not run.
 func (w *world) curl(words ...string) answer {
 	w.t.Helper()
+	a, err := w.tryCurl(words...)
+	if err != nil {
+		w.t.Fatalf("curl %q: %v", words, err)
+	}
+	return a
+}
+
+// tryCurl answers the error of a curl that has none.
+func (w *world) tryCurl(words ...string) (a answer, err error) {
+	w.t.Helper()
 	path, err := exec.LookPath("curl")
 	if err != nil {
 		w.t.Skip("no curl")
@@ -121,15 +133,14 @@ func (w *world) curl(words ...string) answer {
 	var out, problems bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &problems
 	if err := cmd.Run(); err != nil {
-		w.t.Fatalf("curl %q: %v: %s", words, err, &problems)
+		return a, fmt.Errorf("%w: %s", err, &problems)
 	}
-	var a answer
 	at := strings.LastIndexByte(out.String(), '\n')
 	a.body = out.String()[:at]
 	if _, err := fmt.Sscan(out.String()[at+1:], &a.code, &a.status); err != nil {
-		w.t.Fatalf("curl %q: %q: %v", words, &out, err)
+		return a, fmt.Errorf("%q: %w", &out, err)
 	}
-	return a
+	return a, nil
 }
 
 // greet sends an event as the walk-through of the playground does.
