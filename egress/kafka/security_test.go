@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -264,4 +265,63 @@ func TestRightsAreNamed(t *testing.T) {
 		t.Error(diff)
 	}
 	log.noSecret(t)
+}
+
+// TestLoginIsRepeated: a broker that cuts off who does not log in again in time costs no output, none twice, and no order.
+func TestLoginIsRepeated(t *testing.T) {
+	t.Parallel()
+	b, cfg, log := secured(t, testserver.SASLPlaintext, map[string]string{"security.protocol": "SASL_PLAINTEXT", "sasl.mechanism": "PLAIN",
+		"sasl.jaas.config": fmt.Sprintf(kafkaModules+`plain.PlainLoginModule required username="%s" password="%s";`, testserver.PlainUser, testserver.PlainPassword)})
+	o := newOutbox("shop/out")
+	l := begin(t, o, cfg)
+	n := 0
+	for begin := time.Now(); time.Since(begin) < 3*testserver.PlainAgain; {
+		n++
+		l.emit(kafkaOutput(b.topic("out"), "key-0", fmt.Sprint(n)))
+		o.waitDelivered(t, uint64(n+1))
+	}
+	if diff := cmp.Diff(numbers(1, n), committed(t, b.cfg.Brokers, b.topic("out"))); diff != "" {
+		t.Error(diff)
+	}
+	if l.told.lasts("egress shop/out: kafka") {
+		t.Error("a condition lasts")
+	}
+	log.noSecret(t)
+}
+
+// TestFrozenBrokerWithTLS: a broker that stops in the middle of a transaction does not hold up the end of a relay: what TLS wants to
+// say at the end of a connection is not waited for.
+func TestFrozenBrokerWithTLS(t *testing.T) {
+	t.Parallel()
+	k := testserver.PrivateKafka(t, testserver.KafkaConfig{Secure: true})
+	b := real(t, k)
+	cfg := b.cfg
+	cfg.Brokers = []string{k.AddrOf(testserver.SASLSSL)}
+	cfg.Properties = map[string]string{"security.protocol": "SASL_SSL", "sasl.mechanism": "PLAIN", "ssl.truststore.certificates": string(k.Security.Authority.PEM),
+		"sasl.jaas.config": fmt.Sprintf(kafkaModules+`plain.PlainLoginModule required username="%s" password="%s";`, testserver.PlainUser, testserver.PlainPassword)}
+	o := newOutbox("shop/out")
+	frozen := make(chan error, 1)
+	l := begin(t, o, cfg, func(r *Relay) {
+		r.reached = func(point string, _ *session) {
+			if point == "sent" && len(r.batch) > 0 {
+				frozen <- k.Signal(syscall.SIGSTOP)
+			}
+		}
+	})
+	l.emit(kafkaOutput(b.topic("out"), "key-0", "1"))
+	if err := <-frozen; err != nil {
+		t.Fatal(err)
+	}
+	if err := l.end(t); err != nil { // within 15 s
+		t.Fatal(err)
+	}
+	if err := k.Signal(syscall.SIGCONT); err != nil {
+		t.Fatal(err)
+	}
+	next := begin(t, o, cfg)
+	next.emit(kafkaOutput(b.topic("out"), "key-0", "2"))
+	o.waitDelivered(t, 3)
+	if diff := cmp.Diff(numbers(1, 2), committed(t, b.cfg.Brokers, b.topic("out"))); diff != "" {
+		t.Error(diff)
+	}
 }

@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -275,4 +276,55 @@ func TestRightsAreNamed(t *testing.T) {
 	k.allow(user, kmsg.ACLResourceTypeGroup, group, kmsg.ACLOperationRead)
 	untilGroup(t, k.broker, group, topic, 3)
 	k.noSecret()
+}
+
+// TestLoginIsRepeated: a broker that cuts off who does not log in again in time is never noticed.
+func TestLoginIsRepeated(t *testing.T) {
+	t.Parallel()
+	k := newSecured(t)
+	topic, group := k.name("in"), k.name("group")
+	k.create(topic, 1)
+	o, e := observe(t), newEngine(t)
+	config := k.config(o, testserver.SASLPlaintext, topic, map[string]string{"security.protocol": "SASL_PLAINTEXT", "sasl.mechanism": "PLAIN",
+		"sasl.jaas.config": fmt.Sprintf(userText, "plain.PlainLoginModule", testserver.PlainUser, testserver.PlainPassword)})
+	config.Group = group
+	run(t, config, e)
+	n := 0
+	for begin := time.Now(); time.Since(begin) < 3*testserver.PlainAgain; n++ {
+		k.produce(topic, 0, numbered("a", n, n+1)...)
+		e.untilArrived(source(topic, 0), n+1)
+	}
+	untilGroup(t, k.broker, group, topic, int64(n))
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if len(o.ever) > 0 {
+		t.Errorf("conditions: %v", o.ever)
+	}
+}
+
+// TestFrozenBrokerWithTLS: a broker that stops in the middle of everything does not hold up the end of an ingress: what TLS wants to
+// say at the end of a connection is not waited for.
+func TestFrozenBrokerWithTLS(t *testing.T) {
+	t.Parallel()
+	server := testserver.PrivateKafka(t, testserver.KafkaConfig{Secure: true})
+	k := &secured{broker: newBroker(t, []string{server.Addr()}), server: server, log: &journal{}}
+	topic := k.name("in")
+	k.create(topic, 4)
+	o, e := observe(t), newEngine(t)
+	stop := run(t, k.config(o, testserver.MutualTLS, topic, map[string]string{"security.protocol": "SSL", "ssl.truststore.certificates": string(server.Security.Authority.PEM),
+		"ssl.keystore.location": k.store(server.Security.Authority, testserver.Subject{Name: "alice"}), "ssl.keystore.password": secret}), e)
+	k.produce(topic, 0, numbered("a", 0, 1)...)
+	e.untilArrived(source(topic, 0), 1)
+	if err := server.Signal(syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	o.untilDegraded("no broker answers")
+	begin := time.Now()
+	stop()
+	if took := time.Since(begin); took > 10*time.Second {
+		t.Errorf("the end took %v", took)
+	}
+	if err := server.Signal(syscall.SIGCONT); err != nil {
+		t.Fatal(err)
+	}
 }

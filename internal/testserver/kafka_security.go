@@ -17,6 +17,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -37,6 +38,9 @@ const (
 	PlainUser     = "alice" // by PLAIN
 	PlainPassword = "alice-plain-secret"
 )
+
+// PlainAgain is how long a login by PLAIN at SASLPlaintext is good.
+const PlainAgain = 2 * time.Second
 
 // KafkaSecurity is what a broker knows of its clients.
 type KafkaSecurity struct {
@@ -89,8 +93,10 @@ func (k *KafkaServer) secure(all map[string]string) error {
 		"ssl.keystore.type":       "PEM", "ssl.keystore.location": file,
 		"ssl.truststore.type": "PEM", "ssl.truststore.location": trust,
 		"listener.name.mutual.ssl.client.auth": "required",
-		"authorizer.class.name":                "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
-		"super.users":                          "User:ANONYMOUS;User:alice;User:CN=alice",
+		// Who logged in by PLAIN must do so again in time, or is cut off.
+		"listener.name.sasl_plaintext.plain.connections.max.reauth.ms": fmt.Sprint(PlainAgain.Milliseconds()),
+		"authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+		"super.users":           "User:ANONYMOUS;User:alice;User:CN=alice",
 	})
 	return nil
 }
