@@ -38,6 +38,9 @@ var (
 	}
 )
 
+// The table's bound of max.request.size and what a record takes here are the same.
+var _ = [1]struct{}{}[kafkaproperty.RecordBytesMin-recordOverhead]
+
 // newSettings fills in what properties leave open.
 func newSettings(id string, p *kafkaproperty.Settings) settings {
 	return settings{

@@ -2,11 +2,13 @@ package kafka
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 	"github.com/twmb/franz-go/pkg/kversion"
@@ -199,9 +201,21 @@ func (k *broker) commitGroup(group, topic string, offsets map[int32]int64) {
 	r.Topics = append(r.Topics, ot)
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	answer, err := r.RequestWith(ctx, k.client)
+	answer, err := coordinated(ctx, k, r)
 	if err != nil || answer.Topics[0].Partitions[0].ErrorCode != 0 {
 		k.t.Fatalf("commit group %s: %v %+v", group, err, answer)
+	}
+}
+
+// coordinated asks a group's coordinator, again while a broker that is used for groups the first time makes one.
+func coordinated[A any](ctx context.Context, k *broker, r interface {
+	RequestWith(context.Context, kmsg.Requestor) (A, error)
+}) (A, error) {
+	for {
+		answer, err := r.RequestWith(ctx, k.client)
+		if ctx.Err() != nil || !errors.Is(err, kerr.CoordinatorNotAvailable) {
+			return answer, err
+		}
 	}
 }
 
@@ -214,7 +228,7 @@ func (k *broker) groupOffset(group, topic string, partition int32) int64 {
 	r.Topics = append(r.Topics, rt)
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	answer, err := r.RequestWith(ctx, k.client)
+	answer, err := coordinated(ctx, k, r)
 	if err != nil {
 		k.t.Fatal(err)
 	}

@@ -5,13 +5,17 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/base64"
 	"fmt"
 	"log/slog"
 	"maps"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -123,6 +127,41 @@ func (k *secured) store(authority *testserver.Authority, subject testserver.Subj
 	return file
 }
 
+// endpoint gives tokens for alice that nobody has signed, as the broker takes them.
+type endpoint struct {
+	*httptest.Server
+	down atomic.Bool
+}
+
+func newEndpoint(t *testing.T) *endpoint {
+	e := &endpoint{}
+	e.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if e.down.Load() {
+			w.WriteHeader(http.StatusServiceUnavailable)
+			return
+		}
+		if id, pw, _ := r.BasicAuth(); id != "gateway" || pw != secret {
+			w.WriteHeader(http.StatusUnauthorized)
+			return
+		}
+		now := time.Now()
+		claims := fmt.Sprintf(`{"sub":"alice","iat":%d,"exp":%d}`, now.Unix(), now.Add(time.Hour).Unix())
+		text := base64.RawURLEncoding.EncodeToString([]byte(`{"alg":"none"}`)) + "." + base64.RawURLEncoding.EncodeToString([]byte(claims)) + "."
+		w.Header().Set("Content-Type", "application/json")
+		fmt.Fprintf(w, `{"access_token":%q,"token_type":"Bearer","expires_in":3600}`, text)
+	}))
+	t.Cleanup(e.Close)
+	return e
+}
+
+// oauth are the properties of a client that fetches its tokens.
+func (k *secured) oauth(url string) map[string]string {
+	return map[string]string{"security.protocol": "SASL_SSL", "sasl.mechanism": "OAUTHBEARER", "ssl.truststore.certificates": k.trust,
+		"sasl.jaas.config":                    modules + `oauthbearer.OAuthBearerLoginModule required clientId="gateway" clientSecret="` + secret + `" extension_traceId="1";`,
+		"sasl.login.callback.handler.class":   modules + "oauthbearer.OAuthBearerLoginCallbackHandler",
+		"sasl.oauthbearer.token.endpoint.url": url}
+}
+
 func also(base map[string]string, more ...string) map[string]string {
 	all := maps.Clone(base)
 	for i := 0; i+1 < len(more); i += 2 {
@@ -160,6 +199,7 @@ func TestListeners(t *testing.T) {
 			"sasl.jaas.config": fmt.Sprintf(userText, "plain.PlainLoginModule", testserver.PlainUser, testserver.PlainPassword)}},
 		"SASL_SSL OAUTHBEARER": {testserver.SASLSSL, map[string]string{"security.protocol": "SASL_SSL", "sasl.mechanism": "OAUTHBEARER",
 			"sasl.jaas.config": modules + `oauthbearer.OAuthBearerLoginModule required unsecuredLoginStringClaim_sub="alice";`, "ssl.truststore.certificates": k.trust}},
+		"SASL_SSL OAUTHBEARER endpoint": {testserver.SASLSSL, k.oauth(newEndpoint(t).URL)},
 		"SSL client certificate": {testserver.MutualTLS, map[string]string{"security.protocol": "SSL", "ssl.truststore.certificates": k.trust,
 			"ssl.keystore.location": k.store(k.server.Security.Authority, testserver.Subject{Name: "alice"}), "ssl.keystore.password": secret}},
 	} {
@@ -197,6 +237,8 @@ func TestRefusedByTheBroker(t *testing.T) {
 	scram := map[string]string{"security.protocol": "SASL_SSL", "sasl.mechanism": "SCRAM-SHA-256", "ssl.truststore.certificates": k.trust,
 		"sasl.jaas.config": fmt.Sprintf(userText, "scram.ScramLoginModule", "dave", secret)}
 	mutual := map[string]string{"security.protocol": "SSL", "ssl.truststore.certificates": k.trust, "ssl.keystore.password": secret}
+	away := newEndpoint(t)
+	away.down.Store(true)
 	topic := k.name("in")
 	k.create(topic, 1)
 	k.produce(topic, 0, numbered("a", 0, 3)...)
@@ -219,8 +261,12 @@ func TestRefusedByTheBroker(t *testing.T) {
 		"expired certificate": {testserver.MutualTLS, "", also(mutual, "ssl.keystore.location",
 			k.store(authority, testserver.Subject{Name: "alice", NotAfter: time.Now().Add(-time.Minute)})), "is it in time?", nil},
 		"stranger's certificate": {testserver.MutualTLS, "", also(mutual, "ssl.keystore.location", k.store(stranger, testserver.Subject{Name: "alice"})), "does the broker trust", nil},
-		"TLS not spoken":         {testserver.SASLPlaintext, "", scram, "TLS with broker", nil},
-		"login not asked for":    {testserver.SASLSSL, "", map[string]string{"security.protocol": "SSL", "ssl.truststore.certificates": k.trust}, "security.protocol", nil},
+		"token endpoint":         {testserver.SASLSSL, "", k.oauth(away.URL), "fetch a token from " + away.URL + ": it answers 503", func() { away.down.Store(false) }},
+		"token": {testserver.SASLSSL, "", also(k.oauth(away.URL), "sasl.jaas.config",
+			modules+`oauthbearer.OAuthBearerLoginModule required unsecuredLoginStringClaim_sub="alice" unsecuredLoginNumberClaim_exp="1";`,
+			"sasl.login.callback.handler.class", modules+"oauthbearer.internals.unsecured.OAuthBearerUnsecuredLoginCallbackHandler"), "SASL Authentication failed", nil},
+		"TLS not spoken":      {testserver.SASLPlaintext, "", scram, "TLS with broker", nil},
+		"login not asked for": {testserver.SASLSSL, "", map[string]string{"security.protocol": "SSL", "ssl.truststore.certificates": k.trust}, "security.protocol", nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			k := &secured{broker: newBroker(t, k.addresses), server: k.server, log: k.log}
