@@ -49,12 +49,12 @@ No gateway may work on the store meanwhile.`,
 		if err != nil {
 			return err
 		}
-		in, name, again, err := openInput(args[0], cmd.InOrStdin())
+		in, name, again, err := openInput(cmd.Context(), args[0], cmd.InOrStdin())
 		if err != nil {
 			return err
 		}
 		defer in.Close() // it was only read
-		i := importing{cmd: cmd, cfg: cfg, flags: flags, in: in, name: name}
+		i := importing{cmd: cmd, cfg: cfg, flags: flags, in: in, name: name, patience: 2*cfg.Lease + 5*time.Second}
 		if flags.check {
 			return i.checkAlone(cmd.Context())
 		}
@@ -75,9 +75,9 @@ No gateway may work on the store meanwhile.`,
 }
 
 // openInput answers again for what can be read a second time: it goes back to the start.
-func openInput(file string, stdin io.Reader) (in io.ReadCloser, name string, again func() error, err error) {
+func openInput(ctx context.Context, file string, stdin io.Reader) (in io.ReadCloser, name string, again func() error, err error) {
 	if file == "-" {
-		return io.NopCloser(stdin), "standard input", nil, nil
+		return interruptible(ctx, stdin), "standard input", nil, nil
 	}
 	f, err := os.Open(file)
 	if err != nil {
@@ -89,14 +89,27 @@ func openInput(file string, stdin io.Reader) (in io.ReadCloser, name string, aga
 	return f, file, again, nil
 }
 
+// interruptible ends with ctx even where nobody writes what it waits for. Then what reads is left behind: nothing can end that but
+// the end of the program.
+func interruptible(ctx context.Context, in io.Reader) io.ReadCloser {
+	r, w := io.Pipe()
+	go func() {
+		_, err := io.Copy(w, in)
+		_ = w.CloseWithError(err) // always nil
+	}()
+	context.AfterFunc(ctx, func() { _ = w.CloseWithError(ctx.Err()) })
+	return r
+}
+
 // importing is one import on its way.
 type importing struct {
-	cmd   *cobra.Command
-	cfg   config.Config
-	flags importFlags
-	in    io.Reader
-	name  string
-	store statestore.Store
+	cmd      *cobra.Command
+	cfg      config.Config
+	flags    importFlags
+	in       io.Reader
+	name     string
+	store    statestore.Store
+	patience time.Duration // for an owner that says nothing, without --wait
 }
 
 // what the package is told.
@@ -192,7 +205,7 @@ func (i *importing) acquire(ctx context.Context) (*statestore.Claim, error) {
 		return nil, fmt.Errorf("a gateway works on the store (%s); stop it first, and those that wait for its place; --wait waits for that", ownerName(m))
 	}
 	if !i.flags.wait {
-		bound = 2*i.cfg.Lease + 5*time.Second
+		bound = i.patience
 	}
 	limited, cancel := within(ctx, bound)
 	defer cancel()

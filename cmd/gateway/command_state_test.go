@@ -15,6 +15,7 @@ import (
 	"github.com/stategate/stategate/cmd/gateway/internal/config"
 	"github.com/stategate/stategate/cmd/gateway/internal/statefile"
 	"github.com/stategate/stategate/statestore"
+	"github.com/stategate/stategate/statestore/memory"
 	"github.com/stategate/stategate/statestore/sqlite"
 )
 
@@ -74,7 +75,7 @@ func TestStateMoves(t *testing.T) {
 	if !strings.HasPrefix(head, `{"stategate":"state","version":1,"store":"`) || rest != stateSpecs+stateLines+"{\"end\":true,\"values\":3}\n" {
 		t.Errorf("exported:\n%s", text)
 	}
-	if stdout := must(t, "", "exported 1 value of 1 address", "state", "export", "--store", store, "--function", "shop/stock", "--function", "no/ne"); !strings.Contains(stdout, `"pen"`) || strings.Contains(stdout, "ada") {
+	if stdout := must(t, "", "exported 1 value of 1 address", "state", "export", "--store", store, "--function", "shop/stock", "--function", "no/ne"); !strings.Contains(stdout, `"pen"`) || strings.Contains(stdout, `"id":"ada"`) {
 		t.Errorf("exported:\n%s", stdout)
 	}
 	must(t, `{"end":true,"values":2}`, "", "state", "export", "--store", store, "--prefix", "ad")
@@ -254,7 +255,7 @@ func TestStateImportInterrupted(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		cmd := newStateImport()
 		cmd.SetErr(io.Discard)
-		i := &importing{cmd: cmd, cfg: config.Default(), in: pressing{strings.NewReader(stateLines), cancel}, name: "f", store: s}
+		i := &importing{cmd: cmd, cfg: config.Default(), in: pressing{strings.NewReader(stateLines), cancel}, name: "f", store: s, patience: time.Minute}
 		if err := step(i, ctx); err == nil || !strings.HasPrefix(err.Error(), name) {
 			t.Errorf("got %v, want %q", err, name)
 		}
@@ -271,4 +272,79 @@ type pressing struct {
 func (p pressing) Read(b []byte) (int, error) {
 	p.interrupt()
 	return p.Reader.Read(b)
+}
+
+// At a Ctrl-C an import ends also while it waits for what nobody writes.
+func TestStateImportInterruptedWhileItWaits(t *testing.T) {
+	store, _ := stateWorld(t, "")
+	ctx, cancel := context.WithCancel(t.Context())
+	in, written := io.Pipe()
+	defer written.Close()
+	root := newRoot()
+	root.SetIn(in)
+	root.SetArgs([]string{"state", "import", "--store", store, "-"})
+	root.SetOut(io.Discard)
+	root.SetErr(io.Discard)
+	go func() {
+		for range 2 { // the second is taken when the import has begun to read
+			_, _ = io.WriteString(written, stateLines)
+		}
+		cancel()
+	}()
+	if err := root.ExecuteContext(ctx); err == nil || !strings.HasPrefix(err.Error(), "interrupted\n") {
+		t.Errorf("got %v", err)
+	}
+}
+
+// renewed is a store that tells when its lease is renewed.
+type renewed struct {
+	statestore.Store
+	told chan struct{}
+}
+
+func (s renewed) Renew(ctx context.Context, fence statestore.Fence) error {
+	err := s.Store.Renew(ctx, fence)
+	s.told <- struct{}{}
+	return err
+}
+
+// waiting is a file that goes on when the lease was renewed twice.
+type waiting struct {
+	io.Reader
+	told chan struct{}
+}
+
+func (w waiting) Read(b []byte) (int, error) {
+	<-w.told
+	<-w.told
+	return w.Reader.Read(b)
+}
+
+// An import that waits for its input stays the owner.
+func TestStateImportKeepsItsLease(t *testing.T) {
+	cfg := config.Default()
+	cfg.Lease = 100 * time.Millisecond
+	s := renewed{memory.New(memory.Config{Lease: cfg.Lease}), make(chan struct{}, 1000)}
+	var stderr bytes.Buffer
+	cmd := newStateImport()
+	cmd.SetErr(&stderr)
+	i := &importing{cmd: cmd, cfg: cfg, in: waiting{strings.NewReader(stateLines), s.told}, name: "f", store: s, patience: time.Minute}
+	if err := i.run(t.Context()); err != nil || !strings.HasPrefix(stderr.String(), "3 values written") {
+		t.Errorf("got %v, %q", err, stderr.String())
+	}
+}
+
+// silent is a store whose owner has no lease any more and does not go.
+type silent struct{ statestore.Store }
+
+func (s silent) Acquire(ctx context.Context, _ statestore.Member, _ []string) (*statestore.Claim, error) {
+	<-ctx.Done()
+	return nil, ctx.Err()
+}
+
+func TestStateImportDoesNotWaitForEver(t *testing.T) {
+	i := &importing{cmd: newStateImport(), cfg: config.Default(), name: "f", store: silent{memory.New(memory.Config{})}, patience: time.Millisecond}
+	if err := i.run(t.Context()); err == nil || !strings.HasPrefix(err.Error(), "another process owns the store and says nothing") {
+		t.Errorf("got %v", err)
+	}
 }
