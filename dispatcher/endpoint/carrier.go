@@ -2,6 +2,7 @@ package endpoint
 
 import (
 	"context"
+	"crypto/tls"
 	"math/rand/v2"
 	"net"
 	"net/http"
@@ -39,20 +40,22 @@ const (
 
 func newCarrier(p *Pool, key carrierKey) (*carrier, error) {
 	k := &carrier{key: key, pool: p}
-	var err error
-	if k.http1, err = k.transport(protocols(true, false, false)); err != nil {
+	config, err := key.tls.config()
+	if err != nil {
 		return nil, err
 	}
+	proxy, err := proxyOf(key.proxy)
+	if err != nil {
+		return nil, err
+	}
+	with := func(spoken *http.Protocols) *http.Transport { return k.transport(spoken, config.Clone(), proxy) }
+	k.http1 = with(protocols(true, false, false))
 	if key.http2 == HTTP2Never {
 		k.askAt.Store(never)
 		return k, nil
 	}
 	isTLS := key.scheme == "https"
-	shared, err := k.transport(protocols(isTLS && key.http2 == HTTP2Auto, isTLS, !isTLS))
-	if err != nil {
-		return nil, err
-	}
-	k.lines = newLines(k, shared)
+	k.lines = newLines(k, with(protocols(isTLS && key.http2 == HTTP2Auto, isTLS, !isTLS)))
 	if !isTLS && key.http2 == HTTP2Auto {
 		k.askAt.Store(never) // nobody offers anything in the clear
 	}
@@ -67,15 +70,7 @@ func protocols(http1, http2, clear2 bool) *http.Protocols {
 	return p
 }
 
-func (k *carrier) transport(spoken *http.Protocols) (*http.Transport, error) {
-	config, err := k.key.tls.config()
-	if err != nil {
-		return nil, err
-	}
-	proxy, err := proxyOf(k.key.proxy)
-	if err != nil {
-		return nil, err
-	}
+func (k *carrier) transport(spoken *http.Protocols, config *tls.Config, proxy proxyFunc) *http.Transport {
 	t := &http.Transport{
 		Proxy:                  proxy, // not from the environment unless told: a function's URL says where it is
 		DialContext:            k.dialer(spoken.UnencryptedHTTP2()),
@@ -91,7 +86,7 @@ func (k *carrier) transport(spoken *http.Protocols) (*http.Transport, error) {
 	if k.key.retireAge > 0 {
 		t.IdleConnTimeout = min(idleMax, k.key.retireAge)
 	}
-	return t, nil
+	return t
 }
 
 // shares reports whether the next call goes over a shared connection.

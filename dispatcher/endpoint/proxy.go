@@ -11,8 +11,10 @@ import (
 // asked for them. A function on this machine is never behind them.
 const ProxyFromEnvironment = "environment"
 
+type proxyFunc = func(*http.Request) (*url.URL, error)
+
 // proxyOf reads the Proxy of a spec. Its errors never quote it, for it may hold a password.
-func proxyOf(setting string) (func(*http.Request) (*url.URL, error), error) {
+func proxyOf(setting string) (proxyFunc, error) {
 	switch setting {
 	case "":
 		return nil, nil
