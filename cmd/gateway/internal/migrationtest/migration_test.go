@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -115,7 +116,7 @@ func look(t *testing.T, w *world) {
 	t.Helper()
 	out := w.step("look")
 	for _, want := range []string{`"status":"ok"`, `"deadLetters":[]`, "\nstategate_dead_letters 0\n", "\nstategate_ingress_lag_records{", "\nstategate_invocations_total ", "\nshop adds "} {
-		if !strings.Contains(strings.ReplaceAll(strings.ReplaceAll(out, ": ", ":"), "}{", "}\n{"), want) {
+		if !strings.Contains(regexp.MustCompile(`[ ]+`).ReplaceAllString(strings.ReplaceAll(out, ": ", ":"), " "), want) {
 			t.Errorf("there is no %q in:\n%s", want, out)
 		}
 	}

@@ -145,12 +145,7 @@ func (l *line) take(f field) (err error) {
 		l.touched = true
 		l.state.Touched, err = integerOf(f)
 	case "base64":
-		var text string
-		if text, err = textOf(f); err == nil {
-			if l.state.Value, err = base64.StdEncoding.DecodeString(text); err != nil {
-				err = errors.New("base64: want standard base64 with padding")
-			}
-		}
+		l.state.Value, err = bytesOf(f)
 	case "value": // when the type is known
 	default:
 		return misplaced(f.key, "a line with a value")
@@ -296,6 +291,26 @@ func textOf(f field) (s string, err error) {
 		return "", fmt.Errorf("%s: want a text", f.key)
 	}
 	return s, nil
+}
+
+// bytesOf takes the text as it stands where nothing in it is escaped: values may be large, and another copy is one too many.
+func bytesOf(f field) ([]byte, error) {
+	text := []byte(f.text)
+	if n := len(text); n >= 2 && text[0] == '"' && bytes.IndexByte(text, '\\') < 0 {
+		text = text[1 : n-1]
+	} else {
+		s, err := textOf(f)
+		if err != nil {
+			return nil, err
+		}
+		text = []byte(s)
+	}
+	value := make([]byte, base64.StdEncoding.DecodedLen(len(text)))
+	n, err := base64.StdEncoding.Decode(value, text)
+	if err != nil {
+		return nil, errors.New("base64: want standard base64 with padding")
+	}
+	return value[:n], nil
 }
 
 func integerOf(f field) (int64, error) {

@@ -34,11 +34,21 @@ func TestBadLines(t *testing.T) {
 	}
 }
 
+// Slashes may be escaped in JSON, and some libraries do.
+func TestEscapedBase64(t *testing.T) {
+	for _, text := range []string{`"AAH\/"`, `"AA\u0048/"`, `"AAH/"`} {
+		l, err := parseLine([]byte(`{"function":"a/b","id":"x","state":"s","type":"t","base64":` + text + `}`))
+		if err != nil || string(l.state.Value) != "\x00\x01\xff" {
+			t.Errorf("%s: %x, %v", text, l.state.Value, err)
+		}
+	}
+}
+
 // FuzzLine: any text is a line or an error; a line that was read can be written and means the same again.
 func FuzzLine(f *testing.F) {
 	for _, text := range []string{
 		`{"stategate":"state","version":1,"store":"x","at":"y"}`, `{"end":true,"values":2}`, "{" + good + `,"value":1}`, "{" + good + `,"value":1,"touched":-5,"expiration":{"mode":"afterInvoke","ttl":"1h30m"}}`,
-		`{"function":{"namespace":"a/b","name":"c"},"id":"\u0000\ud83d\ude00","state":"s","type":"t","base64":"AAH/"}`, `{"function":"a/b","state":"s","type":"","expiration":{"mode":"afterWrite","ttl":9223372036854775807}}`,
+		`{"function":"a/b","id":"x","state":"s","type":"t","base64":"AA\u0048\/"}`, `{"function":{"namespace":"a/b","name":"c"},"id":"\u0000\ud83d\ude00","state":"s","type":"t","base64":"AAH/"}`, `{"function":"a/b","state":"s","type":"","expiration":{"mode":"afterWrite","ttl":9223372036854775807}}`,
 		`{"function":"/b","id":"","state":"s","type":"io.statefun.types/string","value":"<\\ud800>"}`, `{"function":"a/b","id":"\ud800"}`, "\xff", `{"a":{"b":[[[]]]}}`,
 	} {
 		f.Add([]byte(text))
