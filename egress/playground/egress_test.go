@@ -132,7 +132,7 @@ func TestDeadLettersAreFull(t *testing.T) {
 	e.full = make(chan struct{})
 	l := begin(t, e, 0, "a")
 	l.Offer(e.commit(output("a", "1"), output("nobody's", "x")))
-	l.sorts()
+	e.until("a letter that waits", func() bool { return e.refusals == 1 })
 	l.want("a", "1")
 	close(e.full)
 	e.until("everything to be delivered", func() bool { return e.low == 3 })

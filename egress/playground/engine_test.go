@@ -34,7 +34,7 @@ type engine struct {
 	next      uint64
 	low       uint64
 	dead      []api.DeadLetter
-	reads     int
+	refusals  int           // that were asked for
 	full      chan struct{} // not nil: dead letters wait until it is closed
 	away      int           // reads that fail
 	delivered chan struct{} // closed, and made anew, with each change
@@ -65,7 +65,7 @@ func (e *engine) lane() statestore.Lane {
 func (e *engine) Outputs(_ context.Context, id statestore.LaneID, from uint64, bytesMax int) (found []statestore.OutputPack, err error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if e.reads++; e.away > 0 {
+	if e.away > 0 {
 		e.away--
 		return nil, errAway
 	}
@@ -96,6 +96,8 @@ func (e *engine) Started(context.Context, statestore.LaneID) error { return nil 
 func (e *engine) Refuse(ctx context.Context, _ statestore.LaneID, dead []api.DeadLetter) error {
 	e.mu.Lock()
 	full := e.full
+	e.refusals++
+	e.changed()
 	e.mu.Unlock()
 	if full != nil {
 		select {
