@@ -72,6 +72,73 @@ func TestMoreThanFits(t *testing.T) {
 	e.until("everything to be delivered", func() bool { return e.low == 2*n+2 })
 }
 
+// TestMemoryIsEnough: what fits is never read back.
+func TestMemoryIsEnough(t *testing.T) {
+	e := newEngine(t)
+	l := begin(t, e, 0, "a", "b")
+	for i := range 100 {
+		l.Offer(e.commit(output("a", fmt.Sprint("a", i)), output("b", fmt.Sprint("b", i))))
+	}
+	l.sorts()
+	l.want("a", numbered("a", 0, 100)...)
+	l.want("b", numbered("b", 0, 100)...)
+	l.stop()
+	if e.reads > 0 {
+		t.Errorf("the store is asked %d times", e.reads)
+	}
+}
+
+// TestOfferedIsBounded: what is offered while the sorting stands still is held within the bound, without a gap; the rest is read back.
+func TestOfferedIsBounded(t *testing.T) {
+	e := newEngine(t)
+	l := prepare(t, e, 4000, "a")
+	large := strings.Repeat("x", 1500)
+	for _, payload := range []string{"1", "2", large, "4", large, "6"} { // the last one would fit, and stands behind a gap
+		l.Offer(e.commit(output("a", payload)))
+	}
+	if n := len(l.offered); n != 2 || l.bytes > 2000 || l.known != 7 {
+		t.Errorf("%d packs are held, %d bytes; known below %d", n, l.bytes, l.known)
+	}
+	l.run()
+	l.sorts()
+	l.want("a", "1", "2", large, "4", large, "6")
+	e.until("everything to be delivered", func() bool { return e.low == 7 })
+}
+
+// TestPending: what waits is told, fetched and refused outputs not among it.
+func TestPending(t *testing.T) {
+	e := newEngine(t)
+	e.commit(output("a", "0"))
+	l := begin(t, e, 0, "a", "b")
+	l.saysPending(1)
+	l.Offer(e.commit(output("a", "1"), output("nobody's", "x"), output("b", "2")))
+	l.saysPending(3)
+	l.want("b", "2")
+	l.saysPending(2)
+	l.stop()
+	l = begin(t, e, 0, "a", "b")
+	l.saysPending(3) // b comes again, what was refused does not
+	l.want("a", "0", "1")
+	l.want("b", "2")
+	l.saysPending(0)
+}
+
+// TestBeginsWithinAPack: what was delivered of a pack does not come again, what is behind it does.
+func TestBeginsWithinAPack(t *testing.T) {
+	e := newEngine(t)
+	l := begin(t, e, 0, "a", "b")
+	l.Offer(e.commit(output("a", "1"), output("b", "2"), output("a", "3")))
+	l.sorts()
+	l.want("a", "1")
+	e.until("the first to be delivered", func() bool { return e.low == 2 })
+	l.stop()
+	l = begin(t, e, 0, "a", "b")
+	l.sorts()
+	l.want("a", "3")
+	l.wantNothing("a")
+	l.want("b", "2")
+}
+
 // TestSetAside: what can never be fetched becomes a dead letter, once; the rest goes on.
 func TestSetAside(t *testing.T) {
 	e := newEngine(t)
@@ -185,6 +252,11 @@ func TestStoreAway(t *testing.T) {
 	}
 	if failed != 1 {
 		t.Errorf("failed %d times", failed)
+	}
+	l.stop()
+	begins, ends := "begins egress "+lane.Egress+": store: away", "ends egress "+lane.Egress+": store"
+	if want := []string{begins, ends, begins, ends}; !slices.Equal(l.states, want) {
+		t.Errorf("told is %q, want %q", l.states, want)
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -35,6 +36,7 @@ type engine struct {
 	low       uint64
 	dead      []api.DeadLetter
 	refusals  int           // that were asked for
+	reads     int           // that were asked for
 	full      chan struct{} // not nil: dead letters wait until it is closed
 	away      int           // reads that fail
 	delivered chan struct{} // closed, and made anew, with each change
@@ -65,7 +67,7 @@ func (e *engine) lane() statestore.Lane {
 func (e *engine) Outputs(_ context.Context, id statestore.LaneID, from uint64, bytesMax int) (found []statestore.OutputPack, err error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if e.away > 0 {
+	if e.reads++; e.away > 0 {
 		e.away--
 		return nil, errAway
 	}
@@ -95,6 +97,9 @@ func (e *engine) Claimed(context.Context, string) (bool, error)    { return true
 func (e *engine) Started(context.Context, statestore.LaneID) error { return nil }
 func (e *engine) Refuse(ctx context.Context, _ statestore.LaneID, dead []api.DeadLetter) error {
 	e.mu.Lock()
+	if len(dead) == 0 {
+		e.t.Error("nothing is to be set aside")
+	}
 	full := e.full
 	e.refusals++
 	e.changed()
@@ -167,23 +172,71 @@ type life struct {
 	end    context.CancelFunc
 	ended  chan error
 	passed chan struct{} // has a token when the relay has gone through what it was offered
+
+	told    sync.Mutex
+	pending int64    // as it was told last; guarded by told
+	states  []string // conditions, in the order in which they were told; guarded by told
 }
 
 func begin(t *testing.T, e *engine, memory int, topics ...string) *life {
 	t.Helper()
-	passed := make(chan struct{}, 1)
-	r := New(Config{ID: lane.Egress, Address: "127.0.0.1:0", Place: "module.yaml:1:1", Topics: topics, MemoryBytesMax: memory,
-		Hooks: egress.Hooks{Pending: func(string, int64, float64) {
-			select {
-			case passed <- struct{}{}:
-			default:
-			}
-		}}}, e.lane(), e)
-	ctx, end := context.WithCancel(t.Context())
-	l := &life{Relay: r, t: t, end: end, ended: make(chan error, 1), passed: passed}
-	go func() { l.ended <- r.Run(ctx) }()
-	t.Cleanup(l.stop)
+	l := prepare(t, e, memory, topics...)
+	l.run()
 	return l
+}
+
+// prepare makes a relay that does not run.
+func prepare(t *testing.T, e *engine, memory int, topics ...string) *life {
+	l := &life{t: t, ended: make(chan error, 1), passed: make(chan struct{}, 1)}
+	state := func(text string) {
+		l.told.Lock()
+		defer l.told.Unlock()
+		if n := len(l.states); n == 0 || l.states[n-1] != text {
+			l.states = append(l.states, text)
+		}
+	}
+	l.Relay = New(Config{
+		ID: lane.Egress, Address: "127.0.0.1:0", Place: "module.yaml:1:1", Topics: topics, MemoryBytesMax: memory, Log: slog.New(slog.DiscardHandler),
+		Hooks: egress.Hooks{
+			Pending: func(_ string, outputs int64, _ float64) {
+				l.told.Lock()
+				l.pending = outputs
+				l.told.Unlock()
+				select {
+				case l.passed <- struct{}{}:
+				default:
+				}
+			},
+			Degraded:  func(key, text string) { state("begins " + key + ": " + text) },
+			Recovered: func(key string) { state("ends " + key) },
+		},
+	}, e.lane(), e)
+	return l
+}
+
+func (l *life) run() {
+	ctx, end := context.WithCancel(l.t.Context())
+	l.end = end
+	go func() { l.ended <- l.Run(ctx) }()
+	l.t.Cleanup(l.stop)
+}
+
+// saysPending waits until the relay says that so many outputs wait.
+func (l *life) saysPending(want int64) {
+	l.t.Helper()
+	for limit := time.After(patience); ; {
+		l.told.Lock()
+		got := l.pending
+		l.told.Unlock()
+		if got == want {
+			return
+		}
+		select {
+		case <-l.passed:
+		case <-limit:
+			l.t.Fatalf("waited %v for %d outputs that wait; told are %d", patience, want, got)
+		}
+	}
 }
 
 func (l *life) stop() {
