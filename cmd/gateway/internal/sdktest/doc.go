@@ -5,4 +5,5 @@
 //
 //	go test ./cmd/gateway/internal/sdktest                        about a minute and a half; scripts/sdks.sh installs the SDKs
 //	go test ./cmd/gateway/internal/sdktest -run TestSDK/python
+//	go test ./cmd/gateway/internal/sdktest -short                 half of it: nothing in thousands, and nothing is killed
 package sdktest

@@ -29,9 +29,11 @@ func TestSDK(t *testing.T) {
 		t.Run(language, func(t *testing.T) {
 			w := newWorld(t, language, "sqlite:"+filepath.Join(t.TempDir(), "stategate.db"))
 			w.stories(t)
-			t.Run("one key", func(t *testing.T) { oneKey(t, w) })
-			t.Run("many keys", func(t *testing.T) { manyKeys(t, w) })
-			t.Run("killed", func(t *testing.T) { killed(t, w) })
+			if !testing.Short() {
+				t.Run("one key", func(t *testing.T) { oneKey(t, w) })
+				t.Run("many keys", func(t *testing.T) { manyKeys(t, w) })
+				t.Run("killed", func(t *testing.T) { killed(t, w) })
+			}
 			w.finish(t)
 		})
 	}
@@ -39,6 +41,9 @@ func TestSDK(t *testing.T) {
 
 // TestSDKOnPostgres is the same with the other store, for one language.
 func TestSDKOnPostgres(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it kills for a while; the other store is tried")
+	}
 	w := newWorld(t, "javascript", testserver.Postgres(t).URL()+"&schema=sdk")
 	w.stories(t)
 	t.Run("killed", func(t *testing.T) { killed(t, w) })
