@@ -12,7 +12,9 @@
 // The servers listen on 127.0.0.1 and trust everybody there. They die with the process that started them (on Linux even when it
 // is killed), and what a killed one leaves in the temporary folder is removed by the next.
 //
-// The package never downloads anything: scripts/kafka.sh, scripts/postgres.sh and scripts/sdks.sh install; SDK(t, language) finds
-// what the last one did. Where a server or an SDK is not installed the test is skipped and Main says so; with
-// STATEGATE_TEST_REQUIRE or CI set it fails.
+// Kinesis(t) is a stand-in for the service of that name, shared likewise.
+//
+// The package never downloads anything: scripts/kafka.sh, scripts/postgres.sh, scripts/kinesis.sh and scripts/sdks.sh install;
+// SDK(t, language) finds what the last one did. Where a server or an SDK is not installed the test is skipped and Main says so;
+// with STATEGATE_TEST_REQUIRE or CI set it fails.
 package testserver

@@ -18,6 +18,7 @@ var common struct {
 	kafka    shared[*KafkaServer]
 	secure   shared[*KafkaServer]
 	postgres shared[*PostgresServer]
+	kinesis  shared[*KinesisServer]
 }
 
 // shared is a server that the first test starts that asks for it.
@@ -50,7 +51,7 @@ var leftOut struct {
 // os.Exit.
 func Main(m *testing.M) int {
 	code := m.Run()
-	if err := errors.Join(common.kafka.close(), common.secure.close(), common.postgres.close()); err != nil {
+	if err := errors.Join(common.kafka.close(), common.secure.close(), common.postgres.close(), common.kinesis.close()); err != nil {
 		fmt.Fprintln(os.Stderr, "testserver:", err)
 		code = max(code, 1)
 	}
@@ -97,6 +98,14 @@ func Postgres(t testing.TB) *PostgresServer {
 	p, err := common.postgres.open(func() (*PostgresServer, error) { return StartPostgres(PostgresConfig{}) })
 	need(t, err)
 	return p
+}
+
+// Kinesis is the stand-in for Kinesis that the tests of this binary share. Nobody may stop it.
+func Kinesis(t testing.TB) *KinesisServer {
+	t.Helper()
+	k, err := common.kinesis.open(StartKinesis)
+	need(t, err)
+	return k
 }
 
 // PrivateKafka is a broker for this test alone, ended with it.
