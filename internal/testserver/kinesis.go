@@ -55,7 +55,7 @@ func StartKinesis() (*KinesisServer, error) {
 		c.Dir = s.folder.path
 		_, port, _ := net.SplitHostPort(k.addr)
 		c.Env = append(os.Environ(), "KINESIS_MOCK_TLS_PORT="+port, fmt.Sprintf("KINESIS_MOCK_PLAIN_PORT=%d", plain), "KINESIS_MOCK_CERT_PATH="+certificate,
-			"SHARD_LIMIT=1000", "CREATE_STREAM_DURATION=50ms", "DELETE_STREAM_DURATION=50ms", "SPLIT_SHARD_DURATION=50ms", "MERGE_SHARDS_DURATION=50ms",
+			"LOG_LEVEL=INFO", "SHARD_LIMIT=1000", "CREATE_STREAM_DURATION=50ms", "DELETE_STREAM_DURATION=50ms", "SPLIT_SHARD_DURATION=50ms", "MERGE_SHARDS_DURATION=50ms",
 			"UPDATE_SHARD_COUNT_DURATION=50ms")
 		return c
 	}
