@@ -1,0 +1,167 @@
+package kinesis
+
+import (
+	"bytes"
+	"crypto/md5"
+	"fmt"
+	"math/big"
+	"slices"
+	"strings"
+	"testing"
+
+	sdk "github.com/aws/aws-sdk-go-v2/aws"
+	"google.golang.org/protobuf/encoding/protowire"
+
+	"github.com/stategate/stategate/api"
+)
+
+type apiRecord = api.Record
+
+func hashOfText(s string) *big.Int {
+	n, _ := new(big.Int).SetString(s, 10)
+	return n
+}
+
+// aggregate packs as the Kinesis Producer Library does. A hash of "" is none.
+func aggregate(users ...[3]string) []byte {
+	var body, records []byte
+	var keys, hashes []string
+	for _, u := range users {
+		var r []byte
+		r = protowire.AppendTag(r, fieldKeyIndex, protowire.VarintType)
+		if i := slices.Index(keys, u[0]); i >= 0 {
+			r = protowire.AppendVarint(r, uint64(i))
+		} else {
+			r = protowire.AppendVarint(r, uint64(len(keys)))
+			keys = append(keys, u[0])
+		}
+		if u[1] != "" {
+			r = protowire.AppendTag(r, fieldHashIndex, protowire.VarintType)
+			r = protowire.AppendVarint(r, uint64(len(hashes)))
+			hashes = append(hashes, u[1])
+		}
+		r = protowire.AppendTag(r, fieldData, protowire.BytesType)
+		r = protowire.AppendBytes(r, []byte(u[2]))
+		records = protowire.AppendTag(records, fieldRecords, protowire.BytesType)
+		records = protowire.AppendBytes(records, r)
+	}
+	for _, k := range keys {
+		body = protowire.AppendTag(body, fieldKeyTable, protowire.BytesType)
+		body = protowire.AppendBytes(body, []byte(k))
+	}
+	for _, h := range hashes {
+		body = protowire.AppendTag(body, fieldHashTable, protowire.BytesType)
+		body = protowire.AppendBytes(body, []byte(h))
+	}
+	body = append(body, records...)
+	digest := md5.Sum(body)
+	return append(append(bytes.Clone(aggregateMagic), body...), digest[:]...)
+}
+
+func TestExpand(t *testing.T) {
+	all := hashRange{new(big.Int), hashMax}
+	none := hashRange{new(big.Int).Add(hashOf("a"), big.NewInt(1)), hashMax}
+	packed := aggregate([3]string{"a", "", "1"}, [3]string{"b", "7", "2"}, [3]string{"a", "", "3"})
+	broken := bytes.Clone(packed)
+	broken[len(broken)-1]++
+	notRecord := append(bytes.Clone(aggregateMagic), 0xff, 0xff)
+	digest := md5.Sum(notRecord[len(aggregateMagic):])
+	notRecord = append(notRecord, digest[:]...)
+	badIndex := aggregate()
+	{
+		body := protowire.AppendBytes(protowire.AppendTag(nil, fieldRecords, protowire.BytesType), protowire.AppendVarint(protowire.AppendTag(nil, fieldKeyIndex, protowire.VarintType), 5))
+		digest := md5.Sum(body)
+		badIndex = append(append(bytes.Clone(aggregateMagic), body...), digest[:]...)
+	}
+	for name, c := range map[string]struct {
+		shard hashRange
+		data  []byte
+		want  string
+	}{
+		"plain":                   {all, []byte("x"), "[k=x]"},
+		"empty":                   {all, nil, "[k=]"},
+		"packed":                  {all, packed, "[a=1 b=2 a=3]"},
+		"others' shard":           {none, packed, "[]"},
+		"explicit hash elsewhere": {hashRange{hashOf("a"), hashOf("a")}, packed, "[a=1 a=3]"},
+		"wrong digest":            {all, broken, "[k=" + string(broken) + "]"},
+		"no message":              {all, notRecord, "[k=" + string(notRecord) + "]"},
+		"index out of range":      {all, badIndex, "[k=" + string(badIndex) + "]"},
+		"magic alone":             {all, aggregateMagic, "[k=" + string(aggregateMagic) + "]"},
+	} {
+		var got []string
+		for _, u := range c.shard.expand(sdk.String("k"), c.data) {
+			got = append(got, u.key+"="+string(u.data))
+		}
+		if fmt.Sprint(got) != c.want {
+			t.Errorf("%s: got %q, want %q", name, fmt.Sprint(got), c.want)
+		}
+	}
+}
+
+// TestAggregatedRecords: what one record packs is numbered apart, so that a crash in the middle of it repeats nothing.
+func TestAggregatedRecords(t *testing.T) {
+	f := newFake()
+	f.create("s", 1)
+	e := newEngine(t)
+	e.hold = holdSome
+	n := 0
+	put := func(values ...string) {
+		var users [][3]string
+		for _, v := range values {
+			users = append(users, [3]string{"id of " + v, "", v})
+			n++
+		}
+		f.put("s", "a", string(aggregate(users...)))
+	}
+	put("a1", "hold2", "a3")
+	put("b1")
+	put("c1", "c2")
+	stop := run(t, f.config(observe(t), "s"), e)
+	e.untilEffects(n - 1)
+	e = e.crash()
+	stop()
+	put("d1", "hold2d", "d3")
+	stop = run(t, f.config(observe(t), "s"), e)
+	e.untilEffects(n)
+	e.hold = holdSome
+	e = e.crash()
+	stop()
+	put("e1")
+	run(t, f.config(observe(t), "s"), e)
+	e.untilEffects(n)
+}
+
+func TestUnusableRecords(t *testing.T) {
+	src, stream := source("s", 3), &Stream{Name: "s", ValueType: "t", Routes: routes}
+	for want, u := range map[string]user{
+		"null key":         {data: []byte("v")},
+		"key is not UTF-8": {key: "a\xff", hasKey: true, data: []byte("v")},
+		"key too long":     {key: strings.Repeat("k", api.IDBytesMax+1), hasKey: true, data: []byte("v")},
+		"value too large":  {key: "k", hasKey: true, data: make([]byte, api.ValueBytesMax+1)},
+	} {
+		r := record(src, stream, 9, &u)
+		if r.Dead == nil || r.Dead.Reason != want || r.Dead.Source != src || r.Dead.Offset != 9 || len(r.Routes) != 0 {
+			t.Errorf("%s: got %+v", want, r.Dead)
+		}
+	}
+	data := []byte("v")
+	r := record(src, stream, 9, &user{key: "k", hasKey: true, data: data})
+	data[0] = 'x'
+	if r.Dead != nil || r.ID != "k" || string(r.Value.Value) != "v" || r.Value.TypeName != "t" || len(r.Routes) != 1 {
+		t.Errorf("got %+v", r)
+	}
+}
+
+func FuzzExpand(f *testing.F) {
+	f.Add(aggregate([3]string{"a", "", "1"}, [3]string{"b", "7", "2"})[len(aggregateMagic):])
+	f.Add([]byte{0x0a, 0x01})
+	all := hashRange{new(big.Int), hashMax}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		digest := md5.Sum(b)
+		whole := append(append(bytes.Clone(aggregateMagic), b...), digest[:]...)
+		once, again := all.expand(sdk.String("k"), whole), all.expand(sdk.String("k"), whole)
+		if fmt.Sprint(once) != fmt.Sprint(again) {
+			t.Errorf("got %v, then %v", once, again)
+		}
+	})
+}
