@@ -1,0 +1,309 @@
+package kinesis
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	sdk "github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/kinesis"
+	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
+
+	"github.com/stategate/stategate/api"
+	"github.com/stategate/stategate/api/protocol"
+	"github.com/stategate/stategate/statestore"
+)
+
+// emitMany emits n records over some keys and two streams, in packs of several, and answers what each place must hold.
+func emitMany(m *member, rng *rand.Rand, n int) map[place][]string {
+	want := map[place][]string{}
+	for i := 0; i < n; {
+		var pack []api.Output
+		for range rng.IntN(30) + 1 {
+			p := place{fmt.Sprintf("s%d", rng.IntN(2)), fmt.Sprintf("k%d", rng.IntN(9)), ""}
+			if rng.IntN(5) == 0 {
+				p.hash = fmt.Sprint(rng.IntN(2))
+			}
+			v := fmt.Sprint(i)
+			want[p] = append(want[p], v)
+			pack = append(pack, record(p.stream, p.key, p.hash, v))
+			i++
+		}
+		m.emit(pack...)
+	}
+	return want
+}
+
+// TestOrderThroughFailures: whatever Kinesis refuses, records of one place arrive in order, each once while nobody crashes.
+func TestOrderThroughFailures(t *testing.T) {
+	seed := uint64(time.Now().UnixNano())
+	t.Logf("seed %d", seed)
+	rng := rand.New(rand.NewPCG(seed, 0))
+	f := newFake("s0", "s1")
+	f.refuse = func(*types.PutRecordsRequestEntry) string {
+		return []string{"", "", codeThrottled, "InternalFailure"}[rng.IntN(4)]
+	}
+	f.call = func(*kinesis.PutRecordsInput) error {
+		if rng.IntN(10) == 0 {
+			return errors.New("connection reset")
+		}
+		return nil
+	}
+	o := newOutbox()
+	cfg := f.config()
+	cfg.Outstanding = 100
+	m := begin(t, o, cfg)
+	want := emitMany(m, rand.New(rand.NewPCG(seed, 1)), 2000)
+	o.untilDelivered(t, o.next)
+	for p, values := range want {
+		if got := f.at(p.stream, p.key, p.hash); !slices.Equal(got, values) {
+			t.Errorf("%v: got %v, want %v", p, got, values)
+		}
+	}
+	if f.twice > 0 {
+		t.Errorf("%d calls held several records of one place", f.twice)
+	}
+	if f.most > 100 {
+		t.Errorf("%d outputs were on their way, want at most 100", f.most)
+	}
+	o.until(t, "counted", func() bool { return o.counts["ok"] == int(o.next-1) })
+}
+
+// TestSuccessor: what was on its way when the owner died is sent again, in order, and nothing is left out.
+func TestSuccessor(t *testing.T) {
+	seed := uint64(time.Now().UnixNano())
+	t.Logf("seed %d", seed)
+	rng := rand.New(rand.NewPCG(seed, 0))
+	f := newFake("s0", "s1")
+	o := newOutbox()
+	m := begin(t, o, f.config())
+	want := emitMany(m, rng, 300)
+	o.untilDelivered(t, 100)
+	next := begin(t, o, f.config()) // the old one sleeps on
+	for p, values := range emitMany(next, rng, 300) {
+		want[p] = append(want[p], values...)
+	}
+	o.untilDelivered(t, o.next)
+	if err := m.stop(); err != nil && !errors.Is(err, statestore.ErrFenced) {
+		t.Errorf("got %v", err)
+	}
+	for p, values := range want {
+		got := f.at(p.stream, p.key, p.hash)
+		for i, v := range values { // repeated ones may stand between
+			at := slices.Index(got, v)
+			if at < 0 {
+				t.Fatalf("%v: %s is missing", p, v)
+			}
+			if i+1 < len(values) && !slices.Contains(got[at:], values[i+1]) {
+				t.Errorf("%v: %s does not come after %s", p, values[i+1], v)
+			}
+		}
+	}
+}
+
+// TestStopKeepsWhatIsNotAcknowledged: a relay that stops in the middle of a call delivers nothing twice that was acknowledged.
+func TestStopKeepsWhatIsNotAcknowledged(t *testing.T) {
+	f := newFake("s0")
+	o := newOutbox()
+	m := begin(t, o, f.config())
+	m.emit(record("s0", "a", "", "1"))
+	o.untilDelivered(t, 2)
+	f.set(func() { f.gate = make(chan struct{}) })
+	m.emit(record("s0", "a", "", "2"), record("s0", "b", "", "3"))
+	if err := m.stop(); err != nil {
+		t.Errorf("got %v, want nil", err)
+	}
+	if o.delivered != 2 {
+		t.Errorf("delivered below %d, want 2", o.delivered)
+	}
+	f.set(func() { close(f.gate); f.gate = nil })
+	begin(t, o, f.config())
+	o.untilDelivered(t, 4)
+	if got := f.at("s0", "a", ""); !slices.Equal(got, []string{"1", "2"}) {
+		t.Errorf("got %v", got)
+	}
+}
+
+func TestUnusableOutputs(t *testing.T) {
+	f := newFake("s")
+	f.call = func(in *kinesis.PutRecordsInput) error {
+		for _, r := range in.Records {
+			if string(r.Data) == "poison" {
+				return &types.InvalidArgumentException{Message: sdk.String("no")}
+			}
+		}
+		return nil
+	}
+	wrong := record("s", "k", "", "v")
+	wrong.Value.TypeName = protocol.TypeKafkaProducerRecord
+	broken := record("s", "k", "", "v")
+	broken.Value.Value = []byte{0xff}
+	cases := []struct {
+		output api.Output
+		reason string
+	}{
+		{wrong, reasonType},
+		{broken, reasonParse},
+		{record("", "k", "", "v"), reasonStream},
+		{record("no name", "k", "", "v"), reasonStream},
+		{record(strings.Repeat("s", 129), "k", "", "v"), reasonStream},
+		{record("s", "", "", "v"), reasonKey},
+		{record("s", "\xff", "", "v"), reasonKey},
+		{record("s", strings.Repeat("ä", 257), "", "v"), reasonKey},
+		{record("s", "k", "x", "v"), reasonHash},
+		{record("s", "k", "-1", "v"), reasonHash},
+		{record("s", "k", "340282366920938463463374607431768211456", "v"), reasonHash},
+		{record("s", "k", strings.Repeat("9", 1000), "v"), reasonHash},
+		{record("s", "k", "", strings.Repeat("x", recordBytesMax)), reasonLarge},
+		{record("s", "poison", "", "poison"), reasonRefused},
+	}
+	o := newOutbox()
+	m := begin(t, o, f.config())
+	var all []api.Output
+	for i, c := range cases {
+		all = append(all, c.output, record("s", fmt.Sprintf("good%d", i), "340282366920938463463374607431768211455", "v"))
+	}
+	all = append(all, record("s", strings.Repeat("ä", 256), "", ""))
+	m.emit(all...)
+	o.untilDelivered(t, o.next)
+	reasons := map[uint64]string{}
+	for _, d := range o.dead {
+		reasons[uint64(d.Offset)] = d.Reason
+		if d.Kind != api.DeadOutput || d.From != "shop/out" || d.Detail == "" {
+			t.Errorf("got %+v", d)
+		}
+	}
+	for i, c := range cases {
+		if got := reasons[uint64(2*i+1)]; got != c.reason {
+			t.Errorf("output %d: got reason %q, want %q", i, got, c.reason)
+		}
+		if n := len(f.at("s", fmt.Sprintf("good%d", i), "340282366920938463463374607431768211455")); n != 1 {
+			t.Errorf("output beside %q was delivered %d times", c.reason, n)
+		}
+	}
+	if len(o.dead) != len(cases) || len(f.at("s", strings.Repeat("ä", 256), "")) != 1 {
+		t.Errorf("got %d dead letters, want %d", len(o.dead), len(cases))
+	}
+}
+
+// TestMissingStream: it is waited for, then its outputs are set aside until it is there; those of other streams go on.
+func TestMissingStream(t *testing.T) {
+	f := newFake("s")
+	o := newOutbox()
+	cfg := f.config()
+	cfg.pace = quick()
+	cfg.pace.grace = 300 * time.Millisecond
+	m := begin(t, o, cfg)
+	m.emit(record("none", "a", "", "1"), record("none", "a", "", "2"), record("none", "b", "", "3"), record("s", "a", "", "4"))
+	o.until(t, "another stream's output", func() bool { return o.counts["ok"] == 1 })
+	if o.counts["refused"] != 0 {
+		t.Errorf("outputs are refused before the stream was waited for")
+	}
+	o.untilDelivered(t, 5)
+	o.until(t, "said", func() bool { return o.degraded["egress shop/out: stream missing"] != "" && o.counts["refused"] == 3 })
+	for _, d := range o.dead {
+		if d.Reason != reasonMissing {
+			t.Errorf("got reason %q", d.Reason)
+		}
+	}
+	f.create("none")
+	for n := uint64(5); ; n++ {
+		m.emit(record("none", "a", "", fmt.Sprint(n)))
+		o.untilDelivered(t, n+1)
+		if len(f.at("none", "a", "")) > 0 {
+			break
+		}
+	}
+	o.until(t, "over", func() bool { return o.degraded["egress shop/out: stream missing"] == "" })
+}
+
+// TestMissingStreamComes: one that is made within the time takes all outputs.
+func TestMissingStreamComes(t *testing.T) {
+	f := newFake()
+	o := newOutbox()
+	cfg := f.config()
+	cfg.pace = quick()
+	cfg.pace.grace = time.Hour
+	m := begin(t, o, cfg)
+	m.emit(record("s", "a", "", "1"), record("s", "a", "", "2"), record("s", "b", "", "3"))
+	for range 4 {
+		<-f.called
+	}
+	f.create("s")
+	o.untilDelivered(t, 4)
+	if got := f.at("s", "a", ""); !slices.Equal(got, []string{"1", "2"}) || len(o.dead) > 0 {
+		t.Errorf("got %v and %d dead letters", got, len(o.dead))
+	}
+}
+
+// TestTroubles: what Kinesis does not take waits, operators hear of it, and of its end.
+func TestTroubles(t *testing.T) {
+	f := newFake("s", "other")
+	o := newOutbox()
+	m := begin(t, o, f.config())
+	f.set(func() {
+		f.call = func(in *kinesis.PutRecordsInput) error {
+			if *in.StreamName == "s" {
+				return &types.AccessDeniedException{Message: sdk.String("not allowed")}
+			}
+			return nil
+		}
+	})
+	m.emit(record("s", "a", "", "1"), record("other", "a", "", "2"))
+	o.until(t, "said", func() bool { return o.degraded["egress shop/out: kinesis: stream s"] != "" && o.counts["ok"] == 1 })
+	f.set(func() {
+		f.call = nil
+		f.refuse = func(*types.PutRecordsRequestEntry) string { return codeThrottled }
+	})
+	o.until(t, "throttled", func() bool { return o.degraded["egress shop/out: throttled: stream s"] != "" })
+	f.set(func() { f.refuse = nil })
+	o.untilDelivered(t, 3)
+	o.until(t, "over", func() bool { return len(o.degraded) == 0 })
+	if len(o.dead) > 0 {
+		t.Errorf("got dead letters %+v", o.dead)
+	}
+}
+
+// TestReadsBack: what memory does not hold comes from the store, in order, without what was set aside before.
+func TestReadsBack(t *testing.T) {
+	f := newFake("s")
+	o := newOutbox()
+	cfg := f.config()
+	cfg.MemoryBytes, cfg.Outstanding = 2000, 7
+	f.gate = make(chan struct{})
+	m := begin(t, o, cfg)
+	var want []string
+	for i := range 300 {
+		v := fmt.Sprint(i)
+		want = append(want, v)
+		m.emit(record("s", "a", "", v), record("s", "", "", v))
+	}
+	f.set(func() { close(f.gate); f.gate = nil })
+	o.untilDelivered(t, o.next)
+	if got := f.at("s", "a", ""); !slices.Equal(got, want) {
+		t.Errorf("got %v", got)
+	}
+	if o.reads == 0 || len(o.dead) != 300 {
+		t.Errorf("got %d reads and %d dead letters", o.reads, len(o.dead))
+	}
+}
+
+func TestConfig(t *testing.T) {
+	if _, err := Check(Config{}); err == nil {
+		t.Error("no id: no error")
+	}
+	if _, err := Check(Config{ID: "a/b", Properties: map[string]string{"KinesisEndpoint": "x"}}); err == nil {
+		t.Error("another endpoint: no error")
+	}
+	if w, err := Check(Config{ID: "a/b", Properties: map[string]string{"RecordTtl": "x"}}); err != nil || len(w) != 1 {
+		t.Errorf("got %v, %v", w, err)
+	}
+	c, err := Config{ID: "a/b", Outstanding: 1 << 30, Properties: map[string]string{"MaxConnections": "3", "CollectionMaxCount": "9"}}.withDefaults()
+	if err != nil || c.Outstanding != outstandingMax || c.calls != 3 || c.callRecords != 9 {
+		t.Errorf("got %+v, %v", c, err)
+	}
+}
