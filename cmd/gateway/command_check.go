@@ -20,8 +20,8 @@ func newCheck() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "check [PATH...]",
 		Short: "Say everything that is wrong with a module.yaml",
-		Long: `check reads module files and prints every complaint as file:line:column, what is wrong and what is allowed. It connects to
-nothing. All that --module names, files and folders, is one application, as "gateway run" takes it; each PATH is another one.
+		Long: `check reads module files and prints every complaint as file:line:column, what is wrong and what is allowed. It reads
+the certificates that Kafka properties name, and connects to nothing. All that --module names, files and folders, is one application, as "gateway run" takes it; each PATH is another one.
 It ends with 1 when one cannot be used, else with 0 after a summary of what each declares.`,
 		Example: `  gateway check
   gateway check --strict --module module.yaml

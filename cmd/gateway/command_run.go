@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -50,12 +51,13 @@ most --drain-timeout and ends with 0. A second gateway on the same store waits a
 // run serves until ctx ends.
 func run(ctx context.Context, cfg config.Config, log *slog.Logger, stderr io.Writer) (err error) {
 	m, complaints := module.LoadAll(cfg.Module, os.LookupEnv)
+	all := complaints
 	if m != nil {
-		complaints = append(complaints, app.CheckKafka(m)...)
-		complaints.Sort()
+		all = append(slices.Clone(complaints), app.CheckKafka(m)...) // app.New logs the warnings among them
+		all.Sort()
 	}
-	if complaints.HasErrors() {
-		fmt.Fprint(stderr, complaints)
+	if all.HasErrors() {
+		fmt.Fprint(stderr, all)
 		return fmt.Errorf("%s cannot be run; gateway check tells the same", strings.Join(cfg.Module, ", "))
 	}
 	for _, c := range complaints {

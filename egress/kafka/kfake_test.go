@@ -3,6 +3,7 @@ package kafka
 import (
 	"context"
 	"fmt"
+	"maps"
 	"testing"
 	"time"
 
@@ -42,7 +43,7 @@ func readAll(t testing.TB, brokers []string, topic string, isolation kgo.Isolati
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 40*time.Second)
 	defer cancel()
-	ends := endsOf(ctx, t, brokers, topic, stableEnd)
+	ends := settledEnds(ctx, t, brokers, topic)
 	offsets := map[int32]kgo.Offset{}
 	for p, end := range ends {
 		if end > 0 {
@@ -81,6 +82,21 @@ const (
 	highWatermark int8 = iota
 	stableEnd
 )
+
+// markersMax is how long a transaction that was committed may take to show: a broker answers before it has written its markers.
+const markersMax = 2 * time.Second
+
+// settledEnds are the stable ends of a topic, once they are those of the log; a transaction that stays open keeps them below.
+func settledEnds(ctx context.Context, t testing.TB, brokers []string, topic string) map[int32]int64 {
+	t.Helper()
+	for deadline := time.Now().Add(markersMax); ; {
+		high := endsOf(ctx, t, brokers, topic, highWatermark)
+		stable := endsOf(ctx, t, brokers, topic, stableEnd)
+		if maps.Equal(high, stable) || time.Now().After(deadline) {
+			return stable
+		}
+	}
+}
 
 // endsOf are the ends of a topic's partitions.
 func endsOf(ctx context.Context, t testing.TB, brokers []string, topic string, isolation int8) map[int32]int64 {

@@ -2,9 +2,7 @@ package app
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"strings"
 
 	"github.com/stategate/stategate/api"
 	"github.com/stategate/stategate/cmd/gateway/internal/module"
@@ -32,9 +30,8 @@ type sink struct {
 func (a *App) kafkaSource(k *module.KafkaIngress) (*source, error) {
 	cfg := KafkaIngressConfig(k)
 	cfg.Log, cfg.Hooks = a.log, a.ingressHooks()
-	complaints, err := ingresskafka.Check(cfg)
-	if wrong := placed(k.Place, k.Properties, complaints, err).Errors(); len(wrong) > 0 {
-		return nil, errors.New(strings.TrimSpace(wrong.String()))
+	if err := a.checked(checkIngress(k)); err != nil {
+		return nil, err
 	}
 	in, err := ingresskafka.New(cfg)
 	if err != nil {
@@ -95,9 +92,8 @@ func topicOf(t *module.KafkaTopic) ingresskafka.Topic {
 func (a *App) kafkaSink(k *module.KafkaEgress) (*sink, error) {
 	cfg := KafkaEgressConfig(k)
 	cfg.StoreID, cfg.Log, cfg.Hooks = a.cfg.Store.Identity(), a.log, a.egressHooks()
-	complaints, err := egresskafka.Check(cfg)
-	if wrong := placed(k.Place, k.Properties, complaints, err).Errors(); len(wrong) > 0 {
-		return nil, errors.New(strings.TrimSpace(wrong.String()))
+	if err := a.checked(checkEgress(k)); err != nil {
+		return nil, err
 	}
 	return &sink{id: k.ID, outbox: cfg.Semantic != egresskafka.None, open: func(lane, former statestore.Lane, engine egress.Engine, claim string) (relay, error) {
 		cfg := cfg

@@ -1,6 +1,10 @@
 package app
 
 import (
+	"errors"
+	"fmt"
+	"strings"
+
 	"github.com/stategate/stategate/cmd/gateway/internal/module"
 	egresskafka "github.com/stategate/stategate/egress/kafka"
 	ingresskafka "github.com/stategate/stategate/ingress/kafka"
@@ -11,18 +15,35 @@ import (
 func CheckKafka(m *module.Module) module.Complaints {
 	var out module.Complaints
 	for i := range m.KafkaIngresses {
-		k := &m.KafkaIngresses[i]
-		complaints, err := ingresskafka.Check(KafkaIngressConfig(k))
-		out = append(out, placed(k.Place, k.Properties, complaints, err)...)
+		out = append(out, checkIngress(&m.KafkaIngresses[i])...)
 	}
 	for i := range m.KafkaEgresses {
-		k := &m.KafkaEgresses[i]
-		cfg := KafkaEgressConfig(k)
-		cfg.StoreID = "00000000-0000-0000-0000-000000000000" // known only to a gateway that runs
-		complaints, err := egresskafka.Check(cfg)
-		out = append(out, placed(k.Place, k.Properties, complaints, err)...)
+		out = append(out, checkEgress(&m.KafkaEgresses[i])...)
 	}
 	return out
+}
+
+func checkIngress(k *module.KafkaIngress) module.Complaints {
+	complaints, err := ingresskafka.Check(KafkaIngressConfig(k))
+	return placed(k.Place, k.Properties, complaints, err)
+}
+
+func checkEgress(k *module.KafkaEgress) module.Complaints {
+	cfg := KafkaEgressConfig(k)
+	cfg.StoreID = "00000000-0000-0000-0000-000000000000" // known only to a gateway that runs
+	complaints, err := egresskafka.Check(cfg)
+	return placed(k.Place, k.Properties, complaints, err)
+}
+
+// checked logs the warnings, and answers the errors as one.
+func (a *App) checked(complaints module.Complaints) error {
+	for _, w := range complaints.Warnings() {
+		a.log.Warn(w.Text, "at", fmt.Sprintf("%s:%d:%d", w.File, w.Line, w.Column))
+	}
+	if wrong := complaints.Errors(); len(wrong) > 0 {
+		return errors.New(strings.TrimSpace(wrong.String()))
+	}
+	return nil
 }
 
 // placed says each complaint at its property's line, and what is of no property at the place of the whole.
