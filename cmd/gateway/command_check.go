@@ -67,6 +67,7 @@ func check(out io.Writer, locations []string, strict bool) bool {
 	m, complaints := module.LoadAll(locations, os.LookupEnv)
 	if m != nil {
 		complaints = append(complaints, app.CheckKafka(m)...)
+		complaints = append(complaints, app.CheckKinesis(m)...)
 		complaints.Sort()
 	}
 	fmt.Fprint(out, complaints)
@@ -85,9 +86,6 @@ func check(out io.Writer, locations []string, strict bool) bool {
 		fmt.Fprintf(out, "read %s\n", strings.Join(files, ", "))
 	}
 	fmt.Fprint(out, m.Summary())
-	for _, u := range m.Unserved() {
-		fmt.Fprintf(out, "note: this version cannot run %s\n", u)
-	}
 	return true
 }
 

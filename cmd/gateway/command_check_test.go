@@ -147,7 +147,7 @@ func TestCheckFiles(t *testing.T) {
 		{[]string{good + ".none"}, exitFailed, good + ".none:1:1: read the module: no such file or directory\n"},
 		{[]string{filepath.Dir(good)}, exitDone, filepath.Dir(good) + ": good\nread " + good + "\nendpoint a/*"},
 		{[]string{t.TempDir()}, exitFailed, ":1:1: read the module: it is a folder with neither module.yaml nor */module.yaml\n"},
-		{[]string{filepath.Join(fixtures, "good/kinesis.yaml")}, exitDone, "note: this version cannot run io.statefun.kinesis.v1/ingress "},
+		{[]string{filepath.Join(fixtures, "good/kinesis.yaml")}, exitDone, ":15:7: warning: property flink.stream.recordpublisher has no effect: "},
 	} {
 		code, stdout, stderr := call(t, append([]string{"check"}, c.args...)...)
 		if code != c.code || stderr != "" || !strings.Contains(stdout, c.want) {

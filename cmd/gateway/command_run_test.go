@@ -32,7 +32,6 @@ func TestRunFails(t *testing.T) {
 	}{
 		{"module is missing", []string{"--module", noSecret, "--store=memory:"}, exitFailed, noSecret + ":1:1: read the module: no such file"},
 		{"module is wrong", []string{"--module", writeModule(t, "kind: x\n"), "--store=memory:"}, exitFailed, "gateway check tells the same"},
-		{"kind is not served", []string{"--module", filepath.Join(fixtures, "good/kinesis.yaml"), "--store=memory:"}, exitFailed, "io.statefun.kinesis.v1/ingress"},
 		{"port is taken", []string{"--store=memory:", "--admin", taken.Addr().String()}, exitFailed, "--admin: listen tcp " + taken.Addr().String() + ": bind: address already in use"},
 		{"no server", []string{"--store=postgres://u:hunter2@127.0.0.1:1/db?password=hunter2"}, exitFailed, "connection refused"},
 		{"no host", []string{"--store=postgres://u:hunter2@host.invalid/db"}, exitFailed, "host.invalid"},

@@ -9,7 +9,6 @@ import (
 	"log/slog"
 	"os"
 	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -78,13 +77,15 @@ func New(cfg Config) (*App, error) {
 	if cfg.DrainMax <= 0 {
 		cfg.DrainMax = drainMaxDefault
 	}
-	if unserved := cfg.Module.Unserved(); len(unserved) > 0 {
-		return nil, fmt.Errorf("this version cannot serve %s; take it out of the module", strings.Join(unserved, ", "))
-	}
 	a := &App{cfg: cfg, log: cfg.Log, functions: newFunctions(cfg.Module), egresses: map[string]*sink{}, asked: map[string]bool{}, pool: endpoint.NewPool(), troubles: newTroubles()}
 	var problems []error
 	for i := range cfg.Module.KafkaIngresses {
 		in, err := a.kafkaSource(&cfg.Module.KafkaIngresses[i])
+		problems = append(problems, err)
+		a.ingresses = append(a.ingresses, in)
+	}
+	for i := range cfg.Module.KinesisIngresses {
+		in, err := a.kinesisSource(&cfg.Module.KinesisIngresses[i])
 		problems = append(problems, err)
 		a.ingresses = append(a.ingresses, in)
 	}
@@ -95,6 +96,11 @@ func New(cfg Config) (*App, error) {
 		out, err := a.kafkaSink(&cfg.Module.KafkaEgresses[i])
 		problems = append(problems, err)
 		a.egresses[cfg.Module.KafkaEgresses[i].ID] = out
+	}
+	for i := range cfg.Module.KinesisEgresses {
+		out, err := a.kinesisSink(&cfg.Module.KinesisEgresses[i])
+		problems = append(problems, err)
+		a.egresses[cfg.Module.KinesisEgresses[i].ID] = out
 	}
 	if p := cfg.Module.PlaygroundEgress; p != nil {
 		a.egresses[p.ID] = a.playgroundSink(p)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 
-	"github.com/stategate/stategate/api"
 	"github.com/stategate/stategate/cmd/gateway/internal/module"
 	"github.com/stategate/stategate/egress"
 	egresskafka "github.com/stategate/stategate/egress/kafka"
@@ -70,16 +69,7 @@ func KafkaIngressConfig(k *module.KafkaIngress) ingresskafka.Config {
 }
 
 func topicOf(t *module.KafkaTopic) ingresskafka.Topic {
-	out := ingresskafka.Topic{Name: t.Topic, ValueType: t.ValueType}
-	seen := map[api.FunctionType]int{}
-	for _, target := range t.Targets {
-		key := target.String()
-		if n := seen[target]; n > 0 {
-			key = fmt.Sprintf("%s#%d", key, n+1)
-		}
-		seen[target]++
-		out.Routes = append(out.Routes, api.Route{Key: key, Target: target})
-	}
+	out := ingresskafka.Topic{Name: t.Topic, ValueType: t.ValueType, Routes: routesTo(t.Targets)}
 	if t.OnNullKey == module.Skip {
 		out.OnNullKey = ingresskafka.NullSkip
 	}

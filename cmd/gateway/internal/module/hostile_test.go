@@ -104,7 +104,7 @@ func FuzzParse(f *testing.F) {
 		if m == nil {
 			return
 		}
-		_, _ = m.Summary(), m.Unserved()
+		_ = m.Summary()
 		for i := range m.Endpoints {
 			e := &m.Endpoints[i]
 			if e.Transport.Call <= 0 || e.Transport.Connect <= 0 || e.MaxNumBatchRequests < 0 || e.Transport.PoolSize <= 0 {

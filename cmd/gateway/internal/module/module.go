@@ -41,19 +41,6 @@ func (m *Module) Endpoint(ft api.FunctionType) (*Endpoint, bool) {
 // Files are the files that the module was read from.
 func (m *Module) Files() []string { return slices.Clone(m.files) }
 
-// Unserved names what the module declares and the gateway cannot serve.
-func (m *Module) Unserved() []string {
-	var out []string
-	add := func(kind, id string, at Place) { out = append(out, fmt.Sprintf("%s %s (%s)", kind, id, at)) }
-	for _, k := range m.KinesisIngresses {
-		add(kindKinesisIngress, k.ID, k.Place)
-	}
-	for _, k := range m.KinesisEgresses {
-		add(kindKinesisEgress, k.ID, k.Place)
-	}
-	return out
-}
-
 // Summary is what the module declares, for people: a line each, no secrets.
 func (m *Module) Summary() string {
 	var b strings.Builder

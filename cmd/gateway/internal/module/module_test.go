@@ -29,9 +29,6 @@ func TestSample(t *testing.T) {
 	if len(complaints) > 0 || m == nil {
 		t.Fatalf("complaints:\n%s", complaints)
 	}
-	if len(m.Unserved()) > 0 {
-		t.Errorf("unserved: %v", m.Unserved())
-	}
 }
 
 func TestEndpointSelection(t *testing.T) {
@@ -55,18 +52,6 @@ func TestEndpointSelection(t *testing.T) {
 	}
 	if _, ok := new(Module).Endpoint(api.FunctionType{Namespace: "a", Name: "b"}); ok {
 		t.Error("an empty module serves something")
-	}
-}
-
-func TestUnserved(t *testing.T) {
-	m := load(t, filepath.Join(fixtures, "good/example-every-kind.yaml"))
-	file := filepath.Join(fixtures, "good/example-every-kind.yaml")
-	want := []string{
-		"io.statefun.kinesis.v1/ingress billing.io/clicks-in (" + file + ":73:7)",
-		"io.statefun.kinesis.v1/egress billing.io/alerts-out (" + file + ":86:7)",
-	}
-	if diff := cmp.Diff(want, m.Unserved()); diff != "" {
-		t.Error(diff)
 	}
 }
 
