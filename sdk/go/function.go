@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"runtime/debug"
 
 	"github.com/stategate/stategate/sdk/go/internal/protocol"
@@ -54,15 +55,17 @@ func newFunction(f Function) (*function, error) {
 // batch is one call: the messages of one address, in order, on one set of states.
 type batch struct {
 	self   Address
+	logger *slog.Logger
 	cells  map[string]*cell
 	result *protocol.FromFunction_InvocationResponse
 	err    error // the first effect that cannot be carried
 }
 
 // call runs the function on the messages of a request.
-func (f *function) call(ctx context.Context, request *protocol.ToFunction_InvocationBatchRequest) (*protocol.FromFunction, error) {
+func (f *function) call(ctx context.Context, logger *slog.Logger, request *protocol.ToFunction_InvocationBatchRequest) (*protocol.FromFunction, error) {
 	b := &batch{
 		self:   addressOf(request.GetTarget()),
+		logger: logger,
 		cells:  make(map[string]*cell, len(f.specs)),
 		result: &protocol.FromFunction_InvocationResponse{},
 	}

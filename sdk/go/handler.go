@@ -2,6 +2,7 @@ package stategate
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -103,8 +104,19 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request) (reply []byte, s
 		}
 		return nil, status, fmt.Errorf("read request: %w", err)
 	}
+	return h.answer(r.Context(), body.Bytes())
+}
+
+// Call answers the body of a request with the body of a reply, for fronts that are no HTTP server. An error is one for which HTTP has
+// a status other than 200: there is no reply, none of the effects happen, and the gateway is to call again.
+func (h *Handler) Call(ctx context.Context, request []byte) (reply []byte, err error) {
+	reply, _, err = h.answer(ctx, request)
+	return reply, err
+}
+
+func (h *Handler) answer(ctx context.Context, body []byte) (reply []byte, status int, err error) {
 	var request protocol.ToFunction
-	if err := proto.Unmarshal(body.Bytes(), &request); err != nil {
+	if err := proto.Unmarshal(body, &request); err != nil {
 		return nil, http.StatusBadRequest, fmt.Errorf("parse request: %w", err)
 	}
 	invocation := request.GetInvocation()
@@ -115,7 +127,7 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request) (reply []byte, s
 	if f == nil {
 		return nil, http.StatusNotFound, fmt.Errorf("function %q is not served here", addressOf(invocation.GetTarget()).Function())
 	}
-	effects, err := f.call(r.Context(), invocation)
+	effects, err := f.call(ctx, h.logger, invocation)
 	if err != nil {
 		return nil, http.StatusInternalServerError, err
 	}

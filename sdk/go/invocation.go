@@ -3,6 +3,7 @@ package stategate
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"time"
 
 	"github.com/stategate/stategate/sdk/go/internal/protocol"
@@ -33,6 +34,11 @@ func (in *Invocation) Caller() (caller Address, ok bool) {
 
 // Argument is what the message carries.
 func (in *Invocation) Argument() TypedValue { return typedValueOf(in.argument) }
+
+// Logger is the Handler's, with the address that is called: function and id.
+func (in *Invocation) Logger() *slog.Logger {
+	return in.batch.logger.With("function", in.batch.self.Function(), "id", in.batch.self.ID)
+}
 
 // Send sends a message.
 func (in *Invocation) Send(to Address, value TypedValue) {
@@ -132,6 +138,31 @@ func (in *Invocation) SendKafka(egress string, record KafkaRecord) {
 var kafkaRecord = func() Type[*protocol.KafkaProducerRecord] {
 	t := Protobuf[*protocol.KafkaProducerRecord]()
 	t.Name = "type.googleapis.com/io.statefun.sdk.egress.KafkaProducerRecord" // the name on the wire, not that of our definition
+	return t
+}()
+
+// KinesisRecord is a record for a Kinesis egress.
+type KinesisRecord struct {
+	Stream          string
+	PartitionKey    string
+	ExplicitHashKey string // empty: the partition key decides
+	Value           []byte
+}
+
+// SendKinesis gives a record to a Kinesis egress, "namespace/name".
+func (in *Invocation) SendKinesis(egress string, record KinesisRecord) {
+	if record.Stream == "" || record.PartitionKey == "" {
+		in.fail(fmt.Errorf("send to egress %s: the record needs a stream and a partition key", egress))
+		return
+	}
+	in.SendEgress(egress, kinesisRecord.Of(&protocol.KinesisEgressRecord{
+		Stream: record.Stream, PartitionKey: []byte(record.PartitionKey), ExplicitHashKey: record.ExplicitHashKey, ValueBytes: record.Value,
+	}))
+}
+
+var kinesisRecord = func() Type[*protocol.KinesisEgressRecord] {
+	t := Protobuf[*protocol.KinesisEgressRecord]()
+	t.Name = "type.googleapis.com/io.statefun.sdk.egress.KinesisEgressRecord"
 	return t
 }()
 
