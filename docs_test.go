@@ -59,7 +59,7 @@ func testsOf(t *testing.T, folder string) (names []string) {
 
 // Links between files of the repository lead somewhere.
 func TestLinksLeadSomewhere(t *testing.T) {
-	link := regexp.MustCompile(`\]\(([^)#\s]+)[^)]*\)`)
+	link := regexp.MustCompile(`\]\(([^)#\s"]+)[^)]*\)`)
 	for _, f := range files(t) {
 		if path.Ext(f.name) != ".md" {
 			continue
