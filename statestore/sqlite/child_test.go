@@ -36,9 +36,10 @@ func child(role string) {
 	for n := c.Commit + 1; ; n++ {
 		err := s.Renew(ctx, c.Fence)
 		if role == "busy" {
-			err = s.Commit(ctx, &statestore.Commit{Fence: c.Fence, Number: n, NextNumber: n, States: []statestore.AddressState{state("x", []byte(fmt.Sprint(n)))}})
+			next := c.NextNumber + n // above those of all lives before
+			err = s.Commit(ctx, &statestore.Commit{Fence: c.Fence, Number: n, NextNumber: next, States: []statestore.AddressState{state("x", []byte(fmt.Sprint(next)))}})
 			if err == nil {
-				fmt.Println("commit", n)
+				fmt.Println("commit", next)
 			}
 		}
 		if errors.Is(err, statestore.ErrFenced) {
