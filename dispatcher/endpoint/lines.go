@@ -17,6 +17,7 @@ import (
 const (
 	greetWait      = 100 * time.Millisecond
 	greetTick      = time.Millisecond
+	roomTick       = 100 * time.Millisecond
 	streamsUnknown = 100
 )
 
@@ -28,10 +29,11 @@ type lines struct {
 	carrier   *carrier
 	transport *http.Transport // dials, and knows what all connections have in common
 
-	mu      sync.Mutex // guards all below, and the fields of lines
-	all     []*line
-	limit   int           // how many calls the endpoint takes on a connection at a time, as it said last; 0: not known yet
-	changed chan struct{} // closed when there may be room that was not there; nil while nobody waits
+	mu        sync.Mutex // guards all below, and the fields of lines
+	all       []*line
+	limit     int           // how many calls the endpoint takes on a connection at a time, as it said last; 0: not known yet
+	changed   chan struct{} // closed when there may be room that was not there; nil while nobody waits
+	expecting int           // calls that wait for the settings of a connection
 }
 
 // line is one shared connection.
@@ -42,7 +44,7 @@ type line struct {
 	ready  chan struct{} // closed when it is dialed, or not
 	since  time.Time     // when it was
 	known  bool          // it has said how many calls it takes
-	calls  int           // that are on it or wait for it; each has a place reserved, or would wait for its turn
+	calls  int           // that are on it or wait for it
 }
 
 func newLines(k *carrier, t *http.Transport) *lines { return &lines{carrier: k, transport: t} }
@@ -53,7 +55,9 @@ func (s *lines) take(ctx context.Context) (*line, error) {
 	for {
 		l, wait := s.choose()
 		if l == nil {
-			if err := waitFor(ctx, wait); err != nil {
+			err := wait.until(ctx)
+			s.cameBack(wait)
+			if err != nil {
 				return nil, err
 			}
 			continue
@@ -61,7 +65,7 @@ func (s *lines) take(ctx context.Context) (*line, error) {
 		select {
 		case <-l.ready:
 		case <-ctx.Done():
-			s.giveBack(l)
+			s.release(l)
 			return nil, ctx.Err()
 		}
 		if l.err != nil {
@@ -71,11 +75,26 @@ func (s *lines) take(ctx context.Context) (*line, error) {
 	}
 }
 
-func waitFor(ctx context.Context, changed <-chan struct{}) error {
-	timer := time.NewTimer(greetTick)
+// waiting is for room that may come: somebody says so, or it is looked for again after a while, for net/http does not tell all.
+type waiting struct {
+	changed  <-chan struct{}
+	again    time.Duration
+	greeting bool // for the settings of a connection
+}
+
+func (s *lines) cameBack(w waiting) {
+	if w.greeting {
+		s.mu.Lock()
+		s.expecting--
+		s.mu.Unlock()
+	}
+}
+
+func (w waiting) until(ctx context.Context) error {
+	timer := time.NewTimer(w.again)
 	defer timer.Stop()
 	select {
-	case <-changed:
+	case <-w.changed:
 	case <-timer.C:
 	case <-ctx.Done():
 		return ctx.Err()
@@ -83,23 +102,26 @@ func waitFor(ctx context.Context, changed <-chan struct{}) error {
 	return nil
 }
 
-// choose answers a line with the call counted on it, and its place reserved if it is dialed. There is none when the settings of a
-// connection are on their way; then there is something to wait for.
-func (s *lines) choose() (*line, <-chan struct{}) {
+// choose answers a line with the call counted on it. There is none when the settings of a connection are on their way, or when there are
+// as many connections as there may be.
+//
+// A call has its connection to itself in so far as it counts against the limit here. net/http's own reservations are not used: it counts
+// them as calls while the one whose turn it is waits for room, so that after a limit came that is below what is reserved all wait for
+// each other.
+func (s *lines) choose() (*line, waiting) {
 	s.mu.Lock()
 	now := time.Now()
 	old := s.clearLocked(now)
 	l := s.roomLocked(now)
-	var wait chan struct{}
+	var wait waiting
 	switch {
 	case l != nil:
-	case s.limit == 0 && slices.ContainsFunc(s.all, func(l *line) bool { return !l.known && !l.isOld(now) }):
-		if s.changed == nil {
-			s.changed = make(chan struct{})
-		}
-		wait = s.changed
+	case s.expectLocked(now):
+		s.expecting++
+		wait = s.waitLocked(greetTick)
+		wait.greeting = true
 	case len(s.all) >= s.carrier.key.poolSize:
-		l = slices.MinFunc(s.all, func(a, b *line) int { return a.calls - b.calls }) // to wait there for its turn
+		wait = s.waitLocked(roomTick)
 	default:
 		l = &line{ready: make(chan struct{})}
 		s.all = append(s.all, l)
@@ -113,17 +135,36 @@ func (s *lines) choose() (*line, <-chan struct{}) {
 	return l, wait
 }
 
-// roomLocked looks for a line that takes one more call. Of a line that has not said what it takes the last word of its endpoint is
-// believed; without one, it takes a single call.
+func (s *lines) waitLocked(again time.Duration) waiting {
+	if s.changed == nil {
+		s.changed = make(chan struct{})
+	}
+	return waiting{changed: s.changed, again: again}
+}
+
+// expectLocked reports whether a call may find room on a connection of which the settings are on their way, beside those that hope for
+// that already. What the endpoint took last time is no promise, so no call is put on a connection before; it says how many to dial.
+func (s *lines) expectLocked(now time.Time) bool {
+	room := 0
+	for _, l := range s.all {
+		switch {
+		case l.known || l.isOld(now):
+		case s.limit == 0:
+			return true
+		default:
+			room += s.limit - 1
+		}
+	}
+	return room > s.expecting
+}
+
+// roomLocked looks for a line that takes one more call. One that has not said how many it takes has that of who dialed it alone.
 func (s *lines) roomLocked(now time.Time) *line {
 	for _, l := range s.all {
-		if l.isOld(now) {
+		if s.hearLocked(l, now); !l.known || l.isOld(now) {
 			continue
 		}
-		s.hearLocked(l, now)
-		switch {
-		case !l.known && l.calls >= max(s.limit, 1):
-		case l.client == nil, l.client.Reserve() == nil:
+		if limit, inFlight := l.capacity(); max(l.calls, inFlight) < limit {
 			return l
 		}
 	}
@@ -135,13 +176,26 @@ func (s *lines) hearLocked(l *line, now time.Time) {
 	if l.known || l.client == nil {
 		return
 	}
-	limit := l.client.Available() + l.client.InFlight()
+	limit, _ := l.capacity()
 	if (limit == streamsUnknown || limit == 0) && now.Sub(l.since) < greetWait {
 		return
 	}
 	l.known = true
 	s.limit = max(limit, 1)
 	s.tellLocked()
+}
+
+// capacity is how many calls a line takes at a time, and how many it has: cancelled ones too, until the endpoint has acknowledged that.
+// Calls start and end meanwhile, and the two are not to be had at once.
+func (l *line) capacity() (limit, inFlight int) {
+	inFlight = l.client.InFlight()
+	for {
+		available := l.client.Available()
+		before := inFlight
+		if inFlight = l.client.InFlight(); inFlight == before {
+			return available + inFlight, inFlight
+		}
+	}
 }
 
 func (s *lines) tellLocked() {
@@ -174,17 +228,6 @@ func closeAll(old []*line) {
 
 func (l *line) isOld(now time.Time) bool {
 	return l.conn != nil && !l.conn.retireAt.IsZero() && now.After(l.conn.retireAt)
-}
-
-// giveBack is for a call that ends before it was sent.
-func (s *lines) giveBack(l *line) {
-	s.mu.Lock()
-	client := l.client
-	s.mu.Unlock()
-	if client != nil {
-		client.Release()
-	}
-	s.release(l)
 }
 
 // release ends a call on a line.
@@ -230,11 +273,6 @@ func (s *lines) dialed(l *line, client *http.ClientConn, c *conn, err error) {
 	l.client, l.conn, l.err, l.since = client, c, err, time.Now()
 	if err != nil {
 		s.all = slices.DeleteFunc(s.all, func(other *line) bool { return other == l })
-	}
-	for range l.calls {
-		if err != nil || client.Reserve() != nil {
-			break // if it takes fewer than the endpoint said last, the rest wait there
-		}
 	}
 	close(l.ready)
 	s.tellLocked()

@@ -122,8 +122,8 @@ func TestOneCallAmongOthers(t *testing.T) {
 		s := serve2(t, scheme, 0, odd(release, arrived))
 		p := pool(t)
 		at := func(path string) *Client {
-			c, err := p.Client(Spec{URL: s.url + path, TLS: s.tls, HTTP2: HTTP2Always, Connect: 5 * time.Second, Read: 300 * time.Millisecond,
-				Write: 300 * time.Millisecond, ReplyBytesMax: 1 << 20})
+			c, err := p.Client(Spec{URL: s.url + path, TLS: s.tls, HTTP2: HTTP2Always, Connect: 5 * time.Second, Read: time.Second,
+				Write: time.Second, ReplyBytesMax: 1 << 20})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -144,8 +144,8 @@ func TestOneCallAmongOthers(t *testing.T) {
 			text   string
 		}{
 			{"/hangs", 1, Timeout, 0, "no reply in time"},
-			{"/silent", 1, Timeout, 200, "no piece of the reply within 300ms"},
-			{"/unread", 8 << 20, Timeout, 0, "no piece of the request was taken within 300ms"},
+			{"/silent", 1, Timeout, 200, "no piece of the reply within 1s"},
+			{"/unread", 8 << 20, Timeout, 0, "no piece of the request was taken within 1s"},
 			{"/large", 1, BadReply, 200, "larger than the bound"},
 			{"/aborts", 1, Unreachable, 0, "no reply"},
 			{"/refuses", 8 << 20, TooLarge, 413, "too large for me"},
