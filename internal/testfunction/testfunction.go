@@ -42,6 +42,8 @@ type Handler struct {
 	Before func(function, id string) (status int)
 	// TopicPrefix stands before the names of all topics that functions write to.
 	TopicPrefix string
+	// Kinesis: functions write to an egress of Kinesis; streams are named as the topics, the id is the partition key.
+	Kinesis bool
 	// Counted is told of each batch that a counting function has run, before its answer leaves. An error is answered instead.
 	Counted func(function, id string, invocations int) error
 
@@ -204,13 +206,13 @@ func (h *Handler) count(batch *protocol.ToFunction_InvocationBatchRequest, out *
 		if batch.Target.Type == "quiet" {
 			continue
 		}
-		record, err := proto.Marshal(&protocol.KafkaProducerRecord{Key: []byte(batch.Target.Id), Topic: h.TopicPrefix + batch.Target.Type + "s", ValueBytes: strconv.AppendUint(nil, n, 10)})
+		record, err := h.record(h.TopicPrefix+batch.Target.Type+"s", batch.Target.Id, strconv.AppendUint(nil, n, 10))
 		if err != nil {
 			return nil, err
 		}
 		out.OutgoingEgresses = append(out.OutgoingEgresses, &protocol.FromFunction_EgressMessage{
 			EgressNamespace: EgressNamespace, EgressType: EgressName,
-			Argument: &protocol.TypedValue{Typename: protocol.TypeKafkaProducerRecord, HasValue: true, Value: record},
+			Argument: record,
 		})
 	}
 	if h.Counted != nil {
@@ -227,4 +229,17 @@ func (h *Handler) count(batch *protocol.ToFunction_InvocationBatchRequest, out *
 		StateValue: &protocol.TypedValue{Typename: protocol.TypeLong, HasValue: true, Value: value},
 	}}
 	return result(out), nil
+}
+
+// record is what an egress takes.
+func (h *Handler) record(topic, key string, value []byte) (*protocol.TypedValue, error) {
+	name, m := protocol.TypeKafkaProducerRecord, proto.Message(&protocol.KafkaProducerRecord{Key: []byte(key), Topic: topic, ValueBytes: value})
+	if h.Kinesis {
+		name, m = protocol.TypeKinesisEgressRecord, &protocol.KinesisEgressRecord{PartitionKey: []byte(key), Stream: topic, ValueBytes: value}
+	}
+	b, err := proto.Marshal(m)
+	if err != nil {
+		return nil, err
+	}
+	return &protocol.TypedValue{Typename: name, HasValue: true, Value: b}, nil
 }
