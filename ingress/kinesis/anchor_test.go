@@ -252,14 +252,16 @@ func TestStopInDoubt(t *testing.T) {
 	f.put("s", "a", "v1")
 	stop := run(t, cfg, e)
 	e.untilEffects(1)
+	f.put("s", "a", "v1b") // behind the anchor
+	e.untilEffects(2)
 	e.mu.Lock()
 	e.late = true
 	e.mu.Unlock()
 	f.put("s", "a", "v2")
-	e.untilEffects(2)
+	e.untilEffects(3)
 	stop()
 	e = e.crash()
 	f.put("s", "a", "v3")
 	run(t, cfg, e)
-	e.untilEffects(3)
+	e.untilEffects(4)
 }
