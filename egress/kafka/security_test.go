@@ -7,6 +7,8 @@ import (
 	"crypto/x509"
 	"fmt"
 	"log/slog"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -324,4 +326,33 @@ func TestFrozenBrokerWithTLS(t *testing.T) {
 	if diff := cmp.Diff(numbers(1, 2), committed(t, b.cfg.Brokers, b.topic("out"))); diff != "" {
 		t.Error(diff)
 	}
+}
+
+// TestTokenEndpointHangs: a token endpoint that takes a request and never answers does not hold up the end of a relay.
+func TestTokenEndpointHangs(t *testing.T) {
+	t.Parallel()
+	asked, ended := make(chan struct{}, 10), make(chan struct{})
+	silent := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		asked <- struct{}{}
+		select {
+		case <-r.Context().Done():
+		case <-ended:
+		}
+	}))
+	defer silent.Close()
+	defer close(ended)
+	_, cfg, log := secured(t, testserver.SASLPlaintext, map[string]string{"security.protocol": "SASL_PLAINTEXT", "sasl.mechanism": "OAUTHBEARER",
+		"sasl.jaas.config":                    kafkaModules + `oauthbearer.OAuthBearerLoginModule required clientId="gateway" clientSecret="` + secret + `";`,
+		"sasl.oauthbearer.token.endpoint.url": silent.URL, "sasl.login.read.timeout.ms": "3600000"})
+	o := newOutbox("shop/out")
+	l := begin(t, o, cfg)
+	<-asked
+	if err := l.end(t); err != nil { // within 15 s
+		t.Fatal(err)
+	}
+	log.noSecret(t)
+	if log.mu.Lock(); strings.Contains(log.text.String(), "left behind") {
+		t.Errorf("a call was left behind:\n%s", log.text.String())
+	}
+	log.mu.Unlock()
 }

@@ -374,3 +374,29 @@ func TestFrozenBrokerWithTLS(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+// TestTokenEndpointHangs: a token endpoint that takes a request and never answers holds up the end of an ingress for its grace only.
+func TestTokenEndpointHangs(t *testing.T) {
+	t.Parallel()
+	k := newSecured(t)
+	asked, ended := make(chan struct{}, 10), make(chan struct{})
+	silent := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		asked <- struct{}{}
+		select {
+		case <-r.Context().Done():
+		case <-ended:
+		}
+	}))
+	defer silent.Close()
+	defer close(ended)
+	topic := k.name("in")
+	k.create(topic, 1)
+	config := k.config(observe(t), testserver.SASLSSL, topic, also(k.oauth(silent.URL), "sasl.login.read.timeout.ms", "3600000"))
+	stop := run(t, config, newEngine(t))
+	<-asked
+	begin := time.Now()
+	stop()
+	if took := time.Since(begin); took > 10*time.Second {
+		t.Errorf("the end took %v", took)
+	}
+}

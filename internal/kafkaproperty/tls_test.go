@@ -261,3 +261,20 @@ func TestOwnCertificateIsJudged(t *testing.T) {
 		}
 	}
 }
+
+// TestAuthorityBetween: a broker that shows the authority between its own and the trusted one is good, and without it is not.
+func TestAuthorityBetween(t *testing.T) {
+	root := newAuthority(t)
+	between := &authority{t: t, key: newKey(t)}
+	between.cert = root.sign(&x509.Certificate{Subject: pkix.Name{CommonName: "between"}, IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign}, between.key)
+	for name, shows := range map[string]bool{"shown": true, "not shown": false} {
+		port := between.serve(&x509.Certificate{DNSNames: []string{"localhost"}}, func(c *tls.Config) {
+			if shows {
+				c.Certificates[0].Certificate = append(c.Certificates[0].Certificate, between.cert.Raw)
+			}
+		})
+		if _, err := dial(t, ssl("ssl.truststore.certificates", root.pem()), "localhost:"+port); (err == nil) != shows {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
