@@ -266,3 +266,18 @@ func FuzzRequest(f *testing.F) {
 		}
 	})
 }
+
+// TestBudget: what others hold counts, what one holds already is no reason to refuse it, and one alone always has room.
+func TestBudget(t *testing.T) {
+	for _, c := range []struct {
+		used, held, more int64
+		want             bool
+	}{
+		{0, 0, 100, true}, {0, 0, 101, true}, {100, 100, 1, true}, {50, 10, 50, true}, {50, 10, 51, false}, {50, 49, 51, false}, {99, 0, 2, false}, {100, 0, 1, false},
+	} {
+		b := &budget{bytesMax: 100, used: c.used}
+		if got := b.grow(c.held, c.more); got != c.want || got && b.used != c.used+c.more || !got && b.used != c.used {
+			t.Errorf("%+v: %v, and %d is used", c, got, b.used)
+		}
+	}
+}
