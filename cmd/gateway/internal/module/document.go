@@ -33,6 +33,12 @@ const (
 	kindPlaygroundEgress  = "io.statefun.playground.v1/egress"
 )
 
+// Kinds of ours.
+const (
+	kindLogEgress = "io.stategate.log.v1/egress"
+	kindProcess   = "io.stategate.dev.v1/process"
+)
+
 // oursPrefix begins the namespace of our own kinds, in which unknown and repeated keys are errors.
 const oursPrefix = "io.stategate."
 
@@ -55,6 +61,10 @@ func (p *parser) reader(kind string) func(spec *object) {
 		return p.playgroundIngress
 	case kindPlaygroundEgress:
 		return p.playgroundEgress
+	case kindLogEgress:
+		return p.logEgress
+	case kindProcess:
+		return p.process
 	}
 	return nil
 }
@@ -62,6 +72,7 @@ func (p *parser) reader(kind string) func(spec *object) {
 var kinds = []string{
 	kindEndpointV2, kindEndpointV1, kindKafkaIngress, kindKafkaEgress,
 	kindKinesisIngress, kindKinesisEgress, kindPlaygroundIngress, kindPlaygroundEgress,
+	kindLogEgress, kindProcess,
 }
 
 // Load reads a module file, or the files of a folder, as LoadAll does.

@@ -23,6 +23,8 @@ type Module struct {
 	KinesisEgresses   []KinesisEgress
 	PlaygroundIngress *PlaygroundIngress // nil: none
 	PlaygroundEgress  *PlaygroundEgress  // nil: none
+	LogEgresses       []LogEgress
+	Processes         []Process // for gateway dev alone
 
 	index map[Functions]int // into Endpoints
 	files []string          // that were read, in this order
@@ -74,6 +76,12 @@ func (m *Module) Summary() string {
 	}
 	if p := m.PlaygroundEgress; p != nil {
 		fmt.Fprintf(&b, "egress %s: playground, %s\n", p.ID, p.Address())
+	}
+	for _, l := range m.LogEgresses {
+		fmt.Fprintf(&b, "egress %s: log\n", l.ID)
+	}
+	for _, p := range m.Processes {
+		fmt.Fprintf(&b, "process %s: %s (gateway dev starts it)\n", p.Name, quote(p.Command[0]))
 	}
 	return b.String()
 }
