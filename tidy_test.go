@@ -50,6 +50,7 @@ var plan = []rule{
 	{folder: "egress/kafka", house: []string{"api", "statestore/.", "egress/.", "internal/kafkaproperty"}, tests: []string{"statestore/memory"}},
 	{folder: "egress/kinesis", house: []string{"api", "statestore/.", "egress/.", "internal/aws"}, tests: []string{"statestore/memory"}},
 	{folder: "egress/playground", house: []string{"api", "statestore/.", "egress/.", "internal/playground"}, tests: []string{"statestore/memory"}},
+	{folder: "egress/log", house: []string{"api", "statestore/.", "egress/."}},
 	{folder: "egress/http", house: []string{"api", "statestore/.", "egress/."}},
 	{folder: "cmd/gateway", house: []string{"api", "statestore/.", "statestore/memory", "statestore/sqlite", "statestore/postgres", "dispatcher", "ingress", "egress", "cmd/gateway"}},
 	{folder: "cmd/gateway/internal/module", house: []string{"api/.", "cmd/gateway/internal/nearest"}},

@@ -60,6 +60,9 @@ func (d *Dispatcher) observe(call *machine.Call, reply *machine.Reply, failure *
 	if d.cfg.Hooks.Call != nil {
 		d.cfg.Hooks.Call(call.Function, result, took)
 	}
+	if d.cfg.Hooks.Answered != nil {
+		d.cfg.Hooks.Answered(call, reply, failure, took)
+	}
 }
 
 // bodies are request buffers between two calls.

@@ -4,6 +4,8 @@ import (
 	"time"
 
 	"github.com/stategate/stategate/api"
+	"github.com/stategate/stategate/dispatcher/endpoint"
+	"github.com/stategate/stategate/dispatcher/machine"
 )
 
 // Hooks observe a dispatcher. Nil funcs are not called; they must be quick and safe for concurrent use.
@@ -11,6 +13,9 @@ type Hooks struct {
 	// Call counts attempts that have ended. result is "ok", "incomplete" (the function asked for states that it was not
 	// sent), or the kind of the failure: "unreachable", "overloaded", "timeout", "too_large", "status", "bad_reply", "busy".
 	Call func(function api.FunctionType, result string, took time.Duration)
+	// Answered sees each attempt that has ended, with its reply, or with its failure when there is one. It runs on the loop, and may
+	// neither keep nor change what it is shown: it is for development.
+	Answered func(call *machine.Call, reply *machine.Reply, failure *endpoint.Failure, took time.Duration)
 	// Commit counts tries of a commit. result is "ok", "fenced", "doubt", "unavailable" or "refused"; effects is how many
 	// changes it holds.
 	Commit func(result string, took time.Duration, effects int)

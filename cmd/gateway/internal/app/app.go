@@ -15,12 +15,14 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/stategate/stategate/api"
 	"github.com/stategate/stategate/cmd/gateway/internal/cluster"
 	"github.com/stategate/stategate/cmd/gateway/internal/module"
 	"github.com/stategate/stategate/dispatcher"
 	"github.com/stategate/stategate/dispatcher/endpoint"
 	"github.com/stategate/stategate/dispatcher/machine"
 	"github.com/stategate/stategate/egress"
+	egresslog "github.com/stategate/stategate/egress/log"
 	"github.com/stategate/stategate/ingress"
 	"github.com/stategate/stategate/statestore"
 )
@@ -48,6 +50,12 @@ type Hooks struct {
 	Ingress    ingress.Hooks
 	Egress     egress.Hooks
 	Dispatcher dispatcher.Hooks
+
+	// For development. Arrived sees records before the engine does, Sent events that have no source; neither may keep or change them.
+	Arrived func(source api.Source, records []api.Record)
+	Sent    func(event *api.Message)
+	// Output takes the records of log egresses instead of Log.
+	Output func(egress string, sender api.Address, value egresslog.Text)
 }
 
 const drainMaxDefault = 10 * time.Second
@@ -104,6 +112,9 @@ func New(cfg Config) (*App, error) {
 	}
 	if p := cfg.Module.PlaygroundEgress; p != nil {
 		a.egresses[p.ID] = a.playgroundSink(p)
+	}
+	for i := range cfg.Module.LogEgresses {
+		a.egresses[cfg.Module.LogEgresses[i].ID] = a.logSink(&cfg.Module.LogEgresses[i])
 	}
 	if err := errors.Join(problems...); err != nil {
 		return nil, err

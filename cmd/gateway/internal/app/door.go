@@ -11,10 +11,24 @@ import (
 )
 
 // door is what ingresses see of an incarnation: the dispatcher, in their own words. It is an ingress.Engine and an ingress.Sender.
-type door struct{ *dispatcher.Dispatcher }
+type door struct {
+	*dispatcher.Dispatcher
+	hooks *Hooks
+}
+
+// Arrive hands over records (ingress.Engine).
+func (d door) Arrive(ctx context.Context, source api.Source, records []api.Record) error {
+	if d.hooks.Arrived != nil {
+		d.hooks.Arrived(source, records)
+	}
+	return d.Dispatcher.Arrive(ctx, source, records)
+}
 
 // Send delivers a message from outside (ingress.Sender).
 func (d door) Send(ctx context.Context, msg api.Message) error {
+	if d.hooks.Sent != nil {
+		d.hooks.Sent(&msg)
+	}
 	err := d.Dispatcher.Send(ctx, msg)
 	var refusal *dispatcher.Refusal
 	switch {

@@ -74,7 +74,7 @@ func (l *incarnation) run(ctx context.Context) error {
 		sinks.run(func() error { return r.Run(sinkCtx) })
 	}
 	for _, in := range l.app.ingresses {
-		sources.run(func() error { return in.run(sourceCtx, door{l.dispatcher}) })
+		sources.run(func() error { return in.run(sourceCtx, door{l.dispatcher, &l.app.cfg.Hooks}) })
 	}
 
 	select {
