@@ -45,6 +45,23 @@ func BenchmarkCallParallel(b *testing.B) {
 	})
 }
 
+// BenchmarkSharedParallel is BenchmarkCallParallel over HTTP/2 in the clear.
+func BenchmarkSharedParallel(b *testing.B) {
+	c := serve2(b, "http", 0, benched).client(b, func(s *Spec) { s.PoolTTL = time.Hour; s.Accept = true })
+	b.ReportAllocs()
+	b.SetParallelism(16)
+	b.RunParallel(func(pb *testing.PB) {
+		body := make([]byte, 300)
+		for pb.Next() {
+			ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+			if _, fail := c.Call(ctx, body); fail != nil {
+				b.Error(fail.Text)
+			}
+			cancel()
+		}
+	})
+}
+
 func BenchmarkPlainCall(b *testing.B) {
 	for _, size := range []int{300, 64 << 10} {
 		b.Run(fmt.Sprint(size), func(b *testing.B) {

@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -168,5 +169,45 @@ func TestSurprise(t *testing.T) {
 		if got != tc.want {
 			t.Errorf("%s: got %v", name, got)
 		}
+	}
+}
+
+// brokenPipe takes the first bytes and then no more.
+type brokenPipe struct {
+	net.Conn
+	taken bool
+}
+
+func (b *brokenPipe) SetReadDeadline(time.Time) error { return nil }
+
+func (b *brokenPipe) Write(p []byte) (int, error) {
+	if !b.taken {
+		b.taken = true
+		return len(p), nil
+	}
+	return 0, syscall.EPIPE
+}
+
+// A server that knows no HTTP/2 answers the preface and hangs up. Its answer must be read, though the next frame meets a closed
+// connection; once it was heard, a connection that takes nothing is lost for all who share it, at once.
+func TestBrokenSharedConnection(t *testing.T) {
+	preface := []byte("PRI * HTTP/2.0")
+	for name, tc := range map[string]struct {
+		heard string
+		fails bool
+	}{"nothing heard": {"", false}, "answer of HTTP/1": {"HTTP/1.1 400", true}, "settings": {string(settingsFrame), true}} {
+		c := &conn{Conn: &brokenPipe{}, shared: true, surprise: &surprise{spokenTo2: true}}
+		if _, err := c.Write(preface); err != nil {
+			t.Fatal(err)
+		}
+		c.surprise.hear([]byte(tc.heard))
+		if n, err := c.Write(preface); (err != nil) != tc.fails || !tc.fails && n != len(preface) {
+			t.Errorf("%s: got %d, %v", name, n, err)
+		}
+	}
+	c := &conn{Conn: &brokenPipe{taken: true}, shared: true}
+	c.sent.Store(1)
+	if _, err := c.Write(preface); err == nil {
+		t.Error("where the protocol is settled nothing is awaited")
 	}
 }

@@ -59,10 +59,7 @@ func TestSharedConnection(t *testing.T) {
 	for _, scheme := range schemes {
 		s := serve2(t, scheme, 0, protocolOf)
 		c := s.client(t)
-		if _, fail := c.Call(within(t, 5*time.Second), []byte("x")); fail != nil {
-			t.Fatal(fail.Text)
-		}
-		var all sync.WaitGroup
+		var all sync.WaitGroup // from the first call on, when nobody knows how many the endpoint takes
 		for range 32 {
 			all.Go(func() {
 				for range 30 {
@@ -304,22 +301,25 @@ func TestFarewellOfAServer(t *testing.T) {
 	}
 }
 
-func TestRefusedStream(t *testing.T) {
-	for _, tc := range []struct {
-		refusals int
-		calls    int32
-		ok       bool
-	}{{0, 1, true}, {1, 2, true}, {2, 3, true}, {3, 3, false}} {
-		url, calls := refusing(t, tc.refusals)
-		c := client(t, url, func(s *Spec) { s.HTTP2 = HTTP2Always })
-		reply, fail := c.Call(within(t, 20*time.Second), []byte("x"))
-		if !tc.ok {
-			wantFailure(t, reply, fail, Unreachable, 0, "refuses the call unseen")
-		} else if fail != nil || string(reply) != "ok" {
-			t.Errorf("%d refusals: got %q, %v", tc.refusals, reply, fail)
-		}
-		if got := calls.Load(); got != tc.calls {
-			t.Errorf("%d refusals: sent %d times, want %d", tc.refusals, got, tc.calls)
+// A call that was refused unseen is sent again, a few times, whichever way the endpoint says it.
+func TestRefusedUnseen(t *testing.T) {
+	for _, farewell := range []bool{false, true} {
+		for _, tc := range []struct {
+			refusals int
+			calls    int32
+			ok       bool
+		}{{0, 1, true}, {1, 2, true}, {2, 3, true}, {3, 3, false}} {
+			url, calls := refusing(t, tc.refusals, farewell)
+			c := client(t, url, func(s *Spec) { s.HTTP2 = HTTP2Always })
+			reply, fail := c.Call(within(t, 20*time.Second), []byte("x"))
+			if !tc.ok {
+				wantFailure(t, reply, fail, Unreachable, 0, "refuses the call unseen")
+			} else if fail != nil || string(reply) != "ok" {
+				t.Errorf("farewell %v, %d refusals: got %q, %v", farewell, tc.refusals, reply, fail)
+			}
+			if got := calls.Load(); got != tc.calls {
+				t.Errorf("farewell %v, %d refusals: sent %d times, want %d", farewell, tc.refusals, got, tc.calls)
+			}
 		}
 	}
 }

@@ -163,8 +163,9 @@ func (u *unread) Read(p []byte) (int, error) {
 	return u.Conn.Read(p)
 }
 
-// refusing is a server of HTTP/2 that refuses the first calls unseen, by hand. It answers how many it was sent.
-func refusing(t *testing.T, refusals int) (url string, calls *atomic.Int32) {
+// refusing is a server of HTTP/2 that refuses the first calls unseen, by hand: each one, or with a farewell to the connection that says
+// how far it has looked. It answers how many it was sent.
+func refusing(t *testing.T, refusals int, farewell bool) (url string, calls *atomic.Int32) {
 	calls = new(atomic.Int32)
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -178,13 +179,13 @@ func refusing(t *testing.T, refusals int) (url string, calls *atomic.Int32) {
 			if err != nil {
 				return
 			}
-			all.Go(func() { refuse(c, refusals, calls) })
+			all.Go(func() { refuse(c, refusals, farewell, calls) })
 		}
 	})
 	return "http://" + listener.Addr().String(), calls
 }
 
-func refuse(c net.Conn, refusals int, calls *atomic.Int32) {
+func refuse(c net.Conn, refusals int, farewell bool, calls *atomic.Int32) {
 	defer c.Close()
 	r := bufio.NewReader(c)
 	if _, err := io.CopyN(io.Discard, r, int64(len("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"))); err != nil {
@@ -207,7 +208,12 @@ func refuse(c net.Conn, refusals int, calls *atomic.Int32) {
 				c.Write([]byte{0, 0, 0, frameSettings, 1, 0, 0, 0, 0})
 			}
 		case 0x1: // HEADERS
-			if int(calls.Add(1)) <= refusals {
+			refused := int(calls.Add(1)) <= refusals
+			if refused && farewell {
+				c.Write([]byte{0, 0, 8, frameGoAway, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0})
+				continue
+			}
+			if refused {
 				c.Write(append(append([]byte{0, 0, 4, 0x3, 0}, stream...), 0, 0, 0, 7)) // RST_STREAM, REFUSED_STREAM
 				continue
 			}
