@@ -2,12 +2,18 @@ package certificate
 
 import (
 	"bytes"
+	"crypto/ed25519"
+	"crypto/rand"
+	"crypto/sha1"
+	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/asn1"
 	"encoding/binary"
 	"encoding/pem"
 	"errors"
+	"math/big"
 	"net"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -62,7 +68,9 @@ func TestWrongFiles(t *testing.T) {
 		"plain, with any password":  {p12(file("pair-plain.p12")), ""},
 		"trust store is no pair":    {second(JKSPair(file("one.jks"), "secretsecret", "")), "it is a trust store"},
 		"a key that cannot sign":    {pair(ec, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: x25519})), "cannot sign"},
-		"JKS with a bad key length": {jks(shortKey(t, file("keys.jks"))), "damaged"},
+		"JKS with a bad key length": {jks(shortKey(t, file("keys.jks"))), "not the form of a key"},
+		"JKS with a long chain":     {jks(longChain()), "a chain of 101 certificates"},
+		"key that is half a block":  {second(Pair(ec, halfBlock(t), []byte("secret"))), "cut short"},
 	} {
 		switch {
 		case tc.want == "" && tc.err != nil:
@@ -112,7 +120,69 @@ func shortKey(t *testing.T, data []byte) []byte {
 			data = bytes.Replace(data, from, to, 1)
 		}
 	}
-	return data
+	return signed(data[:len(data)-jksDigestBytes], "secretsecret")
+}
+
+// signed puts the check of its password behind a JKS.
+func signed(data []byte, password string) []byte {
+	h := sha1.New()
+	for _, b := range []byte(password) {
+		h.Write([]byte{0, b})
+	}
+	h.Write([]byte("Mighty Aphrodite"))
+	h.Write(data)
+	return h.Sum(bytes.Clone(data))
+}
+
+// longChain is a JKS of a key with certificates of a kind that nobody knows.
+func longChain() []byte {
+	data := append(append([]byte{}, jksMagic...), 0, 0, 0, 2, 0, 0, 0, 1, 0, 0, 0, jksKeyTag, 0, 1, 'a', 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
+	data = append(data, 0, 0, 0, chainMax+1)
+	return signed(append(data, make([]byte, (chainMax+1)*6)...), "secretsecret")
+}
+
+// halfBlock is an encrypted key of which the last bytes are missing.
+func halfBlock(t *testing.T) []byte {
+	block, _ := pem.Decode(files(t, made)("ec.PBE-MD5-DES.key"))
+	var box encrypted
+	if _, err := asn1.Unmarshal(block.Bytes, &box); err != nil {
+		t.Fatal(err)
+	}
+	box.Data = box.Data[:len(box.Data)-4]
+	block.Bytes = full(t, box).FullBytes
+	return pem.EncodeToMemory(block)
+}
+
+// Of thousands of authorities of one name only so many are tried.
+func TestSearchForAnIssuerIsBounded(t *testing.T) {
+	issue := func(name string, parent *x509.Certificate, by ed25519.PrivateKey) (*x509.Certificate, ed25519.PrivateKey) {
+		public, key, err := ed25519.GenerateKey(rand.Reader)
+		if err != nil {
+			t.Fatal(err)
+		}
+		template := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: name}, IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign}
+		if parent == nil {
+			parent, by = template, key
+		}
+		der, err := x509.CreateCertificate(rand.Reader, template, parent, public, by)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c, err := x509.ParseCertificate(der)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c, key
+	}
+	root, key := issue("authority", nil, nil)
+	leaf, _ := issue("leaf", root, key)
+	other, _ := issue("authority", nil, nil)
+	for others, want := range map[int]int{signaturesMax - 1: 2, signaturesMax: 1} {
+		all := append(slices.Repeat([]*x509.Certificate{other}, others), root)
+		if got := len(chainFrom(leaf, all)); got != want {
+			t.Errorf("behind %d others: a chain of %d, want %d", others, got, want)
+		}
+	}
 }
 
 // A file that asks for billions of rounds is refused before the first.
