@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"github.com/stategate/stategate/api"
@@ -198,7 +199,7 @@ func (m *importer) flush(ctx context.Context) error {
 		}
 		for i, g := range m.order {
 			before := written
-			values, err := m.merge(g, found[i].Values, &written, &same)
+			values, err := m.merge(g, m.alive(g.address, found[i].Values), &written, &same)
 			if written > before {
 				c.States = append(c.States, statestore.AddressState{Address: g.address, Values: values, Expires: m.states.of(g.address.Type).expires(values, m.cfg.Now().UnixMilli())})
 			}
@@ -220,6 +221,12 @@ func (m *importer) flush(ctx context.Context) error {
 	m.done.Written, m.done.Same = m.done.Written+written, m.done.Same+same
 	m.cfg.Progress.add(total)
 	return trouble
+}
+
+// alive leaves out what has expired and is not swept yet: calls are shown no such value, so it is neither the same nor in the way.
+func (m *importer) alive(a api.Address, values []statestore.StateValue) []statestore.StateValue {
+	specs, now := m.states.of(a.Type).specs, m.cfg.Now().UnixMilli()
+	return slices.DeleteFunc(slices.Clone(values), func(v statestore.StateValue) bool { return expired(specs, &v, now) })
 }
 
 // merge puts new values beside those that an address has, and answers all of them. A value that cannot be taken is left out, or

@@ -168,6 +168,22 @@ func (w watched) Commit(ctx context.Context, c *statestore.Commit) error {
 	return w.opened.Commit(ctx, c)
 }
 
+// What has expired is not there, whether it is swept or not: the same value is written anew, and another one is not in its way.
+func TestImportOverExpired(t *testing.T) {
+	old := strings.Replace(value("a", 7), "}\n", `,"touched":1000}`+"\n", 1) + strings.Replace(value("b", 7), "}\n", `,"touched":1000}`+"\n", 1)
+	o := inMemory(t)
+	done, err := o.load(t, spec(`{"mode":"afterWrite","ttl":"100h"}`)+old, nil)
+	expect(t, done, err, Imported{Written: 2, Commits: 1}, "")
+	o.again(t)
+	done, err = o.load(t, value("a", 7)+value("b", 8), nil)
+	expect(t, done, err, Imported{Written: 2, Commits: 1}, "")
+	for id, want := range map[string]string{"a": "\x0d\x07\x00\x00\x00", "b": "\x0d\x08\x00\x00\x00"} {
+		if v := values(t, o, "shop/cart", id); len(v) != 1 || v[0].Touched != clock.UnixMilli() || string(v[0].Value) != want {
+			t.Errorf("%s: got %+v", id, v)
+		}
+	}
+}
+
 func TestImportCommitsAreBounded(t *testing.T) {
 	o := inMemory(t)
 	var text strings.Builder
