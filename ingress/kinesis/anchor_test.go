@@ -265,3 +265,18 @@ func TestStopInDoubt(t *testing.T) {
 	run(t, cfg, e)
 	e.untilEffects(4)
 }
+
+func FuzzParseAnchor(f *testing.F) {
+	f.Add("after 49 4955 7 5")
+	f.Add("time 49 17")
+	f.Fuzz(func(t *testing.T, s string) {
+		a, err := parseAnchor(s)
+		if err != nil {
+			return
+		}
+		again, err := parseAnchor(a.String())
+		if err != nil || again != a {
+			t.Errorf("%q: got %+v, then %+v, %v", s, a, again, err)
+		}
+	})
+}
