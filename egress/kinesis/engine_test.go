@@ -86,6 +86,7 @@ type member struct {
 	epoch int
 	relay *Relay
 	stop  func() error
+	ended chan error // what Run answered
 }
 
 func (m *member) fence() error {
@@ -209,6 +210,7 @@ func begin(t testing.TB, o *outbox, cfg Config) *member {
 	m.relay = r
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
+	m.ended = ended
 	go func() { ended <- r.Run(ctx) }()
 	var once sync.Once
 	m.stop = func() (err error) {

@@ -21,6 +21,7 @@ type fake struct {
 	call    func(in *kinesis.PutRecordsInput) error
 	refuse  func(e *types.PutRecordsRequestEntry) (code string) // one record
 	gate    chan struct{}                                       // calls wait while it is there
+	gated   func(in *kinesis.PutRecordsInput) bool              // only these; nil: all
 }
 
 func newFake(streams ...string) *fake {
@@ -63,9 +64,9 @@ func (f *fake) PutRecords(ctx context.Context, in *kinesis.PutRecordsInput, _ ..
 	}
 	f.flying += len(in.Records)
 	f.most = max(f.most, f.flying)
-	gate := f.gate
+	gate, gated := f.gate, f.gated
 	f.mu.Unlock()
-	if gate != nil {
+	if gate != nil && (gated == nil || gated(in)) {
 		select {
 		case <-gate:
 		case <-ctx.Done():

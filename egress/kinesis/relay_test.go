@@ -113,7 +113,8 @@ func TestStopKeepsWhatIsNotAcknowledged(t *testing.T) {
 	m.emit(record("s0", "a", "", "1"))
 	o.untilDelivered(t, 2)
 	f.set(func() { f.gate = make(chan struct{}) })
-	m.emit(record("s0", "a", "", "2"), record("s0", "b", "", "3"))
+	m.emit(record("s0", "a", "", "2"), record("s0", "b", "", "3"), record("", "set aside", "", ""))
+	o.until(t, "set aside", func() bool { return o.refused[4] })
 	if err := m.stop(); err != nil {
 		t.Errorf("got %v, want nil", err)
 	}
@@ -122,7 +123,7 @@ func TestStopKeepsWhatIsNotAcknowledged(t *testing.T) {
 	}
 	f.set(func() { close(f.gate); f.gate = nil })
 	begin(t, o, f.config())
-	o.untilDelivered(t, 4)
+	o.untilDelivered(t, 5)
 	if got := f.at("s0", "a", ""); !slices.Equal(got, []string{"1", "2"}) {
 		t.Errorf("got %v", got)
 	}
@@ -237,6 +238,82 @@ func TestMissingStreamComes(t *testing.T) {
 	o.untilDelivered(t, 4)
 	if got := f.at("s", "a", ""); !slices.Equal(got, []string{"1", "2"}) || len(o.dead) > 0 {
 		t.Errorf("got %v and %d dead letters", got, len(o.dead))
+	}
+}
+
+// TestMissingStreamBesideACall: what is on its way to a stream that is given up meanwhile may yet be delivered, and is not set aside before.
+func TestMissingStreamBesideACall(t *testing.T) {
+	f := newFake("s")
+	f.gate = make(chan struct{})
+	f.gated = func(in *kinesis.PutRecordsInput) bool { return string(in.Records[0].Data) == "1" }
+	o := newOutbox()
+	m := begin(t, o, f.config())
+	m.emit(record("s", "a", "", "1"))
+	<-f.called
+	f.set(func() { delete(f.streams, "s") })
+	m.emit(record("s", "b", "", "2"))
+	o.until(t, "given up", func() bool { return o.degraded["egress shop/out: stream missing"] != "" })
+	f.create("s")
+	f.set(func() { close(f.gate); f.gate = nil })
+	o.untilDelivered(t, 3)
+	if len(o.dead) > 0 || len(f.at("s", "a", "")) != 1 || len(f.at("s", "b", "")) != 1 {
+		t.Errorf("got %d dead letters, %v and %v", len(o.dead), f.at("s", "a", ""), f.at("s", "b", ""))
+	}
+}
+
+// TestOldOwnerEnds: an owner that slept through a takeover finds out when a call fails, and sends no more.
+func TestOldOwnerEnds(t *testing.T) {
+	f := newFake("s")
+	o := newOutbox()
+	m := begin(t, o, f.config())
+	m.emit(record("s", "a", "", "1"))
+	o.untilDelivered(t, 2)
+	f.set(func() { f.call = func(*kinesis.PutRecordsInput) error { return errors.New("connection reset") } })
+	m.emit(record("s", "a", "", "2"))
+	begin(t, o, f.config())
+	select {
+	case err := <-m.ended:
+		if !errors.Is(err, statestore.ErrFenced) {
+			t.Errorf("got %v, want ErrFenced", err)
+		}
+		m.ended <- err
+	case <-time.After(patience):
+		t.Error("the old owner goes on")
+	}
+}
+
+// TestOfferedAfterReadBack: what was read from the store before it is offered is not taken twice.
+func TestOfferedAfterReadBack(t *testing.T) {
+	pack := func(first uint64, n int) statestore.OutputPack {
+		return statestore.OutputPack{First: first, Outputs: make([]api.Output, n)}
+	}
+	q := newQueue(1, 3, memoryDefault)
+	if _, next, behind := q.take(10, 1000); !behind || next != 1 {
+		t.Fatalf("got %d, %v", next, behind)
+	}
+	if !q.readBack([]statestore.OutputPack{pack(1, 2), pack(3, 2)}) {
+		t.Fatal("it does not take them")
+	}
+	q.offer(pack(3, 1), time.Now())
+	if n, _ := q.pending(time.Now()); n != 4 {
+		t.Errorf("pending: got %d, want 4", n)
+	}
+	q.offer(pack(4, 2), time.Now()) // one of them is known
+	var got []uint64
+	for items, _, _ := q.take(10, 1<<20); len(items) > 0; items, _, _ = q.take(10, 1<<20) {
+		for _, it := range items {
+			got = append(got, it.number)
+		}
+	}
+	if !slices.Equal(got, []uint64{1, 2, 3, 4, 5}) {
+		t.Errorf("got %v", got)
+	}
+	if n, age := q.pending(time.Now().Add(time.Minute)); n != 5 || age < time.Minute {
+		t.Errorf("pending: got %d, %v", n, age)
+	}
+	q.delivered(6, time.Now())
+	if n, age := q.pending(time.Now()); n != 0 || age != 0 {
+		t.Errorf("pending: got %d, %v", n, age)
 	}
 }
 
