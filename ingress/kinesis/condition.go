@@ -47,13 +47,6 @@ func (c *conditions) end(key string) {
 	}
 }
 
-func (c *conditions) has(key string) bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	_, ok := c.active[key]
-	return ok
-}
-
 // endAll takes everything back without a word: the ingress stops.
 func (c *conditions) endAll() {
 	c.mu.Lock()

@@ -67,7 +67,7 @@ func TestExpand(t *testing.T) {
 	notRecord := append(bytes.Clone(aggregateMagic), 0xff, 0xff)
 	digest := md5.Sum(notRecord[len(aggregateMagic):])
 	notRecord = append(notRecord, digest[:]...)
-	badIndex := aggregate()
+	var badIndex []byte
 	{
 		body := protowire.AppendBytes(protowire.AppendTag(nil, fieldRecords, protowire.BytesType), protowire.AppendVarint(protowire.AppendTag(nil, fieldKeyIndex, protowire.VarintType), 5))
 		digest := md5.Sum(body)
