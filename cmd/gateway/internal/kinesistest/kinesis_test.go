@@ -183,13 +183,17 @@ func (w *world) until(stream string, sent map[string]int) map[string][]int {
 // TestKilledBetweenStreams: through kills and a resharding each record counts once, and each count arrives, at least once and in order.
 func TestKilledBetweenStreams(t *testing.T) {
 	w := newWorld(t)
+	lives := 4
+	if testing.Short() {
+		lives = 2
+	}
 	var keys []string
 	for i := range 8 {
 		keys = append(keys, fmt.Sprintf("key-%d", i))
 	}
 	sent := map[string]int{}
 	w.put(keys, 40, sent)
-	for life := range 4 {
+	for life := range lives {
 		w.gateway.Start()
 		w.gateway.Until("active", testgateway.IsActive)
 		w.put(keys, 60, sent)
