@@ -81,6 +81,7 @@ type Dispatcher struct {
 	gates    map[api.Source]*gate               // guarded by mu
 	waiters  map[uint64]*waiter                 // by token; guarded by mu
 	tokens   uint64                             // guarded by mu
+	asking   map[uint64]*waiter                 // that wait for a reply, by token; guarded by mu
 
 	looped   chan struct{} // closed when the loop has ended: nothing is sealed or done any more
 	setAside int           // dead letters so far; the loop's own
@@ -97,7 +98,7 @@ func New(cfg Config) *Dispatcher {
 	}
 	d := &Dispatcher{
 		cfg: cfg, log: cfg.Log, inbox: newInbox(), journal: newJournal(cfg.Log), commits: make(chan *statestore.Commit, 1), discards: make(chan struct{}, 1),
-		progress: map[api.Source]statestore.Progress{}, gates: map[api.Source]*gate{}, waiters: map[uint64]*waiter{},
+		progress: map[api.Source]statestore.Progress{}, gates: map[api.Source]*gate{}, waiters: map[uint64]*waiter{}, asking: map[uint64]*waiter{},
 		clean: make(chan struct{}), looped: make(chan struct{}), away: conditions{hooks: cfg.Hooks, log: cfg.Log},
 	}
 	for i := range cfg.Claim.Progress {

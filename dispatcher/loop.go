@@ -82,6 +82,9 @@ func (d *Dispatcher) carry(w *machine.Work) {
 	for _, token := range w.Done {
 		d.done(token)
 	}
+	for i := range w.Answers {
+		d.answer(&w.Answers[i])
+	}
 	for _, s := range w.Full {
 		d.gate(s).shut()
 	}

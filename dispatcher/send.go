@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/stategate/stategate/api"
 	"github.com/stategate/stategate/dispatcher/machine"
@@ -22,8 +23,9 @@ var (
 // waiter waits for a token.
 type waiter struct {
 	done    chan struct{}
-	refused chan *Refusal // has room for the one that there may be; nil for what cannot be refused
-	sealed  bool          // the store was asked to make it durable; guarded by the dispatcher's mu
+	refused chan *Refusal       // has room for the one that there may be; nil for what cannot be refused
+	answer  chan api.TypedValue // has room for the one that there may be; nil for what has no reply
+	sealed  bool                // the store was asked to make it durable; guarded by the dispatcher's mu
 }
 
 // Send takes a message from outside and returns when it is durable, or what came of it: nil is a promise that it takes effect, once.
@@ -33,13 +35,36 @@ type waiter struct {
 // The error is a *Refusal, ErrNotSent or ErrSentMaybe. Whoever calls it bounds how often it does so at once: a message that waits is in
 // no other bound.
 func (d *Dispatcher) Send(ctx context.Context, msg api.Message) error {
+	return d.send(ctx, msg.Target.Type, func(m *machine.Machine, token uint64) *Refusal { return m.Event(msg, token) })
+}
+
+// Later is Send for a message that is delivered after a delay. With a name it replaces one of this name that waits; CancelLater removes it.
+func (d *Dispatcher) Later(ctx context.Context, msg api.Message, delay time.Duration, name string) error {
+	return d.send(ctx, msg.Target.Type, func(m *machine.Machine, token uint64) *Refusal {
+		return m.Later(msg, delay.Milliseconds(), name, token)
+	})
+}
+
+// CancelLater removes the delayed message from outside that has this name, if it waits still, and returns when that is durable. Asked
+// again it does no harm.
+func (d *Dispatcher) CancelLater(ctx context.Context, name string) error {
+	return d.durable(ctx, func(m *machine.Machine, token uint64) { m.CancelLater(name, token) })
+}
+
+// send tells the machine of a message and returns what came of it.
+func (d *Dispatcher) send(ctx context.Context, to api.FunctionType, tell func(m *machine.Machine, token uint64) *Refusal) error {
 	token, w := d.newWaiter()
 	w.refused = make(chan *Refusal, 1)
 	d.inbox.post(func(m *machine.Machine) {
-		if r := m.Event(msg, token); r != nil {
+		if r := tell(m, token); r != nil {
 			w.refused <- r
 		}
 	})
+	return d.taken(ctx, to, token, w)
+}
+
+// taken waits until a message is durable, or answers what came of it.
+func (d *Dispatcher) taken(ctx context.Context, to api.FunctionType, token uint64, w *waiter) error {
 	select {
 	case <-w.done:
 		return nil
@@ -47,7 +72,7 @@ func (d *Dispatcher) Send(ctx context.Context, msg api.Message) error {
 		d.forget(token)
 		return r
 	case <-ctx.Done():
-		return d.withdraw(ctx, msg.Target.Type, token, w)
+		return d.withdraw(ctx, to, token, w)
 	case <-d.ctx.Done():
 		return d.lost(token, w)
 	}

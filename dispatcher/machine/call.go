@@ -311,6 +311,10 @@ func (m *Machine) apply(f flight, reply *Reply) {
 
 // send delivers a message at once; the next cut keeps it if it is still waiting.
 func (m *Machine) send(from api.Address, s Send) {
+	if s.Target.Type == ReplyType {
+		m.reply(&s)
+		return
+	}
 	msg := &message{Message: api.Message{Target: s.Target, Caller: from, Argument: s.Argument}}
 	if !m.deliverable(&msg.Message, nil, 0) {
 		return

@@ -74,6 +74,20 @@ func (s *stage) command(line string) {
 		if r := s.m.Event(api.Message{Target: address(to), Argument: v}, uint64(number(args[1]))); r != nil {
 			fmt.Fprintf(&s.extra, "refused %s: %s, %s\n", args[1], r.Reason, r.Detail)
 		}
+	case "ask":
+		to, v := pair(args[0])
+		if r := s.m.Ask(api.Message{Target: address(to), Argument: v}, args[1], uint64(number(args[2]))); r != nil {
+			fmt.Fprintf(&s.extra, "refused %s: %s, %s\n", args[2], r.Reason, r.Detail)
+		}
+	case "forget":
+		s.m.Forget(args[0])
+	case "later":
+		to, v := pair(args[1])
+		if r := s.m.Later(api.Message{Target: address(to), Argument: v}, number(args[0]), args[2], uint64(number(args[3]))); r != nil {
+			fmt.Fprintf(&s.extra, "refused %s: %s, %s\n", args[3], r.Reason, r.Detail)
+		}
+	case "cancellater":
+		s.m.CancelLater(args[0], uint64(number(args[1])))
 	case "withdraw":
 		back := s.m.Withdraw(address(args[0]).Type, uint64(number(args[1])))
 		fmt.Fprintf(&s.extra, "taken back %s: %v\n", args[1], back)

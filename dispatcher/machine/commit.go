@@ -17,6 +17,8 @@ type cut struct {
 	sources []statestore.Progress
 	spilled []spilledRun
 
+	answers []Answer
+
 	sealed      []uint64 // tokens of events
 	sealedBytes int
 }
@@ -96,6 +98,7 @@ func (m *Machine) cutNow() {
 	}
 	m.dirtySources = m.dirtySources[:0]
 	out.tokens, m.tokens = m.tokens, nil
+	out.answers, m.replies.answers = m.replies.answers, nil
 	out.sealed, out.sealedBytes = m.events.sealed, m.events.bytes
 	m.work.Sealed = m.events.sealed
 	m.events.sealed, m.events.bytes = nil, 0
@@ -174,6 +177,7 @@ func (m *Machine) Committed(number uint64) {
 	m.confirmedGen = out.gen
 	m.work.Outputs = append(m.work.Outputs, out.outputs...)
 	m.work.Done = append(m.work.Done, out.tokens...)
+	m.work.Answers = append(m.work.Answers, out.answers...)
 	m.work.Finished = append(m.work.Finished, out.sources...)
 	for _, r := range out.spilled {
 		r.cell.spill.confirmed = max(r.cell.spill.confirmed, r.last)

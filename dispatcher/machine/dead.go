@@ -101,13 +101,25 @@ func (m *Machine) deliverable(msg *api.Message, s *source, offset int64) bool {
 		m.setAside(d, s.dead)
 		return false
 	}
-	m.setAside(d, m.deadOf(api.OriginFunction(msg.Caller.Type)))
+	m.setAside(d, m.deadOf(originOf(msg)))
 	return false
+}
+
+// originOf is whose dead letters count a message that no source has brought: its sender's. Nobody has sent a delayed one that came from
+// outside; it was taken for a function that the module declared then.
+func originOf(msg *api.Message) string {
+	if msg.Caller.IsZero() {
+		return api.OriginFunction(msg.Target.Type)
+	}
+	return api.OriginFunction(msg.Caller.Type)
 }
 
 // asides reports whether something that a reply asks for would be set aside.
 func (m *Machine) asides(reply *Reply) bool {
 	nobody := func(s *Send) bool {
+		if s.Target.Type == ReplyType { // one for which nobody waits is dropped
+			return false
+		}
 		reason, _ := m.aside(&api.Message{Target: s.Target})
 		return reason != ""
 	}

@@ -22,6 +22,9 @@ type events struct {
 type event struct {
 	msg   api.Message
 	token uint64
+	later bool // it is a delayed message
+	delay int64
+	name  string // by which it can be cancelled
 }
 
 // Refusal says why a message from outside can never be a call.
@@ -53,19 +56,38 @@ func (m *Machine) refuseEvent(msg *api.Message) *Refusal {
 
 // Event brings a message from outside. The token is Done when it is durable; when it is refused nothing has happened.
 func (m *Machine) Event(msg api.Message, token uint64) *Refusal {
-	if r := m.refuseEvent(&msg); r != nil {
+	return m.event(event{msg: msg, token: token})
+}
+
+// Later brings a message that is delivered after a delay in milliseconds. With a name it replaces one of the same name that waits, and
+// can be cancelled. For all else it is as Event.
+func (m *Machine) Later(msg api.Message, delay int64, name string, token uint64) *Refusal {
+	if delay < 0 || len(name) > api.TokenBytesMax {
+		return &Refusal{"bad delay", fmt.Sprintf("delay of %d ms and a name of %d bytes: want none below 0, and a name of at most %d bytes", delay, len(name), api.TokenBytesMax)}
+	}
+	return m.event(event{msg: msg, token: token, later: true, delay: delay, name: name})
+}
+
+// CancelLater removes the delayed message from outside that has the name and was not delivered. The token is Done when that is durable.
+func (m *Machine) CancelLater(name string, done uint64) {
+	m.cancel(token{token: name})
+	m.waitFor(done)
+}
+
+func (m *Machine) event(e event) *Refusal {
+	if r := m.refuseEvent(&e.msg); r != nil {
 		return r
 	}
-	f := m.function(msg.Target.Type)
+	f := m.function(e.msg.Target.Type)
 	if f.events.len() > 0 || m.eventsFull() || m.overKept(f) {
 		if !f.eventful {
 			f.eventful = true
 			m.events.waiting.push(f)
 		}
-		f.events.push(event{msg, token})
+		f.events.push(e)
 		return nil
 	}
-	m.acceptEvent(event{msg, token})
+	m.acceptEvent(e)
 	return nil
 }
 
@@ -126,6 +148,13 @@ func (m *Machine) acceptEvent(e event) {
 	m.events.sealed = append(m.events.sealed, e.token)
 	m.events.bytes += e.msg.Size()
 	m.stats.Events++
-	m.put(&message{Message: e.msg})
+	if e.later {
+		if e.name != "" {
+			m.cancel(token{token: e.name})
+		}
+		m.newTimer(m.after(e.delay), e.name, e.msg)
+	} else {
+		m.put(&message{Message: e.msg})
+	}
 	m.waitFor(e.token)
 }

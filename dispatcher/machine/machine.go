@@ -55,6 +55,7 @@ type Machine struct {
 	laneList   []*lane
 	timers     timers
 	events     events
+	replies    replies
 
 	toLoad      []*cell
 	loads       map[uint64][]*cell
@@ -99,7 +100,7 @@ type Machine struct {
 
 // Stats counts what happened in this incarnation.
 type Stats struct {
-	Records, RecordsSkipped, Events, Calls, Invocations, CallsFailed, Commits, DeadLetters, TimersFired, Spilled, StaleAnswers int64
+	Records, RecordsSkipped, Events, Replies, RepliesDropped, Calls, Invocations, CallsFailed, Commits, DeadLetters, TimersFired, Spilled, StaleAnswers int64
 }
 
 // New builds a machine on what the store keeps.
@@ -111,7 +112,8 @@ func New(cfg Config, claim *statestore.Claim, now int64) *Machine {
 		cells: map[api.Address]*cell{}, functions: map[api.FunctionType]*function{}, gates: map[string]*gate{},
 		flights: map[uint64]flight{}, sources: map[api.Source]*source{}, lanes: map[string]*lane{},
 		dead: map[string]*deadTotal{}, trials: map[api.Address]trial{},
-		loads: map[uint64][]*cell{}, mailLoads: map[uint64]mailLoad{}, walks: map[uint64]*function{},
+		replies: replies{waiting: map[string]uint64{}},
+		loads:   map[uint64][]*cell{}, mailLoads: map[uint64]mailLoad{}, walks: map[uint64]*function{},
 		timers: timers{
 			known: map[uint64]*timer{}, tokens: map[token]*timer{}, cancelled: map[token]ending{},
 			until: now + cfg.TimerAhead, after: statestore.TimerKey{Due: math.MinInt64}, more: true,

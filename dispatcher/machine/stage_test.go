@@ -43,6 +43,9 @@ func functionType(s string) api.FunctionType { return api.FunctionType{Namespace
 
 func address(s string) api.Address {
 	f, id, _ := strings.Cut(s, "/")
+	if f == "reply" { // of somebody outside
+		return api.Address{Type: machine.ReplyType, ID: id}
+	}
 	return api.Address{Type: functionType(f), ID: id}
 }
 

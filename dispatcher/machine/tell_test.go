@@ -18,6 +18,9 @@ func (s *stage) tell(out *strings.Builder, w *machine.Work) {
 	for _, token := range w.Done {
 		line("done %d", token)
 	}
+	for _, a := range w.Answers {
+		line("answer %d: %s", a.Token, a.Value.Value)
+	}
 	for _, p := range w.Finished {
 		line("finished %s", progress(p))
 	}
@@ -254,6 +257,9 @@ func (s *stage) show(args []string) {
 		}
 	case "gauges":
 		g := s.m.Gauges()
+		if g.Replies+g.RepliesDropped > 0 {
+			fmt.Fprintf(&s.extra, "replies %d, dropped %d\n", g.Replies, g.RepliesDropped)
+		}
 		fmt.Fprintf(&s.extra, "messages %d, in memory %d bytes, calling %d, back-off %d, timers %d, stale answers %d, skipped %d\n",
 			g.MailMessages, g.MailBytes, g.Calling, g.Backoff, g.Timers, g.StaleAnswers, g.RecordsSkipped)
 	case "events":

@@ -58,14 +58,18 @@ func (m *Machine) delay(from api.Address, d *Delayed) {
 		m.cancel(token{from.ID, d.Token})
 	}
 	if err := api.CheckAddress(d.Target); err != nil {
-		m.deliverable(&msg, nil, 0)
+		m.send(from, d.Send) // there is no storing it: it is set aside, or dropped, at once
 		return
 	}
-	due := m.now + d.Delay
-	if due < m.now {
-		due = math.MaxInt64
+	m.newTimer(m.after(d.Delay), d.Token, msg)
+}
+
+// after is the time after a delay that is not negative.
+func (m *Machine) after(delay int64) int64 {
+	if due := m.now + delay; due >= m.now {
+		return due
 	}
-	m.newTimer(due, d.Token, msg)
+	return math.MaxInt64
 }
 
 // newTimer makes a timer an effect of the next cut.
@@ -166,7 +170,7 @@ func (m *Machine) fire() {
 // then, so that it waits in the store and those behind it go on.
 func (m *Machine) crowdedTimer(msg *api.Message) bool {
 	reason, _ := m.aside(msg)
-	return reason != "" && m.deadFull(m.deadOf(api.OriginFunction(msg.Caller.Type)))
+	return reason != "" && msg.Target.Type != ReplyType && m.deadFull(m.deadOf(originOf(msg)))
 }
 
 // windowTimers reads on in the window, and moves it when its end comes near. With many timers in memory it reads only what is due

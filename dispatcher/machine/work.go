@@ -34,6 +34,8 @@ type Work struct {
 	Outputs []statestore.OutputPack
 	// Done are the tokens of facts that have become durable with that commit, in the order in which they came.
 	Done []uint64
+	// Answers have become durable with that commit: hand them to whoever waits under their tokens, after Done.
+	Answers []Answer
 	// Finished are sources whose committed progress has moved, with the new one.
 	Finished []statestore.Progress
 

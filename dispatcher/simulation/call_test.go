@@ -53,6 +53,10 @@ func (inc *incarnation) judgeMessage(c *machine.Call, m *api.Message) {
 	if n.target != c.Target {
 		inc.failf("address", "node %d for %v is called at %v", n.id, n.target, c.Target)
 	}
+	if n.asks {
+		inc.judgeCaller(n, m)
+		return
+	}
 	if n.parent == nil {
 		if !m.Caller.IsZero() {
 			inc.failf("address", "record %d has the caller %v", n.id, m.Caller)
@@ -142,7 +146,7 @@ func (inc *incarnation) reply(f *flying) {
 		if err := inc.shadow.replied(inc.w, &f.call, f.built, inc.told, inc.latest, inc.at); err != nil && inc.owner == inc {
 			inc.failf("once", "%v: %v", inc, err)
 		}
-		inc.countReply(f, reply)
+		inc.countReply(f, withoutAnswers(reply))
 	}
 	if inc.strikes(faultCallTwice) {
 		if inc.rng.IntN(2) == 0 {

@@ -45,6 +45,7 @@ func (w *world) addClients(rng *rand.Rand) {
 			n := w.newNode(nil, target, 0)
 			n.event, n.source, n.client, n.turn = true, -1, len(w.clients), len(c.events)
 			n.stray = target.Type == strayType
+			n.asks = n.id%2 == 0
 			w.roots[n.eventText()+" "+target.Type.String()] = n
 			c.events = append(c.events, n)
 		}
@@ -55,7 +56,11 @@ func (w *world) addClients(rng *rand.Rand) {
 func (n *node) eventText() string { return "e" + strconv.Itoa(n.id) }
 
 func (n *node) message() api.Message {
-	return api.Message{Target: n.target, Argument: typed("sim/event", n.eventText())}
+	m := api.Message{Target: n.target, Argument: typed("sim/event", n.eventText())}
+	if n.asks {
+		m.Caller = api.Address{Type: machine.ReplyType, ID: n.caller}
+	}
+	return m
 }
 
 // boundEvents draws the bounds of events, many of them tiny.
@@ -89,9 +94,12 @@ func (inc *incarnation) send(c *client) {
 	token := inc.when(nil)
 	c.token = token
 	inc.tokens[token] = func() { inc.acknowledge(c, n, token) }
+	if n.asks {
+		n.caller = fmt.Sprintf("%s-%d-%d", n.eventText(), inc.number, token)
+	}
 	inc.bounds.sends++
 	inc.bounds.events[token] = sentEvent{n, inc.bounds.sends}
-	refusal := inc.m.Event(n.message(), token)
+	refusal := inc.hand(n, token)
 	if nobody := n.stray || n.target.Type == inc.lacks; nobody != (refusal != nil) {
 		inc.failf("event", "%v: event %s for %v, whom the module declares: %v, is refused: %v", inc, n.eventText(), n.target, !nobody, refusal)
 	}
@@ -132,6 +140,7 @@ func (c *client) knows(n *node, f fate) {
 func (inc *incarnation) giveUp(c *client) {
 	n := c.events[c.next]
 	back := inc.m.Withdraw(n.target.Type, c.token)
+	inc.forget(c.token)
 	inc.tell("%v: client %d waits no longer for %s, which is taken back: %v", inc, n.client, n.eventText(), back)
 	if back {
 		delete(inc.tokens, c.token)

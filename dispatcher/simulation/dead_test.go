@@ -184,6 +184,9 @@ func (l *life) checkCause(d *api.DeadLetter) {
 	if n.parent != nil {
 		caller = n.parent.target
 	}
+	if n.asks {
+		caller = n.message().Caller
+	}
 	if n.wrong && !(l.lacked[n.target.Type] && d.Reason == reason) {
 		reason = "function keeps failing"
 	}

@@ -25,6 +25,7 @@ type incarnation struct {
 	tick    int64
 	readers []*reader
 	tokens  map[uint64]func()
+	askers  map[uint64]asker // by token
 	token   uint64
 	commit  *commit
 	relays  map[string]*relay
@@ -67,7 +68,7 @@ func (inc *incarnation) String() string {
 func (l *life) newIncarnation(m *member, claim *statestore.Claim) *incarnation {
 	inc := &incarnation{
 		life: l, member: m, number: l.incarnations, handle: m.handle, claim: claim,
-		tokens: map[uint64]func(){}, busy: map[api.Address]bool{}, heard: map[api.FunctionType]bool{}, shadow: l.durable.clone(), relays: map[string]*relay{}, renewed: l.now,
+		tokens: map[uint64]func(){}, askers: map[uint64]asker{}, busy: map[api.Address]bool{}, heard: map[api.FunctionType]bool{}, shadow: l.durable.clone(), relays: map[string]*relay{}, renewed: l.now,
 	}
 	inc.bounds.begin(l.w, claim)
 	inc.trials.begin()
@@ -199,6 +200,7 @@ func (inc *incarnation) work() {
 		delete(inc.tokens, token)
 		f()
 	}
+	inc.takeAnswers(&w)
 	if inc.at%4 == 0 && inc.owner == inc { // one that was taken over has read what it has not written
 		if err := inc.inside(); err != nil {
 			inc.failf("invariant", "%v: %v", inc, err)

@@ -65,7 +65,7 @@ type life struct {
 type coverage struct {
 	table                                                                  table
 	takeovers, spills, skipped, timers, cancels, kept, trimmed, dead, bare int
-	acknowledged, withdrawn, unknown, resent                               int // events from outside
+	acknowledged, withdrawn, unknown, resent, replies                      int // events from outside
 }
 
 func (c *coverage) note(k *statestore.Commit) {
@@ -94,6 +94,7 @@ func (c *coverage) add(o *coverage) {
 	c.withdrawn += o.withdrawn
 	c.unknown += o.unknown
 	c.resent += o.resent
+	c.replies += o.replies
 }
 
 // failure is what a checker found.

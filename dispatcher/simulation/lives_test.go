@@ -187,7 +187,7 @@ func (r *run) judge(t *testing.T, b backend) {
 	for name, n := range map[string]int{
 		"takeovers": r.sum.takeovers, "spilled chunks": r.sum.spills, "outputs skipped by the cursor": r.sum.skipped, "timers": r.sum.timers,
 		"cancellations": r.sum.cancels, "kept messages": r.sum.kept, "trims": r.sum.trimmed, "dead letters": r.sum.dead, "fenced commits without outputs": r.sum.bare,
-		"acknowledged events": r.sum.acknowledged, "events taken back": r.sum.withdrawn, "events of which nobody knows": r.sum.unknown, "events sent again": r.sum.resent,
+		"acknowledged events": r.sum.acknowledged, "events taken back": r.sum.withdrawn, "events of which nobody knows": r.sum.unknown, "events sent again": r.sum.resent, "replies": r.sum.replies,
 	} {
 		if n < 10 {
 			t.Errorf("only %d %s in all lives", n, name)

@@ -34,6 +34,8 @@ type node struct {
 	client int
 	turn   int // among its client's events
 	fate   fate
+	asks   bool   // its client wants a reply
+	caller string // id by which it is called, when it was sent last
 }
 
 type actKind uint8
@@ -338,6 +340,9 @@ func (w *world) answer(c *machine.Call) *machine.Reply {
 		log = binary.BigEndian.AppendUint16(log, uint16(n.id))
 		for at, a := range n.acts {
 			w.act(reply, n, at, &a)
+		}
+		if caller := c.Messages[i].Caller; caller.Type == machine.ReplyType {
+			reply.Sends = append(reply.Sends, n.answers(caller)...)
 		}
 		if n.writes() {
 			for _, name := range []string{stateWrite, stateInvoke} {
