@@ -92,7 +92,6 @@ func TestSendRefused(t *testing.T) {
 	}{
 		"nobody serves it":  {api.Message{Target: api.Address{Type: api.FunctionType{Namespace: "test", Name: "undeclared"}, ID: "a"}}, "unknown function"},
 		"no request can be": {api.Message{Target: api.Address{Type: api.FunctionType{Namespace: "test", Name: "fault"}, ID: "a"}}, "unreachable function"},
-		"no id":             {api.Message{Target: api.Address{Type: declared}}, "bad address"},
 		"no name":           {api.Message{Target: api.Address{ID: "a"}}, "bad address"},
 		"a long id":         {api.Message{Target: api.Address{Type: declared, ID: strings.Repeat("x", api.IDBytesMax+1)}}, "bad address"},
 		"an id in Latin-1":  {api.Message{Target: api.Address{Type: declared, ID: "\xe4"}}, "bad address"},

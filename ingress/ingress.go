@@ -6,6 +6,7 @@ package ingress
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/stategate/stategate/api"
 	"github.com/stategate/stategate/statestore"
@@ -35,6 +36,18 @@ type Sender interface {
 	Send(ctx context.Context, message api.Message) error
 }
 
+// Asker is a Sender whose messages may have replies and delays.
+type Asker interface {
+	Sender
+	// Ask is Send for a message whose sender waits for a reply, and answers it once a commit holds it. Beside Send's errors there are
+	// ErrNoReply and ErrReplyLost.
+	Ask(ctx context.Context, message api.Message) (api.TypedValue, error)
+	// Later is Send for a message that is delivered after a delay. With a name it replaces one of this name that waits.
+	Later(ctx context.Context, message api.Message, delay time.Duration, name string) error
+	// CancelLater removes the delayed message of this name, if it waits still, and returns when that is durable.
+	CancelLater(ctx context.Context, name string) error
+}
+
 var (
 	// ErrUnknownFunction: nobody serves the function. Nothing has happened; declare an endpoint, or send to another function.
 	ErrUnknownFunction = errors.New("unknown function")
@@ -44,6 +57,10 @@ var (
 	ErrNotTaken = errors.New("message was not taken")
 	// ErrMaybeTaken: nobody knows whether it was taken. Whoever sends it again may have it take effect twice.
 	ErrMaybeTaken = errors.New("it is not known whether the message was taken")
+	// ErrNoReply: the message takes effect, once, and its reply has not come in time.
+	ErrNoReply = errors.New("message was taken, and its reply has not come")
+	// ErrReplyLost: the message takes effect, once, and nobody will be handed its reply.
+	ErrReplyLost = errors.New("message was taken, and its reply is lost")
 )
 
 // Hooks observe an ingress. Nil funcs are not called; they must be quick and safe for concurrent use.

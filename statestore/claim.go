@@ -12,6 +12,7 @@ type Member struct {
 	Host    string
 	PID     int
 	Address string // where its admin side listens, for people
+	Events  string // where it takes events by HTTP, for members that pass them on; "": nowhere
 	Started time.Time
 }
 

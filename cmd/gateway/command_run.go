@@ -67,6 +67,13 @@ func run(ctx context.Context, cfg config.Config, log *slog.Logger, stderr io.Wri
 	if err != nil {
 		return err
 	}
+	events, err := listenHTTP(cfg, m)
+	if err != nil {
+		return errors.Join(err, listener.Close())
+	}
+	if events.Listener != nil {
+		defer events.Listener.Close() // serving closes it; this is for the ways out before
+	}
 	v := version.Read()
 	meters := metrics.New(v.Version, v.Commit, v.Go)
 	g := &asked{}
@@ -81,7 +88,7 @@ func run(ctx context.Context, cfg config.Config, log *slog.Logger, stderr io.Wri
 		defer func() { err = errors.Join(err, store.Close()) }()
 		a, err := app.New(app.Config{
 			Module: m, Store: store, StoreName: storeName(cfg), Address: listener.Addr().String(), Bounds: bounds(cfg), RenewEvery: cfg.Lease / 3,
-			DrainMax: cfg.DrainTimeout, Log: log,
+			DrainMax: cfg.DrainTimeout, HTTP: events, Log: log,
 			Hooks: app.Hooks{Ingress: meters.Ingress(), Egress: meters.Egress(), Dispatcher: meters.Dispatcher()},
 		})
 		if err != nil {

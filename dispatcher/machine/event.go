@@ -40,9 +40,6 @@ func (m *Machine) refuseEvent(msg *api.Message) *Refusal {
 	if reason, detail := m.aside(msg); reason != "" {
 		return &Refusal{reason, detail}
 	}
-	if msg.Target.ID == "" {
-		return &Refusal{"bad address", fmt.Sprintf("address of %s has no id", msg.Target.Type)}
-	}
 	if !msg.Caller.IsZero() {
 		if err := api.CheckAddress(msg.Caller); err != nil {
 			return &Refusal{"bad address", fmt.Sprintf("caller: %v", err)}

@@ -68,11 +68,11 @@ func (s *Store) Release(ctx context.Context, fence statestore.Fence) error {
 // Owner is who owns now.
 func (s *Store) Owner(ctx context.Context) (statestore.Member, bool, error) {
 	const ask = `
-SELECT m.id, m.host, m.pid, m.address, m.started
+SELECT m.id, m.host, m.pid, m.address, m.events, m.started
 FROM {s}.ownership o JOIN {s}.member m ON m.id = o.member LEFT JOIN {s}.lease l ON l.member = o.member
 WHERE o.lo = 0 AND greatest(m.lease_until, l.until) > clock_timestamp()`
 	var m statestore.Member
-	err := s.owners.QueryRow(ctx, s.sql(ask)).Scan(&m.ID, &m.Host, &m.PID, &m.Address, &m.Started)
+	err := s.owners.QueryRow(ctx, s.sql(ask)).Scan(&m.ID, &m.Host, &m.PID, &m.Address, &m.Events, &m.Started)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return statestore.Member{}, false, nil
 	}

@@ -81,12 +81,12 @@ func (w *waiter) takeIn(ctx context.Context, tx pgx.Tx, seen owner, egresses []s
 		}
 	}
 	const enter = `
-INSERT INTO {s}.member (id, epoch, commit_number, next_number, lease_until, host, pid, address, started)
-VALUES ($1, $2, 0, $3, clock_timestamp() + $4 * interval '1 millisecond', $5, $6, $7, $8)
+INSERT INTO {s}.member (id, epoch, commit_number, next_number, lease_until, host, pid, address, events, started)
+VALUES ($1, $2, 0, $3, clock_timestamp() + $4 * interval '1 millisecond', $5, $6, $7, $8, $9)
 ON CONFLICT (id) DO UPDATE SET epoch = excluded.epoch, next_number = greatest(member.next_number, excluded.next_number),
-  lease_until = excluded.lease_until, host = excluded.host, pid = excluded.pid, address = excluded.address, started = excluded.started
+  lease_until = excluded.lease_until, host = excluded.host, pid = excluded.pid, address = excluded.address, events = excluded.events, started = excluded.started
 RETURNING commit_number, next_number, doubts`
-	err = tx.QueryRow(ctx, s.sql(enter), m.ID, epoch, next, s.cfg.Lease.Milliseconds(), m.Host, m.PID, m.Address, m.Started).Scan(&commit, &next, &doubts)
+	err = tx.QueryRow(ctx, s.sql(enter), m.ID, epoch, next, s.cfg.Lease.Milliseconds(), m.Host, m.PID, m.Address, m.Events, m.Started).Scan(&commit, &next, &doubts)
 	if err != nil {
 		return nil, fmt.Errorf("enter member: %w", err)
 	}

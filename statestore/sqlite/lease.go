@@ -59,11 +59,11 @@ func (s *Store) Release(ctx context.Context, fence statestore.Fence) error {
 
 // Owner is who owns now.
 func (s *Store) Owner(ctx context.Context) (m statestore.Member, ok bool, err error) {
-	const ask = `SELECT m.id, m.host, m.pid, m.address, m.started FROM ownership o JOIN member m ON m.id = o.member WHERE o.lo = 0 AND m.lease_until > ?`
+	const ask = `SELECT m.id, m.host, m.pid, m.address, m.events, m.started FROM ownership o JOIN member m ON m.id = o.member WHERE o.lo = 0 AND m.lease_until > ?`
 	err = s.readers.read(ctx, func(c *conn) error {
 		r, err := c.one(ask, time.Now().UnixMilli())
 		if ok = r != nil && err == nil; ok {
-			m = statestore.Member{ID: r.text(0), Host: r.text(1), PID: int(r.int(2)), Address: r.text(3), Started: time.UnixMilli(r.int(4))}
+			m = statestore.Member{ID: r.text(0), Host: r.text(1), PID: int(r.int(2)), Address: r.text(3), Events: r.text(4), Started: time.UnixMilli(r.int(5))}
 		}
 		return err
 	})

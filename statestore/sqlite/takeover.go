@@ -66,11 +66,11 @@ func (w *waiter) takeIn(c *conn, egresses []string) (*statestore.Claim, error) {
 		}
 	}
 	const enter = `
-INSERT INTO member (id, epoch, commit_number, next_number, lease_until, host, pid, address, started) VALUES (?, ?, 0, ?, ?, ?, ?, ?, ?)
+INSERT INTO member (id, epoch, commit_number, next_number, lease_until, host, pid, address, events, started) VALUES (?, ?, 0, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (id) DO UPDATE SET epoch = excluded.epoch, next_number = max(member.next_number, excluded.next_number),
-  lease_until = excluded.lease_until, host = excluded.host, pid = excluded.pid, address = excluded.address, started = excluded.started
+  lease_until = excluded.lease_until, host = excluded.host, pid = excluded.pid, address = excluded.address, events = excluded.events, started = excluded.started
 RETURNING commit_number, next_number`
-	r, err = c.one(enter, m.ID, epoch, next, s.leaseEnd(now), m.Host, int64(m.PID), m.Address, m.Started.UnixMilli())
+	r, err = c.one(enter, m.ID, epoch, next, s.leaseEnd(now), m.Host, int64(m.PID), m.Address, m.Events, m.Started.UnixMilli())
 	if err != nil {
 		return nil, fmt.Errorf("enter member: %w", err)
 	}

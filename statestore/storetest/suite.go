@@ -81,7 +81,7 @@ type owner struct {
 }
 
 func newMember() statestore.Member {
-	return statestore.Member{ID: uuid.NewString(), Host: "host", PID: 4711, Address: "127.0.0.1:8081", Started: time.UnixMilli(1_700_000_000_123).UTC()}
+	return statestore.Member{ID: uuid.NewString(), Host: "host", PID: 4711, Address: "127.0.0.1:8081", Events: "127.0.0.1:8080", Started: time.UnixMilli(1_700_000_000_123).UTC()}
 }
 
 // open opens a handle that is closed at the end of the test.

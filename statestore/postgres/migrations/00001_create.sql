@@ -19,6 +19,7 @@ CREATE TABLE {s}.member (
     host          text NOT NULL,
     pid           bigint NOT NULL,
     address       text NOT NULL,
+    events        text NOT NULL,
     started       timestamptz NOT NULL
 ) WITH (fillfactor = 20, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000);
 

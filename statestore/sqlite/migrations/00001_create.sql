@@ -28,6 +28,7 @@ CREATE TABLE member (
     host          TEXT NOT NULL,
     pid           INTEGER NOT NULL,
     address       TEXT NOT NULL,
+    events        TEXT NOT NULL,
     started       INTEGER NOT NULL
 ) STRICT;
 

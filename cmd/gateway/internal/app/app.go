@@ -4,9 +4,11 @@ package app
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"os"
 	"slices"
 	"sync"
@@ -24,6 +26,7 @@ import (
 	"github.com/stategate/stategate/egress"
 	egresslog "github.com/stategate/stategate/egress/log"
 	"github.com/stategate/stategate/ingress"
+	ingresshttp "github.com/stategate/stategate/ingress/http"
 	"github.com/stategate/stategate/statestore"
 )
 
@@ -41,8 +44,18 @@ type Config struct {
 	RenewEvery time.Duration
 	// DrainMax bounds a graceful stop. Default 10 s.
 	DrainMax time.Duration
-	Log      *slog.Logger
-	Hooks    Hooks
+	// HTTP is where HTTP ingresses of the module listen. Without a listener they do not.
+	HTTP  HTTP
+	Log   *slog.Logger
+	Hooks Hooks
+}
+
+// HTTP is the place of HTTP ingresses.
+type HTTP struct {
+	Listener  net.Listener // of HTTP, or of TLS; Run closes it
+	Advertise string       // HOST:PORT by which other members reach it
+	Tokens    []string     // one of which each request must carry; none: it needs none
+	Onward    *tls.Config  // by which this member reaches others; nil: without TLS
 }
 
 // Hooks observe the parts; all may be empty.
@@ -69,6 +82,8 @@ type App struct {
 	egresses  map[string]*sink
 	asked     map[string]bool // egresses that deliver when they are asked to: a stop waits for nobody to ask
 	pool      *endpoint.Pool
+	http      *ingresshttp.Server // nil: the module has no HTTP ingress
+	member    statestore.Member
 	troubles  *troubles
 
 	life     atomic.Pointer[dispatcher.Dispatcher] // of the incarnation that works now; nil on a standby
@@ -86,6 +101,10 @@ func New(cfg Config) (*App, error) {
 		cfg.DrainMax = drainMaxDefault
 	}
 	a := &App{cfg: cfg, log: cfg.Log, functions: newFunctions(cfg.Module), egresses: map[string]*sink{}, asked: map[string]bool{}, pool: endpoint.NewPool(), troubles: newTroubles()}
+	a.member = statestore.Member{
+		ID: uuid.NewString(), PID: os.Getpid(), Address: cfg.Address, Events: cfg.HTTP.Advertise, Started: time.Now().UTC().Truncate(time.Millisecond),
+	}
+	a.member.Host, _ = os.Hostname() // for people only
 	var problems []error
 	for i := range cfg.Module.KafkaIngresses {
 		in, err := a.kafkaSource(&cfg.Module.KafkaIngresses[i])
@@ -99,6 +118,9 @@ func New(cfg Config) (*App, error) {
 	}
 	if p := cfg.Module.PlaygroundIngress; p != nil {
 		a.ingresses = append(a.ingresses, a.playgroundSource(p))
+	}
+	if a.http = a.newHTTP(); a.http != nil {
+		a.ingresses = append(a.ingresses, a.httpSource())
 	}
 	for i := range cfg.Module.KafkaEgresses {
 		out, err := a.kafkaSink(&cfg.Module.KafkaEgresses[i])
@@ -125,10 +147,10 @@ func New(cfg Config) (*App, error) {
 // Run serves until ctx ends, drains, and gives ownership back. An error is final.
 func (a *App) Run(ctx context.Context) error {
 	defer a.pool.Close()
-	member := statestore.Member{ID: uuid.NewString(), PID: os.Getpid(), Address: a.cfg.Address, Started: time.Now().UTC().Truncate(time.Millisecond)}
-	member.Host, _ = os.Hostname() // for people only
-	return cluster.Run(ctx, cluster.Config{
-		Store: a.cfg.Store, Member: member, Egresses: a.outboxes(), Serve: a.serve, Log: a.log,
+	return a.beside(ctx, func(ctx context.Context) error {
+		return cluster.Run(ctx, cluster.Config{
+			Store: a.cfg.Store, Member: a.member, Egresses: a.outboxes(), Serve: a.serve, Log: a.log,
+		})
 	})
 }
 

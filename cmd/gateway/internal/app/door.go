@@ -4,13 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/stategate/stategate/api"
 	"github.com/stategate/stategate/dispatcher"
 	"github.com/stategate/stategate/ingress"
 )
 
-// door is what ingresses see of an incarnation: the dispatcher, in their own words. It is an ingress.Engine and an ingress.Sender.
+// door is what ingresses see of an incarnation: the dispatcher, in their own words. It is an ingress.Engine and an ingress.Asker.
 type door struct {
 	*dispatcher.Dispatcher
 	hooks *Hooks
@@ -26,10 +27,31 @@ func (d door) Arrive(ctx context.Context, source api.Source, records []api.Recor
 
 // Send delivers a message from outside (ingress.Sender).
 func (d door) Send(ctx context.Context, msg api.Message) error {
+	d.sent(&msg)
+	return outcome(d.Dispatcher.Send(ctx, msg))
+}
+
+// Ask delivers a message from outside and waits for its reply (ingress.Asker).
+func (d door) Ask(ctx context.Context, msg api.Message) (api.TypedValue, error) {
+	d.sent(&msg)
+	v, err := d.Dispatcher.Ask(ctx, msg)
+	return v, outcome(err)
+}
+
+// Later delivers a message from outside after a delay (ingress.Asker).
+func (d door) Later(ctx context.Context, msg api.Message, delay time.Duration, name string) error {
+	d.sent(&msg)
+	return outcome(d.Dispatcher.Later(ctx, msg, delay, name))
+}
+
+func (d door) sent(msg *api.Message) {
 	if d.hooks.Sent != nil {
-		d.hooks.Sent(&msg)
+		d.hooks.Sent(msg)
 	}
-	err := d.Dispatcher.Send(ctx, msg)
+}
+
+// outcome says what became of a message.
+func outcome(err error) error {
 	var refusal *dispatcher.Refusal
 	switch {
 	case err == nil:
@@ -40,6 +62,10 @@ func (d door) Send(ctx context.Context, msg api.Message) error {
 		return fmt.Errorf("%w: %s", ingress.ErrUnusable, refusal.Detail)
 	case errors.Is(err, dispatcher.ErrNotSent):
 		return fmt.Errorf("%w: %w", ingress.ErrNotTaken, err)
+	case errors.Is(err, dispatcher.ErrNoReply):
+		return fmt.Errorf("%w: %w", ingress.ErrNoReply, err)
+	case errors.Is(err, dispatcher.ErrReplyLost):
+		return fmt.Errorf("%w: %w", ingress.ErrReplyLost, err)
 	}
 	return fmt.Errorf("%w: %w", ingress.ErrMaybeTaken, err)
 }

@@ -16,6 +16,12 @@ type Config struct {
 	Listen    string   // HOST:PORT
 	Admin     string   // HOST:PORT
 
+	ListenTokenFile string // "": requests need no token
+	ListenTLSCert   string // "": no TLS; with ListenTLSKey
+	ListenTLSKey    string
+	ListenInsecure  bool
+	Advertise       string // HOST:PORT; "": where Listen is opened
+
 	LogFormat LogFormat
 	LogLevel  slog.Level
 

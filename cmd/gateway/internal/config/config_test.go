@@ -91,8 +91,9 @@ func TestPrecedence(t *testing.T) {
 		"module": {"f.yaml", "e.yaml,e", "a.yaml"}, "listen": {":1", ":2", "[::1]:3"}, "admin": {":4", ":5", "localhost:6"},
 		"logFormat": {"text", "json", "text"}, "logLevel": {"warn", "error", "debug"}, "lease": {"1s", "2 s", "1m30s"}, "drainTimeout": {"1ms", "1min", "1h"},
 		"noAdvisoryLock": {"true", "false", "true"}, "slots": {"1", "2", "3"}, "sourceMessagesMax": {"1", "2", "3"}, "effectsMax": {"1", "2", "3"},
-		"deadLettersMax": {"1", "2", "3"},
-		"store":          {"sqlite:f", "memory:", "postgres://a@h/d"},
+		"deadLettersMax": {"1", "2", "3"}, "listenTokenFile": {"f", "e", "a"}, "listenTlsCert": {"f", "e", "a"}, "listenTlsKey": {"f", "e", "a"},
+		"listenInsecure": {"true", "false", "true"}, "advertise": {"a:1", "b:2", "[::1]:3"},
+		"store": {"sqlite:f", "memory:", "postgres://a@h/d"},
 	}
 	for i := range settings {
 		key := settings[i].key
@@ -144,6 +145,7 @@ func TestBadValues(t *testing.T) {
 		"cacheBytesMax": {"-1B", "0B", "x", "MiB"},
 		"store":         {"", "stategate.db", "mysql://h/d"},
 		"storeFile":     {""},
+		"advertise":     {"", ":8080", "host", "host:0", "a b:80"}, "listenInsecure": {"yes"}, "listenTlsKey": {""},
 	} {
 		for _, text := range bad {
 			s := find(key)

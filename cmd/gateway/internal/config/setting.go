@@ -56,8 +56,40 @@ everybody on the machine can read a password: use STATEGATE_STORE, or storeFile.
 	},
 	{
 		key: "listen", kind: "HOST:PORT", standard: "127.0.0.1:8080", set: hostPort(func(c *Config) *string { return &c.Listen }),
-		brief:  "where events come in by HTTP; no kind of this version needs it",
-		manual: "Where events come in by HTTP. It is opened only when the module has an ingress that needs it; no kind of this version does.",
+		brief: "where events and requests come in by HTTP",
+		manual: `Where events and requests come in by HTTP. It is opened only when the module has an HTTP ingress. An address that others can
+reach is refused without a token or TLS (below), unless listenInsecure says otherwise. A gateway that waits opens it, too,
+and passes requests on to the one that works.`,
+	},
+	{
+		key: "listenTokenFile", kind: "FILE", example: "/run/secrets/stategate-tokens", set: path(func(c *Config) *string { return &c.ListenTokenFile }),
+		brief: "file of tokens, one of which each HTTP request must carry",
+		manual: `A file of tokens, one a line. Each request at listen must carry one of them: "Authorization: Bearer TOKEN". It is read at the
+start; so that a token can be replaced, write the new one beside the old one, and remove that later. All gateways on one store
+need the same.`,
+	},
+	{
+		key: "listenTlsCert", kind: "FILE", example: "/etc/stategate/tls/tls.crt", set: path(func(c *Config) *string { return &c.ListenTLSCert }),
+		brief: "certificate of --listen, for TLS",
+		manual: `The certificate (PEM, with those that it descends from) with which listen speaks TLS, and nothing else. It is read at the start.
+All gateways on one store need the same: by it they know each other.`,
+	},
+	{
+		key: "listenTlsKey", kind: "FILE", example: "/etc/stategate/tls/tls.key", set: path(func(c *Config) *string { return &c.ListenTLSKey }),
+		brief:  "its private key",
+		manual: "The private key of listenTlsCert (PEM, not encrypted).",
+	},
+	{
+		key: "listenInsecure", kind: "", standard: "false", set: boolean(func(c *Config) *bool { return &c.ListenInsecure }),
+		brief: "let everybody in who reaches --listen",
+		manual: `true: listen may be an address that others can reach, without token and without TLS. Whoever reaches it may send to every function
+that the module's HTTP ingresses name. For a network in which something else decides who comes.`,
+	},
+	{
+		key: "advertise", kind: "HOST:PORT", example: "10.0.0.7:8080", set: reachable(func(c *Config) *string { return &c.Advertise }),
+		brief: "by which other gateways reach --listen; default where it is opened",
+		manual: `By which address other gateways on the same store reach listen. Without it: where listen is opened, and where that is every
+interface, the name of this machine.`,
 	},
 	{
 		key: "admin", kind: "HOST:PORT", standard: "127.0.0.1:8081", set: hostPort(func(c *Config) *string { return &c.Admin }),

@@ -63,6 +63,21 @@ func hostPort(field func(*Config) *string) setter {
 	}
 }
 
+// reachable takes an address that others can connect to.
+func reachable(field func(*Config) *string) setter {
+	return func(c *Config, text string) error {
+		var checked Config
+		if err := hostPort(func(c *Config) *string { return &c.Advertise })(&checked, text); err != nil {
+			return err
+		}
+		if host, port, _ := net.SplitHostPort(text); host == "" || port == "0" {
+			return fmt.Errorf("want HOST:PORT that others can connect to, such as 10.0.0.7:8080, got %s", shown(text))
+		}
+		*field(c) = text
+		return nil
+	}
+}
+
 // duration takes Go's durations, with spaces where people write some.
 func duration(least, most time.Duration, field func(*Config) *time.Duration) setter {
 	return func(c *Config, text string) error {

@@ -44,7 +44,7 @@ func TestMetrics(t *testing.T) {
 				MailMessages: 11, MailBytes: 12, Calling: 13, Backoff: 14, CachedBytes: 15, Uncommitted: 16, Timers: 17, EventsWaiting: 26,
 				OutboxRecords: map[string]int64{"shop/out": 18}, OutboxBytes: map[string]int64{"shop/out": 19}, OutboxOldestMS: map[string]int64{"shop/out": 1250},
 				OldestMS: map[api.Source]int64{source(3): 2500},
-				Stats:    machine.Stats{Events: 20, Invocations: 21, RecordsSkipped: 22, TimersFired: 23, Spilled: 24, StaleAnswers: 25},
+				Stats:    machine.Stats{Events: 20, Replies: 27, RepliesDropped: 28, Invocations: 21, RecordsSkipped: 22, TimersFired: 23, Spilled: 24, StaleAnswers: 25},
 			},
 		}
 	})
@@ -88,6 +88,8 @@ func TestMetrics(t *testing.T) {
 		`stategate_timers_due_soon`:                                                                   17,
 		`stategate_events_waiting`:                                                                    26,
 		`stategate_events_total`:                                                                      20,
+		`stategate_replies_total`:                                                                     27,
+		`stategate_replies_dropped_total`:                                                             28,
 		`stategate_invocations_total`:                                                                 21,
 		`stategate_ingress_records_replayed_total`:                                                    22,
 		`stategate_timers_fired_total`:                                                                23,

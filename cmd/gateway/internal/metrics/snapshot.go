@@ -80,6 +80,8 @@ func newSnapshots(m *Metrics) *snapshots {
 			gauge("timers_due_soon", "Delayed messages in memory.", func(g *machine.Gauges) float64 { return float64(g.Timers) }),
 			gauge("events_waiting", "Messages from outside that have found no room yet.", func(g *machine.Gauges) float64 { return float64(g.EventsWaiting) }),
 			counter("events_total", "Messages from outside that were taken.", func(g *machine.Gauges) float64 { return float64(g.Events) }),
+			counter("replies_total", "Replies to requests from outside.", func(g *machine.Gauges) float64 { return float64(g.Replies) }),
+			counter("replies_dropped_total", "Replies for which nobody waited: second ones, late ones, and those to nobody.", func(g *machine.Gauges) float64 { return float64(g.RepliesDropped) }),
 			counter("invocations_total", "Messages that functions have taken.", func(g *machine.Gauges) float64 { return float64(g.Invocations) }),
 			counter("ingress_records_replayed_total", "Records that came again and were finished already.", func(g *machine.Gauges) float64 { return float64(g.RecordsSkipped) }),
 			counter("timers_fired_total", "Delayed messages that have become due.", func(g *machine.Gauges) float64 { return float64(g.TimersFired) }),

@@ -35,8 +35,9 @@ const (
 
 // Kinds of ours.
 const (
-	kindLogEgress = "io.stategate.log.v1/egress"
-	kindProcess   = "io.stategate.dev.v1/process"
+	kindLogEgress   = "io.stategate.log.v1/egress"
+	kindProcess     = "io.stategate.dev.v1/process"
+	kindHTTPIngress = "io.stategate.http.v1/ingress"
 )
 
 // oursPrefix begins the namespace of our own kinds, in which unknown and repeated keys are errors.
@@ -65,6 +66,8 @@ func (p *parser) reader(kind string) func(spec *object) {
 		return p.logEgress
 	case kindProcess:
 		return p.process
+	case kindHTTPIngress:
+		return p.httpIngress
 	}
 	return nil
 }
@@ -72,7 +75,7 @@ func (p *parser) reader(kind string) func(spec *object) {
 var kinds = []string{
 	kindEndpointV2, kindEndpointV1, kindKafkaIngress, kindKafkaEgress,
 	kindKinesisIngress, kindKinesisEgress, kindPlaygroundIngress, kindPlaygroundEgress,
-	kindLogEgress, kindProcess,
+	kindHTTPIngress, kindLogEgress, kindProcess,
 }
 
 // Load reads a module file, or the files of a folder, as LoadAll does.

@@ -103,6 +103,9 @@ func (p *parser) functions(n *yaml.Node) (Functions, bool) {
 	switch {
 	case ft.IsZero():
 		return Functions{}, false
+	case ft.Namespace == reservedNamespace:
+		p.complain(n, Error, "functions: the namespace %s is the gateway's own", reservedNamespace)
+		return Functions{}, false
 	case ft.Name == "*" && !strings.Contains(ft.Namespace, "*"):
 		return Functions{Namespace: ft.Namespace, All: true}, true
 	case strings.Contains(ft.String(), "*"):
@@ -173,4 +176,5 @@ func (p *parser) checkTargets() {
 			check(s.Targets, s.targetPlaces)
 		}
 	}
+	p.checkHTTP(check)
 }

@@ -23,6 +23,7 @@ type Module struct {
 	KinesisEgresses   []KinesisEgress
 	PlaygroundIngress *PlaygroundIngress // nil: none
 	PlaygroundEgress  *PlaygroundEgress  // nil: none
+	HTTPIngresses     []HTTPIngress
 	LogEgresses       []LogEgress
 	Processes         []Process // for gateway dev alone
 
@@ -67,6 +68,15 @@ func (m *Module) Summary() string {
 	}
 	if p := m.PlaygroundIngress; p != nil {
 		fmt.Fprintf(&b, "ingress %s: playground, %s\n", p.ID, p.Address())
+	}
+	for _, h := range m.HTTPIngresses {
+		fmt.Fprintf(&b, "ingress %s: http\n", h.ID)
+		for _, f := range h.Functions {
+			fmt.Fprintf(&b, "  POST /v1/send|call/... -> %s\n", f)
+		}
+		for _, r := range h.Routes {
+			fmt.Fprintf(&b, "  %s %s -> %s (%s)\n", r.Method, r.Path, r.Target, r.Mode)
+		}
 	}
 	for _, k := range m.KafkaEgresses {
 		fmt.Fprintf(&b, "egress %s: kafka %s, %s\n", k.ID, k.Address, k.Semantic)

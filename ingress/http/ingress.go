@@ -1,0 +1,226 @@
+// Package http takes events and requests by HTTP: one request is one message to the address that its path names. It answers when the
+// message is durable, or with the reply of the function once that is. It keeps nothing beside the requests that wait, decides nothing of
+// what becomes of a message, and serves as long as the program does: while another member works it passes requests on to that one.
+package http
+
+import (
+	"context"
+	"crypto/sha256"
+	"crypto/subtle"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	nethttp "net/http"
+	"sync"
+	"time"
+
+	"github.com/stategate/stategate/api"
+	"github.com/stategate/stategate/ingress"
+)
+
+// Ingress is one ingress of the module.
+type Ingress struct {
+	ID      string
+	Reaches []string                    // patterns of what it reaches below /v1, for people
+	Reach   func(api.FunctionType) bool // the same
+	Routes  []Route
+	BodyMax int           // bytes
+	Timeout time.Duration // of a request that waits for a reply
+}
+
+// Route is a path of the module's own.
+type Route struct {
+	Method, Path string // as chi writes it
+	Target       api.FunctionType
+	ID           string // with the {names} of the path
+	Call         bool   // the request waits for the reply of the function
+	ValueType    string // "": the request says
+}
+
+// Owner finds the member that works, when it is not this one: where it listens. ok is false when nobody is known to work.
+type Owner func(ctx context.Context) (address string, ok bool)
+
+// Config is what is served at one address.
+type Config struct {
+	Ingresses []Ingress
+	Tokens    []string    // one of which a request must carry; none: it needs none
+	Owner     Owner       // may be nil: nobody else works
+	Onward    *tls.Config // by which members reach each other; nil: without TLS
+	// DrainMax bounds how long a stop waits for requests that are being answered. Default 4 s.
+	DrainMax time.Duration
+	// BodyTimeMax bounds how long a body may take to arrive. Default 30 s.
+	BodyTimeMax time.Duration
+	Log         *slog.Logger
+	Hooks       ingress.Hooks
+}
+
+// Bounds of connections and requests. A slow or silent client holds nothing for longer.
+const (
+	headerTimeMax  = 5 * time.Second
+	idleTimeMax    = 2 * time.Minute
+	answerTimeMax  = 30 * time.Second // to write an answer
+	sendTimeMax    = 30 * time.Second // that an event waits for room and its commit
+	headerBytesMax = 256 << 10        // an id of 64 KiB takes three times that when every byte is encoded
+	connsMax       = 4096             // at once; others wait to be accepted
+	requestsMax    = 4096             // at once; others are refused
+	stopTimeMax    = time.Second
+)
+
+// Server answers requests.
+type Server struct {
+	cfg      Config
+	handler  nethttp.Handler
+	bodies   budget
+	tokens   [][sha256.Size]byte
+	requests chan struct{} // a token for each that is being answered
+	onward   nethttp.RoundTripper
+
+	mu     sync.Mutex
+	worker *worker // nil: another member works. Guarded by mu
+}
+
+// worker is an incarnation of this member that works.
+type worker struct {
+	asker    ingress.Asker
+	ctx      context.Context // of its requests
+	draining bool            // guarded by the server's mu
+	inside   int             // requests; guarded by the server's mu
+	empty    chan struct{}   // closed when it drains and no request is inside
+}
+
+// New makes a server. Two routes for the same requests are an error.
+func New(cfg Config) *Server {
+	if cfg.DrainMax <= 0 {
+		cfg.DrainMax = 4 * time.Second
+	}
+	if cfg.BodyTimeMax <= 0 {
+		cfg.BodyTimeMax = 30 * time.Second
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.Default()
+	}
+	s := &Server{cfg: cfg, bodies: budget{bytesMax: bodiesBytesMax}, requests: make(chan struct{}, requestsMax), onward: newOnward(cfg.Onward)}
+	for _, token := range cfg.Tokens {
+		s.tokens = append(s.tokens, sha256.Sum256([]byte(token)))
+	}
+	s.handler = s.routes()
+	return s
+}
+
+// Run answers on the listener until ctx ends, and closes it. Requests that wait by then have had their time: Work lets them finish.
+func (s *Server) Run(ctx context.Context, listener net.Listener) error {
+	server := &nethttp.Server{
+		Handler: s, ReadHeaderTimeout: headerTimeMax, IdleTimeout: idleTimeMax, MaxHeaderBytes: headerBytesMax,
+		ErrorLog: slog.NewLogLogger(s.cfg.Log.Handler(), slog.LevelDebug),
+	}
+	ended := make(chan error, 1)
+	go func() {
+		ended <- server.Serve(&bounded{Listener: listener, slots: make(chan struct{}, connsMax), closed: make(chan struct{})})
+	}()
+	select {
+	case err := <-ended:
+		return fmt.Errorf("serve HTTP: %w", err)
+	case <-ctx.Done():
+	}
+	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeMax)
+	defer cancel()
+	if err := server.Shutdown(stop); err != nil {
+		_ = server.Close() // ends the contexts of those that wait
+	}
+	if err := <-ended; !errors.Is(err, nethttp.ErrServerClosed) {
+		return fmt.Errorf("serve HTTP: %w", err)
+	}
+	return nil
+}
+
+// Work lets an incarnation of this member answer, until ctx ends: then it takes no more and lets those inside finish, within a bound.
+func (s *Server) Work(ctx context.Context, asker ingress.Asker) error {
+	life, end := context.WithCancelCause(context.WithoutCancel(ctx))
+	defer end(nil)
+	w := &worker{asker: asker, ctx: life, empty: make(chan struct{})}
+	s.mu.Lock()
+	s.worker = w
+	s.mu.Unlock()
+	<-ctx.Done()
+	s.mu.Lock()
+	w.draining = true
+	if w.inside == 0 {
+		close(w.empty)
+	}
+	s.mu.Unlock()
+	bound := time.NewTimer(s.cfg.DrainMax)
+	defer bound.Stop()
+	select {
+	case <-w.empty:
+	case <-bound.C:
+		end(errStopping)
+		<-w.empty // they are told so, and that does not wait
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.worker = nil
+	return nil
+}
+
+// errStopping is why a request is no longer waited for.
+var errStopping = errors.New("the gateway stops")
+
+// enter finds who works; nil: nobody here. leave must be called when the request is answered.
+func (s *Server) enter() *worker {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.worker == nil || s.worker.draining {
+		return nil
+	}
+	s.worker.inside++
+	return s.worker
+}
+
+func (s *Server) leave(w *worker) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	w.inside--
+	if w.draining && w.inside == 0 {
+		close(w.empty)
+	}
+}
+
+// ServeHTTP lets in who may ask.
+func (s *Server) ServeHTTP(w nethttp.ResponseWriter, r *nethttp.Request) {
+	w.Header().Set("Cache-Control", "no-store")
+	w.Header().Set("X-Content-Type-Options", "nosniff")
+	if !s.allowed(r) {
+		w.Header().Set("WWW-Authenticate", `Bearer realm="stategate"`)
+		answer(w, &problem{nethttp.StatusUnauthorized, "the request carries no token that is known", "send it with the header Authorization: Bearer TOKEN"})
+		return
+	}
+	select {
+	case s.requests <- struct{}{}:
+		defer func() { <-s.requests }()
+	default:
+		answer(w, &problem{nethttp.StatusServiceUnavailable, fmt.Sprintf("%d requests are being answered; nothing has happened", requestsMax), "send it again, a little later"})
+		return
+	}
+	_ = nethttp.NewResponseController(w).SetWriteDeadline(time.Now().Add(s.cfg.BodyTimeMax + answerTimeMax)) // that of the request before may be over
+	r.URL.RawPath = r.URL.EscapedPath() // so that %2F in a part is not a slash; each part is decoded once
+	s.handler.ServeHTTP(w, r)
+}
+
+// allowed compares digests, all of them, so that time tells nothing.
+func (s *Server) allowed(r *nethttp.Request) bool {
+	if len(s.tokens) == 0 {
+		return true
+	}
+	const scheme = "Bearer "
+	given := r.Header.Get("Authorization")
+	if len(given) < len(scheme) || !equalFold(given[:len(scheme)], scheme) {
+		return false
+	}
+	digest, found := sha256.Sum256([]byte(given[len(scheme):])), 0
+	for _, token := range s.tokens {
+		found |= subtle.ConstantTimeCompare(digest[:], token[:])
+	}
+	return found == 1
+}
