@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
 	"sync/atomic"
 
 	"github.com/stategate/stategate/api"
@@ -17,8 +18,12 @@ import (
 
 // serveAdmin serves the admin side until ctx ends.
 func serveAdmin(ctx context.Context, l net.Listener, g *asked, meters *metrics.Metrics) error {
+	return admin.Serve(ctx, l, adminHandler(g, meters))
+}
+
+func adminHandler(g *asked, meters *metrics.Metrics) http.Handler {
 	meters.SetSource(g.snapshot)
-	return admin.Serve(ctx, l, admin.New(admin.Config{Gateway: g, Metrics: meters.Handler(), Version: version.Read()}))
+	return admin.New(admin.Config{Gateway: g, Metrics: meters.Handler(), Version: version.Read()})
 }
 
 // asked is the gateway in the words of its admin side, also before there is one: probes are answered from the first moment.

@@ -4,14 +4,19 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
+	"net/http"
+	"os"
 	"strings"
 	"syscall"
 	"time"
 
+	"github.com/mattn/go-isatty"
 	"github.com/spf13/cobra"
 
+	"github.com/stategate/stategate/cmd/gateway/internal/admin"
 	"github.com/stategate/stategate/cmd/gateway/internal/app"
 	"github.com/stategate/stategate/cmd/gateway/internal/config"
 	"github.com/stategate/stategate/cmd/gateway/internal/dev"
@@ -21,28 +26,38 @@ import (
 
 func newDev() *cobra.Command {
 	var once, verbose bool
-	file, functions, admin := config.Default().Module[0], "go run ./sdk/go/example -listen 127.0.0.1:0", config.Default().Admin
+	var address string
+	var loader *config.Loader
 	cmd := &cobra.Command{
 		Use:   "dev",
-		Short: "Run the sample application with everything that it needs inside",
-		Long: `dev runs the sample application of the repository with nothing installed: a Kafka inside this process, a store in a
-temporary folder, and the functions as a child process. It says what to try next, and everything is gone when it ends. With
---once it puts records in, checks the results and the state, and ends: with 0 when they are right.`,
-		Example: `  go run ./cmd/gateway dev --once
-  go run ./cmd/gateway dev`,
+		Short: "Run an application with everything that it needs inside, and show what happens",
+		Long: `dev runs an application with nothing installed: a Kafka inside this process in the place of those that the module
+names, a store in a temporary folder, and the processes of the module's development section (io.stategate.dev.v1/process) as
+children, which are started again when they end. It shows each step of each record, and says what to try next. Records are put into
+topics and read from them by HTTP, on the admin side below /topics. Everything is gone when it ends.
+
+With --once it plays the sample application of the repository: it puts records in, checks the results and the state, and ends: with
+0 when they are right.`,
+		Example: `  gateway dev
+  gateway dev --module app/module.yaml
+  go run ./cmd/gateway dev --once`,
 		Args: noArguments,
 	}
+	loader = config.RegisterModule(cmd.Flags())
 	cmd.Flags().BoolVar(&once, "once", false, "play the sample's records, check the results, and end")
-	cmd.Flags().BoolVar(&verbose, "verbose", false, "show the gateway's log")
-	cmd.Flags().StringVar(&file, "module", file, "module file of the sample")
-	cmd.Flags().StringVar(&functions, "functions", functions, "command that serves the functions; it writes \"listening on URL\" when it does")
-	cmd.Flags().StringVar(&admin, "admin", admin, "HOST:PORT of the admin side; with --once, and when it is taken, any free port of the host")
+	cmd.Flags().BoolVar(&verbose, "verbose", false, "show all of the gateway's log")
+	cmd.Flags().StringVar(&address, "admin", config.Default().Admin, "HOST:PORT of the admin side; with --once, and when it is taken, any free port of the host")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		command := strings.Fields(functions)
-		if len(command) == 0 {
-			return usage("flag --functions needs a command")
+		began := time.Now()
+		locations, _, err := loader.Module(os.Environ())
+		if err != nil {
+			return err
 		}
-		listener, err := listenForDev(admin, once)
+		program, err := os.Executable()
+		if err != nil {
+			return fmt.Errorf("find this program: %w", err)
+		}
+		listener, err := listenForDev(address, once)
 		if err != nil {
 			return err
 		}
@@ -51,17 +66,16 @@ temporary folder, and the functions as a child process. It says what to try next
 		if verbose {
 			level = slog.LevelInfo
 		}
-		began := time.Now()
 		v := version.Read()
 		meters := metrics.New(v.Version, v.Commit, v.Go)
 		err = dev.Run(cmd.Context(), dev.Config{
-			Module: file, Functions: command, Once: once, Began: began, Admin: listener, In: cmd.InOrStdin(), Out: cmd.OutOrStdout(),
-			Log:   slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), &slog.HandlerOptions{Level: level})),
+			Module: locations, Once: once, Began: began, Admin: listener, Guard: []string{program, guardCommand, "--"},
+			Out: cmd.OutOrStdout(), Colour: colours(cmd.OutOrStdout()), Level: level,
 			Hooks: app.Hooks{Ingress: meters.Ingress(), Egress: meters.Egress(), Dispatcher: meters.Dispatcher()},
-			ServeAdmin: func(ctx context.Context, l net.Listener, a *app.App) error {
+			ServeAdmin: func(ctx context.Context, l net.Listener, a *app.App, topics http.Handler) error {
 				g := &asked{}
 				g.app.Store(a)
-				return serveAdmin(ctx, l, g, meters)
+				return admin.Serve(ctx, l, withTopics(adminHandler(g, meters), topics))
 			},
 		})
 		if err != nil && once {
@@ -70,6 +84,36 @@ temporary folder, and the functions as a child process. It says what to try next
 		return err
 	}
 	return cmd
+}
+
+// guardCommand is what dev starts its processes with.
+const guardCommand = "dev-guard"
+
+func newGuard() *cobra.Command {
+	return &cobra.Command{
+		Use: guardCommand + " -- COMMAND...", Short: "Run a command that ends when standard input does", Hidden: true, Args: cobra.MinimumNArgs(1),
+		Run: func(_ *cobra.Command, args []string) { os.Exit(dev.Guard(args)) },
+	}
+}
+
+// withTopics answers what is below /topics by topics. Paths of the admin side are left as they are: ids may hold anything.
+func withTopics(rest, topics http.Handler) http.Handler {
+	if topics == nil {
+		return rest
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/topics" || strings.HasPrefix(r.URL.Path, "/topics/") {
+			topics.ServeHTTP(w, r)
+			return
+		}
+		rest.ServeHTTP(w, r)
+	})
+}
+
+// colours: somebody reads on a terminal, and has not asked for none (no-color.org).
+func colours(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	return ok && isatty.IsTerminal(f.Fd()) && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
 }
 
 // listenForDev gives way to another gateway.

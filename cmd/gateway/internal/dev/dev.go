@@ -1,5 +1,6 @@
-// Package dev is a newcomer's minute: the sample application with everything that it needs inside one process and a child:
-// a Kafka, a store in a temporary folder, and the functions. Nothing of it is for production.
+// Package dev is a newcomer's minute: an application with everything that it needs inside one process and its children: a Kafka, a
+// store in a temporary folder, and the processes that the module names. It shows what happens as it happens. Nothing of it is for
+// production.
 package dev
 
 import (
@@ -9,33 +10,51 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"net/http"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
+	"sync"
 	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/stategate/stategate/cmd/gateway/internal/app"
 	"github.com/stategate/stategate/cmd/gateway/internal/module"
+	egresslog "github.com/stategate/stategate/egress/log"
 	"github.com/stategate/stategate/statestore/sqlite"
 )
 
 // Config is one run.
 type Config struct {
-	Module    string    // file; it must be the sample's for Once
-	Functions []string  // command that serves the functions and says "listening on URL"
-	Once      bool      // play the sample's records, check the results, and end
-	Began     time.Time // of the process
-	Admin     net.Listener
-	// ServeAdmin serves the admin side until ctx ends.
-	ServeAdmin func(ctx context.Context, l net.Listener, a *app.App) error
+	Module []string  // files; they must be the sample's for Once
+	Once   bool      // play the sample's records, check the results, and end
+	Began  time.Time // of the process
+	Admin  net.Listener
+	// ServeAdmin serves the admin side until ctx ends, and what is below /topics by topics, which is nil without Kafka.
+	ServeAdmin func(ctx context.Context, l net.Listener, a *app.App, topics http.Handler) error
+	Guard      []string // command line that calls Guard with what follows
 	Hooks      app.Hooks
-	In         io.Reader // lines "user page" become records, without Once
 	Out        io.Writer
-	Log        *slog.Logger
+	Colour     bool
+	Level      slog.Level // of the gateway's log
 }
 
 // onceMax bounds a whole run with Once; the build of the functions is most of it.
 const onceMax = 3 * time.Minute
+
+// world is what runs.
+type world struct {
+	Config
+	module    *module.Module
+	screen    *screen
+	log       *slog.Logger
+	kafka     *kafka // nil: the module has none
+	processes []*process
+	app       *app.App
+	ports     map[string]string
+}
 
 // Run starts everything and serves until ctx ends, or with Once until the sample is checked. It returns when all has ended.
 func Run(ctx context.Context, cfg Config) (err error) {
@@ -44,94 +63,189 @@ func Run(ctx context.Context, cfg Config) (err error) {
 		ctx, cancel = context.WithTimeoutCause(ctx, onceMax, fmt.Errorf("no result within %s", onceMax))
 		defer cancel()
 	}
+	w := &world{Config: cfg, ports: map[string]string{}, screen: newScreen(cfg.Out, cfg.Colour)}
+	defer w.screen.close()
+	w.log = w.screen.log(cfg.Level)
+	if err := w.load(); err != nil {
+		return err
+	}
+	running, stop := context.WithCancelCause(context.WithoutCancel(ctx))
+	var around sync.WaitGroup // what is there before the gateway and after it
+	defer around.Wait()
+	defer stop(nil)
+	if topics := topicsOf(w.module); len(topics)+len(w.module.KafkaEgresses) > 0 {
+		if w.kafka, err = startKafka(topics, w.left); err != nil {
+			return err
+		}
+		defer w.kafka.close()
+		w.kafka.intoKafka(w.module)
+		around.Go(func() { w.kafka.run(running) })
+		defer around.Wait()
+		defer stop(nil) // before the Kafka is closed
+	}
+	if err := w.startProcesses(ctx, running, stop, &around); err != nil {
+		return errors.Join(err, context.Cause(ctx))
+	}
+	if ctx.Err() != nil {
+		if w.Once {
+			return context.Cause(ctx)
+		}
+		return nil
+	}
+	return w.gateway(ctx, running)
+}
+
+// load reads the module twice: for the ports that it wants, and with them.
+func (w *world) load() error {
+	lookup := func(name string) (string, bool) {
+		if v, ok := w.ports[name]; ok {
+			return v, true
+		}
+		return os.LookupEnv(name)
+	}
+	for range 2 {
+		m, complaints := module.LoadAll(w.Module, lookup)
+		if complaints.HasErrors() {
+			return fmt.Errorf("load %s:\n%s", strings.Join(w.Module, ", "), complaints.Errors())
+		}
+		w.module = m
+		for i := range m.Processes {
+			variable := m.Processes[i].FreePort
+			if _, given := lookup(variable); variable == "" || given {
+				continue
+			}
+			port, err := freePort()
+			if err != nil {
+				return err
+			}
+			w.ports[variable] = port
+		}
+	}
+	return nil
+}
+
+// freePort is one that nobody has now.
+func freePort() (string, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", fmt.Errorf("find a free port: %w", err)
+	}
+	return strconv.Itoa(l.Addr().(*net.TCPAddr).Port), l.Close()
+}
+
+// startProcesses returns when all are ready, ctx has ended, or one cannot go on.
+func (w *world) startProcesses(ctx, running context.Context, stop context.CancelCauseFunc, around *sync.WaitGroup) error {
+	for i := range w.module.Processes {
+		spec := w.module.Processes[i]
+		p := &process{spec: spec, guard: w.Guard, vars: environment(&spec, w.ports), once: w.Once, out: w.screen, ready: make(chan struct{})}
+		if err := p.check(); err != nil {
+			return err
+		}
+		w.processes = append(w.processes, p)
+	}
+	for _, p := range w.processes {
+		w.screen.step(dim, "start", "%s: %s", p.spec.Name, strings.Join(p.spec.Command, " "))
+		around.Go(func() {
+			if err := p.run(running); err != nil {
+				stop(err)
+			}
+		})
+	}
+	for _, p := range w.processes {
+		select {
+		case <-p.ready:
+			w.screen.step(dim, "ready", "%s", p.spec.Name)
+		case <-running.Done():
+			return context.Cause(running)
+		case <-ctx.Done():
+			return nil
+		}
+	}
+	return nil
+}
+
+// left shows a record that has left, and how to read more of its topic.
+func (w *world) left(r *kgo.Record, first bool) {
+	if w.Once { // play shows them, in its way
+		return
+	}
+	w.screen.step(left, "out", "%s %s: %s", r.Topic, egresslog.Bytes(r.Key), egresslog.Bytes(r.Value))
+	if first {
+		w.screen.step(dim, "next", "curl '%s%s/%s?from=0'", w.address(), topicsPath, r.Topic)
+	}
+}
+
+func (w *world) address() string { return "http://" + w.Admin.Addr().String() }
+
+// gateway serves until ctx ends, with Once until the sample is checked.
+func (w *world) gateway(ctx, running context.Context) (err error) {
 	folder, err := os.MkdirTemp("", "stategate-dev-")
 	if err != nil {
 		return fmt.Errorf("make a temporary folder: %w", err)
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(folder)) }()
-
-	fmt.Fprintln(cfg.Out, "starting the functions:", strings.Join(cfg.Functions, " "))
-	functions, err := startFunctions(ctx, cfg.Functions, cfg.Out)
-	if err != nil {
-		return err
-	}
-	defer functions.stop()
-
-	first, complaints := module.Load(cfg.Module, os.LookupEnv) // for its topics; addresses are ours
-	if complaints.HasErrors() {
-		return fmt.Errorf("load %s:\n%s", cfg.Module, complaints.Errors())
-	}
-	k, err := startKafka(append(topicsOf(first), greetings))
-	if err != nil {
-		return err
-	}
-	defer k.close()
-
-	m, _ := module.Load(cfg.Module, override(map[string]string{"KAFKA_ADDRESS": k.address, "FUNCTIONS_URL": functions.url}))
-	store, err := sqlite.Open(ctx, sqlite.Config{Path: filepath.Join(folder, "stategate.db"), Log: cfg.Log})
+	store, err := sqlite.Open(ctx, sqlite.Config{Path: filepath.Join(folder, "stategate.db"), Log: w.log})
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, store.Close()) }()
-	a, err := app.New(app.Config{Module: m, Store: store, Address: cfg.Admin.Addr().String(), Log: cfg.Log, Hooks: cfg.Hooks})
+	want := func(string) {}
+	var topics http.Handler
+	if w.kafka != nil {
+		want, topics = w.kafka.want, w.kafka
+	}
+	hooks := w.Hooks
+	if !w.Once {
+		hooks = newSteps(w.screen, w.module, want).hooks(hooks)
+	} else if w.kafka != nil {
+		w.kafka.want(greetings)
+	}
+	a, err := app.New(app.Config{Module: w.module, Store: store, Address: w.Admin.Addr().String(), Log: w.log, Hooks: hooks})
 	if err != nil {
 		return err
 	}
-	return serve(ctx, cfg, a, k, functions)
-}
-
-// serve runs the gateway beside what is to be done with it.
-func serve(ctx context.Context, cfg Config, a *app.App, k *kafka, functions *process) error {
-	serving, stop := context.WithCancelCause(ctx)
-	defer stop(nil)
+	serving, stop := context.WithCancel(ctx)
+	defer stop()
 	ended := make(chan error, 2)
 	go func() { ended <- a.Run(serving) }()
-	go func() { ended <- cfg.ServeAdmin(serving, cfg.Admin, a) }()
-	played := make(chan error, 1)
-	go func() { played <- use(serving, cfg, k) }()
+	go func() { ended <- w.ServeAdmin(serving, w.Admin, a, topics) }()
+	used := make(chan error, 1)
+	go func() { used <- w.use(serving) }()
 
-	var err error
 	left := 2
 	select {
-	case err = <-played:
+	case err = <-used:
 	case err = <-ended:
 		left--
 		if err == nil && ctx.Err() == nil {
 			err = errors.New("the gateway ended by itself")
 		}
-	case <-functions.done:
-		err = fmt.Errorf("the functions ended: %w", functions.ended())
+	case <-running.Done():
+		err = context.Cause(running)
 	}
-	stop(nil)
+	stop()
 	for range left {
 		err = errors.Join(err, <-ended)
 	}
 	return err
 }
 
-// use plays the sample, or waits for the end while it shows what results come.
-func use(ctx context.Context, cfg Config, k *kafka) error {
-	if cfg.Once {
-		first, err := play(ctx, k, cfg.Out)
-		if err != nil {
-			return errors.Join(err, context.Cause(ctx))
-		}
-		if err := show(ctx, cfg.Admin.Addr().String(), cfg.Out); err != nil {
-			return err
-		}
-		fmt.Fprintf(cfg.Out, "all is right: %d records in, each counted and answered once; the first result came %.1f s after the start\n",
-			len(sample), first.Sub(cfg.Began).Seconds())
+// use plays the sample, or says what to try and waits for the end.
+func (w *world) use(ctx context.Context) error {
+	if !w.Once {
+		w.screen.print("%s", w.next())
+		<-ctx.Done()
+		w.screen.step(dim, "stop", "the gateway first, then the processes")
 		return nil
 	}
-	return stay(ctx, cfg, k)
-}
-
-// override answers the given variables instead of the environment's.
-func override(vars map[string]string) func(string) (string, bool) {
-	return func(name string) (string, bool) {
-		if v, ok := vars[name]; ok {
-			return v, true
-		}
-		return os.LookupEnv(name)
+	first, err := play(ctx, w.kafka, w.screen)
+	if err != nil {
+		return errors.Join(err, context.Cause(ctx))
 	}
+	if err := show(ctx, w.address(), w.screen); err != nil {
+		return err
+	}
+	w.screen.print("all is right: %d records in, each counted and answered once; the first result came %.1f s after the start",
+		len(sample), first.Sub(w.Began).Seconds())
+	return nil
 }

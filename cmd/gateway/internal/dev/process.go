@@ -6,82 +6,166 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
+
+	"github.com/stategate/stategate/cmd/gateway/internal/module"
 )
 
-// process is the program that serves the functions.
+// process is one program of the module's development section, life after life.
 type process struct {
-	url  string
-	done chan struct{} // closed when it has ended
-	err  error         // why, once done is closed
-	cmd  *exec.Cmd
+	spec  module.Process
+	guard []string // command line that calls Guard
+	vars  []string // of the environment, behind this one's
+	once  bool     // it is not started again
+	out   *screen
+	ready chan struct{} // closed when it was ready for the first time
+	first sync.Once
 }
 
-// stopMax is how long the functions may take to end by themselves.
+// stopMax is how long a program may take to end when it is asked to.
 const stopMax = 5 * time.Second
 
-// listening is what the program writes to its output when it is ready, before its URL.
-const listening = "listening on "
-
-// startFunctions starts the command and waits until it says where it listens. What it writes goes to out, line by line.
-func startFunctions(ctx context.Context, command []string, out io.Writer) (*process, error) {
-	p := &process{done: make(chan struct{}), cmd: exec.Command(command[0], command[1:]...)}
-	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // so that "go run" and its child end together
-	p.cmd.WaitDelay = stopMax
-	read, write := io.Pipe()
-	p.cmd.Stdout, p.cmd.Stderr = write, write
-	if err := p.cmd.Start(); err != nil {
-		return nil, fmt.Errorf("start the functions (%s): %w", strings.Join(command, " "), err)
-	}
-	go func() {
-		p.err = p.cmd.Wait()
-		_ = write.Close()
-		close(p.done)
-	}()
-	ready := make(chan string, 1)
-	go func() {
-		lines := bufio.NewScanner(read)
-		for lines.Scan() {
-			if url, ok := strings.CutPrefix(lines.Text(), listening); ok {
-				select {
-				case ready <- url:
-				default:
-				}
-				continue
-			}
-			fmt.Fprintf(out, "  functions | %s\n", lines.Text())
+// check says why the program cannot be started.
+func (p *process) check() error {
+	name := p.spec.Command[0]
+	err := error(nil)
+	if strings.Contains(name, "/") {
+		if !filepath.IsAbs(name) {
+			name = filepath.Join(p.spec.Directory, name)
 		}
-		_, _ = io.Copy(io.Discard, read) // a line that is too long ends the scanner, not the program
-	}()
+		_, err = os.Stat(name)
+	} else {
+		_, err = exec.LookPath(name)
+	}
+	if err != nil {
+		return fmt.Errorf("%s: process %s: %w", p.spec.Place, p.spec.Name, err)
+	}
+	return nil
+}
+
+// run keeps the program running until ctx ends; then it ends it and all that it has started.
+func (p *process) run(ctx context.Context) error {
+	for pause := p.spec.RestartAfter; ; pause = min(2*pause, p.spec.RestartAtMost) {
+		began := time.Now()
+		err := p.live(ctx)
+		if ctx.Err() != nil {
+			return nil
+		}
+		if p.once {
+			return fmt.Errorf("process %s has ended: %w", p.spec.Name, err)
+		}
+		if time.Since(began) > p.spec.RestartAtMost { // it has worked: what comes now is another trouble
+			pause = p.spec.RestartAfter
+		}
+		p.out.step(bad, "ended", "%s (%v); it is started again in %v", p.spec.Name, err, pause)
+		timer := time.NewTimer(pause)
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+			return nil
+		}
+	}
+}
+
+// errZero is why a program ended that says that all is well.
+var errZero = errors.New("exit status 0")
+
+// live is one life: it returns when the program and all of its group have ended.
+func (p *process) live(ctx context.Context) error {
+	read, write, err := os.Pipe()
+	if err != nil {
+		return err
+	}
+	cmd := exec.Command(p.guard[0], append(append([]string{}, p.guard[1:]...), p.spec.Command...)...)
+	cmd.Dir, cmd.Env = p.spec.Directory, append(os.Environ(), p.vars...)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // a group of its own: Ctrl-C is for the gateway
+	cmd.Stdout, cmd.Stderr = write, write
+	alive, err := cmd.StdinPipe() // held open as long as this process lives; see Guard
+	if err == nil {
+		err = cmd.Start()
+	}
+	_ = write.Close()
+	if err != nil {
+		_ = read.Close()
+		return err
+	}
+	life, end := context.WithCancel(ctx)
+	defer end()
+	silent := make(chan struct{}) // closed when nobody holds the output any more
+	go func() { defer close(silent); p.lines(read) }()
+	exited := make(chan error, 1)
+	go func() { exited <- cmd.Wait() }()
+	var asking sync.WaitGroup
+	asking.Go(func() { p.awaitReady(life) })
+	defer asking.Wait()
+	defer end()
+
+	group := -cmd.Process.Pid
 	select {
-	case p.url = <-ready:
-		return p, nil
-	case <-p.done:
-		return nil, fmt.Errorf("the functions (%s) ended before they listened: %w", strings.Join(command, " "), p.ended())
+	case err = <-exited: // what it has started would hold its port, for one
 	case <-ctx.Done():
-		p.stop()
-		return nil, ctx.Err()
+		_ = syscall.Kill(group, syscall.SIGTERM)
+		limit := time.NewTimer(stopMax)
+		defer limit.Stop()
+		select { // not on its exit alone: what it has started may still be finishing
+		case <-silent:
+		case <-limit.C:
+		}
+		_ = syscall.Kill(group, syscall.SIGKILL)
+		err = <-exited
+	}
+	_ = syscall.Kill(group, syscall.SIGKILL)
+	_ = alive.Close()
+	leave := time.AfterFunc(stopMax, func() { _ = read.Close() }) // somebody who left the group may hold the output
+	<-silent
+	if leave.Stop() {
+		_ = read.Close()
+	}
+	if err == nil {
+		err = errZero
+	}
+	return err
+}
+
+// lineBytesMax is what is shown of a line in one; a longer one is shown in pieces.
+const lineBytesMax = 16 << 10
+
+// lines shows the output.
+func (p *process) lines(from io.Reader) {
+	r := bufio.NewReaderSize(from, lineBytesMax)
+	for {
+		line, err := r.ReadSlice('\n')
+		if len(line) > 0 {
+			text := strings.TrimRight(string(line), "\r\n")
+			p.out.said(p.spec.Name, text)
+			if p.spec.Ready.Line != "" && strings.Contains(text, p.spec.Ready.Line) {
+				p.isReady()
+			}
+		}
+		if err != nil && !errors.Is(err, bufio.ErrBufferFull) {
+			return
+		}
 	}
 }
 
-// ended is why the program ended.
-func (p *process) ended() error {
-	if p.err == nil {
-		return errors.New("exit status 0")
-	}
-	return p.err
+func (p *process) isReady() {
+	p.first.Do(func() { close(p.ready) })
 }
 
-// stop ends the program and all that it has started.
-func (p *process) stop() {
-	_ = syscall.Kill(-p.cmd.Process.Pid, syscall.SIGTERM)
-	select {
-	case <-p.done:
-	case <-time.After(stopMax):
-		_ = syscall.Kill(-p.cmd.Process.Pid, syscall.SIGKILL)
-		<-p.done
+// environment is what the program finds beside this process's environment.
+func environment(spec *module.Process, ports map[string]string) (vars []string) {
+	for name, value := range ports {
+		vars = append(vars, name+"="+value)
 	}
+	for name, value := range spec.Environment {
+		vars = append(vars, name+"="+value)
+	}
+	return vars
 }

@@ -2,12 +2,10 @@ package dev
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"io"
 	"slices"
 	"time"
-
-	"github.com/twmb/franz-go/pkg/kgo"
 )
 
 // The sample application counts visits and greets: module.yaml and sdk/go/example.
@@ -37,31 +35,34 @@ func expected() map[string][]string {
 	return want
 }
 
-// play puts the sample's records in, prints what comes out, and reports whether it is what must come out, and when the first came.
-func play(ctx context.Context, k *kafka, out io.Writer) (first time.Time, err error) {
+// play puts the sample's records in, shows what comes out, and reports whether it is what must come out, and when the first came.
+func play(ctx context.Context, k *kafka, out *screen) (first time.Time, err error) {
+	if k == nil {
+		return first, errors.New("the module is not the sample's: it reads no topic")
+	}
 	for _, v := range sample {
-		if err := k.put(ctx, visits, v.user, v.page); err != nil {
+		if _, err := k.put(ctx, visits, v.user, []byte(v.page)); err != nil {
 			return first, err
 		}
-		fmt.Fprintf(out, "in   %s: %s = %s\n", visits, v.user, v.page)
+		out.print("in   %s: %s = %s", visits, v.user, v.page)
 	}
-	got, left := map[string][]string{}, len(sample)
-	err = k.read(ctx, greetings, func(r *kgo.Record) bool {
+	got, n := map[string][]string{}, 0
+	for n < len(sample) && ctx.Err() == nil {
+		_, records, _ := k.read(ctx, greetings, n)
 		if first.IsZero() {
 			first = time.Now()
 		}
-		user := string(r.Key)
-		got[user] = append(got[user], string(r.Value))
-		fmt.Fprintf(out, "out  %s: %s = %s\n", greetings, user, r.Value)
-		left--
-		return left > 0
-	})
+		for _, r := range records {
+			got[string(r.Key)] = append(got[string(r.Key)], string(r.Value))
+			out.print("out  %s: %s = %s", greetings, r.Key, r.Value)
+		}
+		n += len(records)
+	}
 	want := expected()
 	for user := range want {
 		if !slices.Equal(got[user], want[user]) {
-			return first, fmt.Errorf("greetings of %s: got %q, want %q (%d of %d results came, last error: %v)",
-				user, got[user], want[user], len(sample)-left, len(sample), err)
+			return first, fmt.Errorf("greetings of %s: got %q, want %q (%d of %d results came)", user, got[user], want[user], n, len(sample))
 		}
 	}
-	return first, err
+	return first, nil
 }
