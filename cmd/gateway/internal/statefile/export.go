@@ -203,7 +203,7 @@ func expiresAt(s *statestore.StateSpec, v *statestore.StateValue) int64 {
 	if expirationMode(s) == statestore.ExpireNever || at < v.Touched {
 		return 0
 	}
-	return at
+	return max(at, 1)
 }
 
 // ParseFunction reads NAMESPACE/NAME of a command line.

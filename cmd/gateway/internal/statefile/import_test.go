@@ -184,6 +184,23 @@ func TestImportOverExpired(t *testing.T) {
 	}
 }
 
+// Lines that are not there cannot be left out: a file that says how many values it holds must hold them.
+func TestImportOfAPart(t *testing.T) {
+	for name, text := range map[string]string{
+		"with a head":    `{"stategate":"state","version":1}` + "\n" + value("a", 1) + `{"end":true,"values":50}` + "\n",
+		"without a head": value("a", 1) + `{"end":true,"values":50}` + "\n",
+		"too few":        value("a", 1) + value("b", 1) + `{"end":true,"values":1}` + "\n",
+	} {
+		t.Run(name, func(t *testing.T) {
+			var told []string
+			_, err := inMemory(t).load(t, text, skipping(&told))
+			if !errors.Is(err, ErrPartial) || len(told) > 0 {
+				t.Errorf("got %v and left out %q", err, told)
+			}
+		})
+	}
+}
+
 func TestImportCommitsAreBounded(t *testing.T) {
 	o := inMemory(t)
 	var text strings.Builder

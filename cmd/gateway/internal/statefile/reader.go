@@ -64,6 +64,9 @@ func (r *reader) next() (*line, error) {
 		if err == nil {
 			err = r.place(l)
 		}
+		if errors.Is(err, ErrPartial) { // lines that are not there cannot be left out
+			return nil, fmt.Errorf("%s:%d: %w", r.name, r.number, err)
+		}
 		if err != nil {
 			r.broken++
 			return nil, r.bad(err)
@@ -84,7 +87,7 @@ func (r *reader) place(l *line) error {
 		r.headed = true
 	case lineEnd:
 		r.ended = true
-		if r.headed && (l.values < r.values || l.values > r.values+r.broken) {
+		if l.values < r.values || l.values > r.values+r.broken {
 			return fmt.Errorf("%w: it says that it holds %d values, and holds %d", ErrPartial, l.values, r.values)
 		}
 	case lineValue:
