@@ -56,6 +56,10 @@ class Sent(_Value):
         super().__init__(wire)
         self.sender, self.to, self.delay, self.token = sender, to, delay, token
 
+    def __repr__(self) -> str:
+        later = f" after {self.delay}" if self.delay is not None else ""
+        return f"<{self.value!r} to {self.to}{later}>"
+
 
 class Record(_Value):
     """A record for an egress. topic and key are those of a record for Kafka, or the stream and partition key of one for Kinesis."""
@@ -74,6 +78,10 @@ class Record(_Value):
             self.topic, self.key = kinesis.stream, _text(kinesis.partition_key)
             wire = TypedValue(has_value=True, value=kinesis.value_bytes)
         super().__init__(wire)
+
+    def __repr__(self) -> str:
+        where = f", {self.topic} {self.key!r}" if self.topic else ""
+        return f"<{self.value!r} for {self.egress}{where}>"
 
 
 @dataclass

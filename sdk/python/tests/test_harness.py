@@ -83,6 +83,7 @@ class Played(unittest.TestCase):
         self.assertEqual(len(play.pending), 1)
         [record] = play.advance(timedelta(minutes=1)).egress
         self.assertEqual((record.egress, record.topic, record.key, record.value), ("shop/out", "carts", "ada", {"pen": 3}))
+        self.assertEqual(repr(record), "<{'pen': 3} for shop/out, carts 'ada'>")
         self.assertEqual((play.egress, play.pending, play.state("shop/cart", "ada")), ([record], [], {"calls": 5}))
 
     def test_failures_have_no_effects_and_a_cause(self) -> None:
