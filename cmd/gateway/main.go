@@ -37,7 +37,7 @@ its address, and keeps what it answers - exactly once. It reads the module.yaml 
 		},
 	}
 	root.SetFlagErrorFunc(flagError)
-	root.AddCommand(newRun(), newDev(), newGuard(), newCheck(), newState(), newConfig(), newVersion())
+	root.AddCommand(newRun(), newDev(), newGuard(), newInit(), newCheck(), newState(), newConfig(), newVersion())
 	root.SetHelpCommand(newHelp())
 	return root
 }
