@@ -50,6 +50,7 @@ func newCarrier(p *Pool, key carrierKey) (*carrier, error) {
 	}
 	with := func(spoken *http.Protocols) *http.Transport { return k.transport(spoken, config.Clone(), proxy) }
 	k.http1 = with(protocols(true, false, false))
+	k.http1.MaxResponseHeaderBytes = headerBytesMax
 	if key.http2 == HTTP2Never {
 		k.askAt.Store(never)
 		return k, nil
@@ -80,7 +81,7 @@ func (k *carrier) transport(spoken *http.Protocols, config *tls.Config, proxy pr
 		MaxIdleConnsPerHost:    k.key.poolSize,
 		IdleConnTimeout:        idleMax,
 		ResponseHeaderTimeout:  k.key.read,
-		MaxResponseHeaderBytes: headerBytesMax,
+		MaxResponseHeaderBytes: sharedHeaderBytesMax,
 		Protocols:              spoken,
 	}
 	if k.key.retireAge > 0 {

@@ -23,6 +23,9 @@ var (
 	errRefused = errors.New("the endpoint refuses the call unseen, time after time")
 )
 
+// aloneFor is how long a function whose reply broke a connection is kept apart from others.
+const aloneFor = 10 * time.Minute
+
 // refusalsMax bounds how often a call is sent again that was refused unseen. Waiting in between is for the caller to decide.
 const refusalsMax = 2
 
@@ -34,6 +37,8 @@ type Client struct {
 	own     bool // the pool is this client's alone
 	spec    Spec // defaults filled in
 	base    http.Request
+	// aloneUntil is until when each call has a connection of its own, in Unix nanoseconds: a reply broke the one it came over.
+	aloneUntil atomic.Int64
 }
 
 // New makes a client with connections of its own. Close it.
@@ -86,7 +91,8 @@ func (c *Client) Close() {
 // when Call returns.
 //
 // A request that met a dead pooled connection is sent again, once if any of it may have arrived; one that the endpoint refused
-// unseen, as HTTP/2 can say, a few times.
+// unseen, as HTTP/2 can say, a few times. One that lost its connection through what came over it is sent again once, alone, if it was not
+// alone before: it may have been another's reply.
 func (c *Client) Call(ctx context.Context, body []byte) (reply []byte, fail *Failure) {
 	a := &attempt{client: c, parent: ctx, loan: loan{data: body}}
 	defer a.loan.end()
@@ -99,12 +105,28 @@ func (c *Client) Call(ctx context.Context, body []byte) (reply []byte, fail *Fai
 	if c.spec.Write > 0 {
 		a.trace.WroteRequest = a.wroteRequest
 	}
-	defer a.leave()
+	a.alone = time.Now().UnixNano() < c.aloneUntil.Load()
+	reply, fail = a.try()
+	if fail != nil && a.broken && !a.wasAlone {
+		a.alone = true
+		reply, fail = a.try()
+	}
+	if fail != nil && a.broken && a.wasAlone {
+		c.aloneUntil.Store(time.Now().Add(aloneFor).UnixNano())
+	}
+	return reply, fail
+}
 
-	shares := c.carrier.shares()
+// try sends the call and reads its reply.
+func (a *attempt) try() (reply []byte, fail *Failure) {
+	a.broken = false
+	defer func() { a.leave(fail != nil && fail.Kind == Timeout) }()
+	k := a.client.carrier
+	shares := k.shares()
 	response, err := a.send(shares)
 	if err != nil && a.metOtherProtocol() {
-		c.carrier.learn(!shares)
+		a.leave(false)
+		k.learn(!shares)
 		response, err = a.send(!shares)
 	}
 	if err != nil {
@@ -125,6 +147,9 @@ type attempt struct {
 
 	conn      *conn                      // nil while there is none
 	line      *line                      // that it shares with other calls; nil: none
+	alone     bool                       // it gets a line for itself
+	wasAlone  bool                       // it had its last line for itself, as it turned out
+	broken    bool                       // the line ended through what came over it
 	again     int                        // how often the request was sent again after some of it had gone out
 	firstByte atomic.Bool                // set by the connection's read loop
 	untaken   atomic.Pointer[time.Timer] // runs while a shared connection takes nothing of the request; nil: not watched
@@ -143,7 +168,7 @@ func (a *attempt) send(shares bool) (*http.Response, error) {
 func (a *attempt) sendShared() (*http.Response, error) {
 	k := a.client.carrier
 	for {
-		l, err := k.lines.take(a.ctx)
+		l, err := k.lines.take(a.ctx, a.alone)
 		if errors.Is(err, errOnlyHTTP1) && a.client.spec.HTTP2 == HTTP2Auto {
 			k.learn(false)
 			return a.send(false)
@@ -161,10 +186,10 @@ func (a *attempt) sendShared() (*http.Response, error) {
 		if err == nil {
 			return response, nil
 		}
-		a.leave()
 		if !unseen(err) || a.ctx.Err() != nil {
 			return nil, err
 		}
+		a.leave(false)
 		if a.again++; a.again > refusalsMax {
 			return nil, errRefused
 		}
@@ -189,10 +214,10 @@ func (a *attempt) metOtherProtocol() bool {
 }
 
 // leave ends the call on its line.
-func (a *attempt) leave() {
+func (a *attempt) leave(timedOut bool) {
 	a.wroteRequest(httptrace.WroteRequestInfo{})
 	if a.line != nil {
-		a.client.carrier.lines.release(a.line)
+		a.wasAlone = a.client.carrier.lines.release(a.line, timedOut)
 		a.line = nil
 	}
 }
@@ -258,12 +283,13 @@ func (a *attempt) failedBefore(err error) *Failure {
 	if f := a.stopped(); f != nil {
 		return f
 	}
+	a.broken = brokenLine(err)
 	var timeout net.Error
 	isTimeout := errors.As(err, &timeout) && timeout.Timeout()
 	switch {
 	case isTimeout && a.conn != nil:
 		return a.failure(Timeout, 0, fmt.Sprintf("no reply in time: %v", err))
-	case a.firstByte.Load() && !isTransport(err):
+	case a.broken, a.firstByte.Load() && !isTransport(err):
 		return a.failure(BadReply, 0, fmt.Sprintf("the reply is not HTTP: %v", err))
 	case a.conn == nil:
 		return a.failure(Unreachable, 0, fmt.Sprintf("connect: %v", err))

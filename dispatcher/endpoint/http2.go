@@ -3,6 +3,7 @@ package endpoint
 import (
 	"bytes"
 	"errors"
+	"strings"
 	"sync/atomic"
 )
 
@@ -68,6 +69,10 @@ type streamError struct {
 func (e streamError) Error() string { return "stream reset" }
 
 const refusedStream = 7
+
+// brokenLine reports whether net/http ended a shared connection because of what came over it, as it does with headers far beyond its
+// bound in several frames. It does not say to which call they belong. Where net/http has no type for it there is its text.
+func brokenLine(err error) bool { return strings.HasPrefix(err.Error(), "connection error: ") }
 
 // unseen reports whether a call that failed on a shared connection was not worked on: refused, or sent too late, to one that ends. Where
 // net/http has no type for it there is its text, and a test that says so when it changes.

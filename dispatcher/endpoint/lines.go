@@ -19,6 +19,8 @@ const (
 	greetTick      = time.Millisecond
 	roomTick       = 100 * time.Millisecond
 	streamsUnknown = 100
+	// leavingMin is how many lines may be leaving at least, however few PoolSize allows to take calls.
+	leavingMin = 16
 )
 
 var errOnlyHTTP1 = errors.New("the endpoint does not offer HTTP/2")
@@ -36,8 +38,10 @@ type lines struct {
 	expecting int           // calls that wait for the settings of a connection
 }
 
-// line is one shared connection.
+// line is one shared connection. It takes calls until it leaves, that is: when it is old, when it is suspected of having fallen silent,
+// and from the beginning where it is for one call alone. A line that leaves ends with its last call.
 type line struct {
+	alone  bool             // for one call; never changed
 	client *http.ClientConn // nil while it is dialed
 	conn   *conn
 	err    error         // why it could not be dialed
@@ -45,15 +49,17 @@ type line struct {
 	since  time.Time     // when it was
 	known  bool          // it has said how many calls it takes
 	calls  int           // that are on it or wait for it
+	mixed  bool          // there were several at a time since it had none
+	silent bool          // a call on it timed out: nobody knows whether there is anybody on the other side
 }
 
 func newLines(k *carrier, t *http.Transport) *lines { return &lines{carrier: k, transport: t} }
 
-// take answers a line on which there is room for one more call, and dials one where there is none. Its release must be told. The error
-// is errOnlyHTTP1 where the endpoint could be reached and speaks HTTP/1.1 only.
-func (s *lines) take(ctx context.Context) (*line, error) {
+// take answers a line on which there is room for one more call, and dials one where there is none, or where the call wants to be alone.
+// Its release must be told. The error is errOnlyHTTP1 where the endpoint could be reached and speaks HTTP/1.1 only.
+func (s *lines) take(ctx context.Context, alone bool) (*line, error) {
 	for {
-		l, wait := s.choose()
+		l, wait := s.choose(alone)
 		if l == nil {
 			err := wait.until(ctx)
 			s.cameBack(wait)
@@ -65,7 +71,7 @@ func (s *lines) take(ctx context.Context) (*line, error) {
 		select {
 		case <-l.ready:
 		case <-ctx.Done():
-			s.release(l)
+			s.release(l, false)
 			return nil, ctx.Err()
 		}
 		if l.err != nil {
@@ -103,31 +109,37 @@ func (w waiting) until(ctx context.Context) error {
 }
 
 // choose answers a line with the call counted on it. There is none when the settings of a connection are on their way, or when there are
-// as many connections as there may be.
+// as many connections as there may be. A call that is to be alone always has a new one.
 //
 // A call has its connection to itself in so far as it counts against the limit here. net/http's own reservations are not used: it counts
 // them as calls while the one whose turn it is waits for room, so that after a limit came that is below what is reserved all wait for
 // each other.
-func (s *lines) choose() (*line, waiting) {
+func (s *lines) choose(alone bool) (*line, waiting) {
 	s.mu.Lock()
 	now := time.Now()
 	old := s.clearLocked(now)
-	l := s.roomLocked(now)
+	var l, last *line
+	if !alone {
+		l, last = s.roomLocked(now)
+	}
 	var wait waiting
 	switch {
 	case l != nil:
-	case s.expectLocked(now):
+	case !alone && s.expectLocked(now):
 		s.expecting++
 		wait = s.waitLocked(greetTick)
 		wait.greeting = true
-	case len(s.all) >= s.carrier.key.poolSize:
-		wait = s.waitLocked(roomTick)
-	default:
-		l = &line{ready: make(chan struct{})}
+	case s.mayDialLocked(now, alone):
+		l = &line{alone: alone, ready: make(chan struct{})}
 		s.all = append(s.all, l)
 		defer s.dial(l) // without the mutex
+	case last != nil && s.leavingLocked(now) > s.leavingMax():
+		l = last
+	default:
+		wait = s.waitLocked(roomTick)
 	}
 	if l != nil {
+		l.mixed = l.calls > 0
 		l.calls++
 	}
 	s.mu.Unlock()
@@ -148,7 +160,7 @@ func (s *lines) expectLocked(now time.Time) bool {
 	room := 0
 	for _, l := range s.all {
 		switch {
-		case l.known || l.isOld(now):
+		case l.known || l.leaves(now):
 		case s.limit == 0:
 			return true
 		default:
@@ -158,18 +170,45 @@ func (s *lines) expectLocked(now time.Time) bool {
 	return room > s.expecting
 }
 
-// roomLocked looks for a line that takes one more call. One that has not said how many it takes has that of who dialed it alone.
-func (s *lines) roomLocked(now time.Time) *line {
+// roomLocked looks for a line that takes one more call. One that has not said how many it takes has that of who dialed it alone. The last
+// resort is a line that is old and nothing worse, for when there are too many that leave.
+func (s *lines) roomLocked(now time.Time) (room, last *line) {
 	for _, l := range s.all {
-		if s.hearLocked(l, now); !l.known || l.isOld(now) {
+		if s.hearLocked(l, now); !l.known || l.alone || l.silent {
 			continue
 		}
-		if limit, inFlight := l.capacity(); max(l.calls, inFlight) < limit {
-			return l
+		if limit, inFlight := l.capacity(); max(l.calls, inFlight) >= limit {
+			continue
+		}
+		if !l.isOld(now) {
+			return l, nil
+		}
+		last = l
+	}
+	return nil, last
+}
+
+// mayDialLocked bounds the lines that take calls by PoolSize, and apart from them those that leave: calls that last must not keep others
+// from a new connection. Only those that took calls and grew old can be more, so then there is a last resort.
+func (s *lines) mayDialLocked(now time.Time, alone bool) bool {
+	leaving := s.leavingLocked(now)
+	if alone {
+		return leaving < s.leavingMax()
+	}
+	return leaving <= s.leavingMax() && len(s.all)-leaving < s.carrier.key.poolSize
+}
+
+func (s *lines) leavingLocked(now time.Time) int {
+	n := 0
+	for _, l := range s.all {
+		if l.leaves(now) {
+			n++
 		}
 	}
-	return nil
+	return n
 }
+
+func (s *lines) leavingMax() int { return max(s.carrier.key.poolSize, leavingMin) }
 
 // hearLocked notes whether the settings of a line have come.
 func (s *lines) hearLocked(l *line, now time.Time) {
@@ -205,13 +244,13 @@ func (s *lines) tellLocked() {
 	}
 }
 
-// clearLocked takes out what is closed, and answers what is old and has no call, to be closed without the mutex.
+// clearLocked takes out what is closed, and answers what leaves and has no call, to be closed without the mutex.
 func (s *lines) clearLocked(now time.Time) (old []*line) {
 	s.all = slices.DeleteFunc(s.all, func(l *line) bool {
 		if l.client == nil {
 			return false
 		}
-		if l.calls == 0 && l.isOld(now) {
+		if l.calls == 0 && l.leaves(now) {
 			old = append(old, l)
 			return true
 		}
@@ -230,14 +269,26 @@ func (l *line) isOld(now time.Time) bool {
 	return l.conn != nil && !l.conn.retireAt.IsZero() && now.After(l.conn.retireAt)
 }
 
-// release ends a call on a line.
-func (s *lines) release(l *line) {
+func (l *line) leaves(now time.Time) bool { return l.alone || l.silent || l.isOld(now) }
+
+// release ends a call on a line, and reports whether no other was on it in its time.
+//
+// A line on which a call timed out takes no more of them. With HTTP/1.1 a silent peer costs each connection one time-out; here it would
+// cost all calls, until the kernel gives up. To ask whether somebody is there (a ping) would not do: a function with one thread does not
+// answer while it works. Where too many leave already the line goes on: what makes so many calls late is not that one of them is dead.
+func (s *lines) release(l *line, timedOut bool) (alone bool) {
 	s.mu.Lock()
+	now := time.Now()
 	l.calls--
-	old := s.clearLocked(time.Now())
+	alone = !l.mixed
+	if timedOut && (l.calls == 0 || s.leavingLocked(now) < s.leavingMax()) {
+		l.silent = true
+	}
+	old := s.clearLocked(now)
 	s.tellLocked()
 	s.mu.Unlock()
 	closeAll(old)
+	return alone
 }
 
 func (s *lines) closeIdle() {

@@ -18,6 +18,9 @@ const (
 	idleMax = time.Minute
 	// headerBytesMax bounds the headers of a reply.
 	headerBytesMax = 64 << 10
+	// sharedHeaderBytesMax is what net/http reads of them on a shared connection. When there are more it ends the connection, and with it
+	// the calls of others, so the bound of a reply is not judged by it but here.
+	sharedHeaderBytesMax = 1 << 20
 	// copyBufferBytes is the piece in which a large request is written.
 	copyBufferBytes = 32 << 10
 )

@@ -30,6 +30,9 @@ func (a *attempt) read(response *http.Response) ([]byte, *Failure) {
 	if response.StatusCode < 200 || response.StatusCode > 299 {
 		return nil, a.badStatus(response)
 	}
+	if headerBytes(response.Header) > headerBytesMax {
+		return nil, a.failure(BadReply, response.StatusCode, fmt.Sprintf("the reply's headers are larger than the bound of %d bytes", headerBytesMax))
+	}
 	if problem := contentTypeProblem(response.Header, a.client.spec.ExactContentType); problem != "" {
 		if odd := response.Header.Get("Status"); odd != "" {
 			problem += fmt.Sprintf(", and a header Status: %s", odd)
@@ -44,6 +47,7 @@ func (a *attempt) read(response *http.Response) ([]byte, *Failure) {
 		f.Status = response.StatusCode
 		return nil, f
 	}
+	a.broken = brokenLine(err)
 	var netErr net.Error
 	switch {
 	case errors.Is(err, errBusy):
@@ -57,6 +61,16 @@ func (a *attempt) read(response *http.Response) ([]byte, *Failure) {
 		return nil, a.failure(Unreachable, response.StatusCode, fmt.Sprintf("read reply: %v", err))
 	}
 	return nil, a.failure(BadReply, response.StatusCode, fmt.Sprintf("read reply: %v", err))
+}
+
+// headerBytes is the size of headers as HTTP/1.1 writes them.
+func headerBytes(header http.Header) (total int) {
+	for name, values := range header {
+		for _, value := range values {
+			total += len(name) + len(": ") + len(value) + len("\r\n")
+		}
+	}
+	return total
 }
 
 func (a *attempt) badStatus(response *http.Response) *Failure {

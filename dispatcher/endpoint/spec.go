@@ -33,7 +33,8 @@ type Spec struct {
 	// Write bounds each write of a piece of the request to the connection. 0: only the attempt's own deadline.
 	Write time.Duration
 
-	// PoolSize is how many idle connections are kept per host. 0: 1024. It does not bound the connections in use.
+	// PoolSize is how many idle connections are kept per host, and how many that calls share take new ones. 0: 1024. It does not bound
+	// the connections in use: beside them there may be as many shared ones, and 16 at least, that only finish the calls they have.
 	PoolSize int
 	// PoolTTL is the age at which a pooled connection carries no further call; up to a fifth is added at random, so
 	// that connections made together do not end together. 0: connections have no age (idle ones end after a minute).
