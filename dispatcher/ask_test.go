@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -163,5 +164,72 @@ func TestLater(t *testing.T) {
 	}
 	if got := l.got("a"); got != "" {
 		t.Errorf("what was cancelled has run: %q", got)
+	}
+}
+
+// TestOnce: what has one key takes effect once, also when it comes again after a crash; another message under it is refused.
+func TestOnce(t *testing.T) {
+	a, f := serveAnswering(t)
+	store := newStore(nil)
+	msg := eventTo("a")
+	for life := range 2 {
+		l := begin(t, store, f)
+		var wait sync.WaitGroup
+		for range 10 {
+			wait.Add(1)
+			go func() {
+				defer wait.Done()
+				got, err := l.Once(t.Context(), msg, "key", true)
+				if err != nil || string(got.Value) != "first of x" || got.TypeName != "test/reply" {
+					t.Errorf("life %d: %+v, %v", life, got, err)
+				}
+			}()
+		}
+		wait.Wait()
+		other := eventTo("a")
+		other.Argument.Value = []byte("y")
+		if got, err := l.Once(t.Context(), other, "key", true); !errors.Is(err, ErrKeyUsed) {
+			t.Errorf("another body: %+v, %v", got, err)
+		}
+		if got, err := l.Once(t.Context(), msg, "key", false); !errors.Is(err, ErrKeyUsed) {
+			t.Errorf("without a reply: %+v, %v", got, err)
+		}
+		if _, err := l.Once(t.Context(), other, "another key", false); err != nil {
+			t.Errorf("another key: %v", err)
+		}
+		unknown := msg
+		unknown.Target.ID = "\xff"
+		var refusal *Refusal
+		if _, err := l.Once(t.Context(), unknown, "key", true); !errors.As(err, &refusal) {
+			t.Errorf("a bad address: %v", err)
+		}
+		l.stop()
+		if err := l.end(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	called := slices.DeleteFunc(a.callers, func(id string) bool { return id == "" }) // sends may be called again: they were not waited for
+	if len(called) != 1 {
+		t.Errorf("the function was called %d times: %q", len(called), called)
+	}
+}
+
+// TestOnceSilent: whoever waits in vain is told so, and asks again.
+func TestOnceSilent(t *testing.T) {
+	_, f := serveAnswering(t)
+	l := begin(t, newStore(nil), f, func(c *Config) { c.Machine.OnceMax = 1 })
+	msg := eventTo("a")
+	msg.Argument.Value = []byte("silent")
+	for range 2 {
+		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+		if got, err := l.Once(ctx, msg, "key", true); !errors.Is(err, ErrNoReply) {
+			t.Errorf("%+v, %v", got, err)
+		}
+		cancel()
+	}
+	if got, err := l.Once(t.Context(), msg, "another key", true); !errors.Is(err, ErrNotSent) {
+		t.Errorf("beyond the bound: %+v, %v", got, err)
 	}
 }

@@ -24,7 +24,7 @@ var (
 type waiter struct {
 	done    chan struct{}
 	refused chan *Refusal       // has room for the one that there may be; nil for what cannot be refused
-	answer  chan api.TypedValue // has room for the one that there may be; nil for what has no reply
+	answer  chan machine.Answer // has room for the one that there may be; nil for what has no reply
 	sealed  bool                // the store was asked to make it durable; guarded by the dispatcher's mu
 }
 

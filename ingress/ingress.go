@@ -42,6 +42,10 @@ type Asker interface {
 	// Ask is Send for a message whose sender waits for a reply, and answers it once a commit holds it. Beside Send's errors there are
 	// ErrNoReply and ErrReplyLost.
 	Ask(ctx context.Context, message api.Message) (api.TypedValue, error)
+	// Once is Ask, or Send when no reply is wanted, for a message that has a key: what is sent to one address under one key takes effect
+	// once within a day, and all are answered with the same. Beside their errors there is ErrKeyUsed; after any error the same may be
+	// sent again.
+	Once(ctx context.Context, message api.Message, key string, reply bool) (api.TypedValue, error)
 	// Later is Send for a message that is delivered after a delay. With a name it replaces one of this name that waits.
 	Later(ctx context.Context, message api.Message, delay time.Duration, name string) error
 	// CancelLater removes the delayed message of this name, if it waits still, and returns when that is durable.
@@ -59,6 +63,8 @@ var (
 	ErrMaybeTaken = errors.New("it is not known whether the message was taken")
 	// ErrNoReply: the message takes effect, once, and its reply has not come in time.
 	ErrNoReply = errors.New("message was taken, and its reply has not come")
+	// ErrKeyUsed: the key was used for another message. Nothing has happened; use another key.
+	ErrKeyUsed = errors.New("key was used for another message")
 	// ErrReplyLost: the message takes effect, once, and nobody will be handed its reply.
 	ErrReplyLost = errors.New("message was taken, and its reply is lost")
 )

@@ -79,6 +79,14 @@ func (s *stage) command(line string) {
 		if r := s.m.Ask(api.Message{Target: address(to), Argument: v}, args[1], uint64(number(args[2]))); r != nil {
 			fmt.Fprintf(&s.extra, "refused %s: %s, %s\n", args[2], r.Reason, r.Detail)
 		}
+	case "once": // once ask|send FUNCTION/ID=VALUE KEY DIGEST NONCE TOKEN
+		to, v := pair(args[1])
+		take := map[string]func(api.Message, machine.Once, uint64) *machine.Refusal{"ask": s.m.AskOnce, "send": s.m.SendOnce}[args[0]]
+		if r := take(api.Message{Target: address(to), Argument: v}, onceOf(args[2], args[3], args[4]), uint64(number(args[5]))); r != nil {
+			fmt.Fprintf(&s.extra, "refused %s: %s, %s\n", args[5], r.Reason, r.Detail)
+		}
+	case "forgetonce":
+		s.m.ForgetOnce(onceOf(args[0], "", args[1]))
 	case "forget":
 		s.m.Forget(args[0])
 	case "later":
@@ -98,6 +106,12 @@ func (s *stage) command(line string) {
 	default:
 		s.t.Fatalf("unknown command %q", line)
 	}
+}
+
+// onceOf pads short names to the lengths that keys, digests and nonces have.
+func onceOf(key, digest, nonce string) machine.Once {
+	pad := func(s string, n int) string { return s + strings.Repeat("-", n-len(s)) }
+	return machine.Once{Key: pad(key, machine.KeyBytes), Digest: pad(digest, machine.KeyBytes), Nonce: pad(nonce, machine.NonceBytes)}
 }
 
 // function declares one: name, and its bounds.

@@ -48,6 +48,9 @@ type Config struct {
 	TimerAhead         int64 // timers due within it are in memory; default 30,000
 	TimerBatch         int   // timers read at a time; default 10,000
 	TimersMax          int   // timers in memory; beyond, those that are due last are left to the store; default 200,000
+	OnceTTL            int64 // how long an event under a key is remembered; default 24 h
+	OnceMax            int64 // keys that are remembered, before events under new ones are refused; default 1,000,000
+	OnceBytesMax       int64 // the same in bytes; default 1 GiB
 	SweepInterval      int64 // between looks for expired states; default 5,000
 }
 
@@ -103,6 +106,9 @@ func (c *Config) defaults() {
 	orDefault(&c.TimerAhead, 30_000)
 	orDefault(&c.TimerBatch, 10_000)
 	orDefault(&c.TimersMax, 200_000)
+	orDefault(&c.OnceTTL, 24*60*60*1000)
+	orDefault(&c.OnceMax, 1_000_000)
+	orDefault(&c.OnceBytesMax, 1<<30)
 	orDefault(&c.SweepInterval, 5000)
 }
 

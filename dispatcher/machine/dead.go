@@ -77,7 +77,7 @@ func (m *Machine) aside(msg *api.Message) (reason, detail string) {
 	}
 	cfg, declared := m.functionConfig(msg.Target.Type)
 	switch {
-	case !declared:
+	case !declared, msg.Target.Type == OnceType:
 		return "unknown function", fmt.Sprintf("no endpoint of the module serves %s", msg.Target.Type)
 	case cfg.Refusal != "":
 		return "unreachable function", cfg.Refusal

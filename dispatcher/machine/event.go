@@ -75,17 +75,21 @@ func (m *Machine) event(e event) *Refusal {
 	if r := m.refuseEvent(&e.msg); r != nil {
 		return r
 	}
-	f := m.function(e.msg.Target.Type)
+	m.bring(e, m.function(e.msg.Target.Type))
+	return nil
+}
+
+// bring takes an event if there is room, and lets it wait among those of the function if not.
+func (m *Machine) bring(e event, f *function) {
 	if f.events.len() > 0 || m.eventsFull() || m.overKept(f) {
 		if !f.eventful {
 			f.eventful = true
 			m.events.waiting.push(f)
 		}
 		f.events.push(e)
-		return nil
+		return
 	}
 	m.acceptEvent(e)
-	return nil
 }
 
 // Withdraw takes back an event that waits for room. When it does not wait any more the answer is no: it is a message by now.

@@ -42,6 +42,7 @@ func (m *Machine) function(t api.FunctionType) *function {
 	}
 	f = &function{name: t}
 	f.cfg, f.declared = m.cfg.Function(t)
+	f.declared = f.declared || t == OnceType // the machine serves it itself
 	f.cfg.defaults()
 	f.gate = m.gate(f.cfg.Endpoint)
 	f.dead = m.deadOf(api.OriginFunction(t))

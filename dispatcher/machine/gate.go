@@ -37,6 +37,10 @@ func (m *Machine) gate(key string) *gate {
 // makeReady puts a cell with mail into its gate's queue.
 func (m *Machine) makeReady(c *cell) {
 	c.phase = ready
+	if c.fn.name == OnceType {
+		m.readyOnce(c)
+		return
+	}
 	g := c.fn.gate
 	if c.queued {
 		return

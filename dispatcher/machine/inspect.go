@@ -141,6 +141,9 @@ func (m *Machine) Reasons() []Reason {
 	if m.heavy {
 		out = append(out, Reason{"mailbox", "mailboxes", "messages kept for all functions have reached their bound: sources and events wait"})
 	}
+	if t := m.onces.total; t != nil && t.phase != loading && m.onceFull() {
+		out = append(out, Reason{"keys", "keys", "keys of requests that are remembered have reached their bound: requests with new ones are refused until some expire"})
+	}
 	for _, origin := range sortedKeys(m.dead) {
 		if m.deadFull(m.dead[origin]) {
 			out = append(out, Reason{"deadletters", "deadletters " + origin, fmt.Sprintf("dead letters of %s have reached their bound: it waits with what would be set aside until some are discarded", origin)})

@@ -56,6 +56,7 @@ type Machine struct {
 	timers     timers
 	events     events
 	replies    replies
+	onces      onces
 
 	toLoad      []*cell
 	loads       map[uint64][]*cell
@@ -112,8 +113,8 @@ func New(cfg Config, claim *statestore.Claim, now int64) *Machine {
 		cells: map[api.Address]*cell{}, functions: map[api.FunctionType]*function{}, gates: map[string]*gate{},
 		flights: map[uint64]flight{}, sources: map[api.Source]*source{}, lanes: map[string]*lane{},
 		dead: map[string]*deadTotal{}, trials: map[api.Address]trial{},
-		replies: replies{waiting: map[string]uint64{}},
-		loads:   map[uint64][]*cell{}, mailLoads: map[uint64]mailLoad{}, walks: map[uint64]*function{},
+		replies: replies{waiting: map[string]uint64{}}, onces: onces{waiting: map[string][]string{}},
+		loads: map[uint64][]*cell{}, mailLoads: map[uint64]mailLoad{}, walks: map[uint64]*function{},
 		timers: timers{
 			known: map[uint64]*timer{}, tokens: map[token]*timer{}, cancelled: map[token]ending{},
 			until: now + cfg.TimerAhead, after: statestore.TimerKey{Due: math.MinInt64}, more: true,

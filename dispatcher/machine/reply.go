@@ -8,8 +8,9 @@ var ReplyType = api.FunctionType{Namespace: "io.stategate", Name: "reply"}
 
 // Answer is a reply for whoever waits under the token.
 type Answer struct {
-	Token uint64
-	Value api.TypedValue
+	Token   uint64
+	Value   api.TypedValue
+	Outcome Outcome // of an event under a key; else Replied
 }
 
 // replies are who waits outside, and what the next cut holds for them. Who waits is known to this memory alone: when it is dropped,
@@ -36,6 +37,9 @@ func (m *Machine) Forget(id string) { delete(m.replies.waiting, id) }
 // reply takes a message to somebody outside. The first one wins; what nobody waits for is counted and dropped, for whoever waited is
 // gone, or has never been.
 func (m *Machine) reply(s *Send) {
+	if m.replyOnce(s) {
+		return
+	}
 	token, ok := m.replies.waiting[s.Target.ID]
 	if !ok {
 		m.stats.RepliesDropped++
@@ -45,6 +49,6 @@ func (m *Machine) reply(s *Send) {
 	m.stats.Replies++
 	m.effects++
 	m.effectBytes += len(s.Argument.Value) + len(s.Argument.TypeName)
-	m.replies.answers = append(m.replies.answers, Answer{token, s.Argument})
+	m.replies.answers = append(m.replies.answers, Answer{Token: token, Value: s.Argument})
 	m.effect(true)
 }

@@ -44,6 +44,10 @@ func functionType(s string) api.FunctionType { return api.FunctionType{Namespace
 func address(s string) api.Address {
 	f, id, _ := strings.Cut(s, "/")
 	if f == "reply" { // of somebody outside
+		if key, nonce, ok := strings.Cut(id, "."); ok {
+			o := onceOf(key, "", nonce)
+			id = o.Key + "." + o.Nonce
+		}
 		return api.Address{Type: machine.ReplyType, ID: id}
 	}
 	return api.Address{Type: functionType(f), ID: id}
@@ -69,7 +73,7 @@ func (s *stage) create(args []string) {
 	bounds := map[string]*int64{
 		"age": &s.cfg.CommitAgeMax, "lazy": &s.cfg.LazyAgeMax, "hold": &s.cfg.HoldMax, "backoff": &s.cfg.BackoffMin, "backoffmax": &s.cfg.BackoffMax,
 		"probe": &s.cfg.ProbeInterval, "window": &s.cfg.BreakerWindow, "outbox": &s.cfg.OutboxBytesMax, "kept": &s.cfg.KeptBytesMax, "stored": &s.cfg.StoredBytesMax,
-		"dead": &s.cfg.DeadLettersMax, "deadbytes": &s.cfg.DeadLetterBytesMax, "ahead": &s.cfg.TimerAhead, "sweep": &s.cfg.SweepInterval,
+		"dead": &s.cfg.DeadLettersMax, "deadbytes": &s.cfg.DeadLetterBytesMax, "ahead": &s.cfg.TimerAhead, "sweep": &s.cfg.SweepInterval, "once": &s.cfg.OnceTTL, "onces": &s.cfg.OnceMax, "oncebytes": &s.cfg.OnceBytesMax,
 	}
 	counts := map[string]*int{
 		"slots": &s.cfg.Slots, "failures": &s.cfg.BreakerFailures, "ranges": &s.cfg.RangesMax, "records": &s.cfg.SourceMessagesMax, "recordbytes": &s.cfg.SourceBytesMax,

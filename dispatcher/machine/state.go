@@ -25,10 +25,14 @@ func (m *Machine) expire(c *cell) {
 		at := expiresAt(c.fn.spec(v.Name), &v)
 		return at != 0 && at <= m.now
 	}
-	if !slices.ContainsFunc(c.values, gone) {
+	if !slices.ContainsFunc(c.values, gone) || c.fn.name == OnceType && !m.onceCounts() {
 		return
 	}
+	before := c.weight
 	m.setValues(c, slices.DeleteFunc(c.ownValues(), gone))
+	if c.fn.name == OnceType {
+		m.expiredOnce(c, before)
+	}
 }
 
 // ownValues is what a change begins with. A commit may hold the slice, so the first change since the last cut makes a new one;

@@ -2,6 +2,7 @@ package machine_test
 
 import (
 	"fmt"
+	"regexp"
 	"strings"
 
 	"github.com/stategate/stategate/api"
@@ -19,6 +20,10 @@ func (s *stage) tell(out *strings.Builder, w *machine.Work) {
 		line("done %d", token)
 	}
 	for _, a := range w.Answers {
+		if a.Outcome != machine.Replied {
+			line("answer %d: %s", a.Token, [...]string{"", "accepted", "conflict", "crowded"}[a.Outcome])
+			continue
+		}
 		line("answer %d: %s", a.Token, a.Value.Value)
 	}
 	for _, p := range w.Finished {
@@ -121,8 +126,15 @@ func name(a api.Address) string {
 	if a.IsZero() {
 		return "nobody"
 	}
+	if a.Type == machine.OnceType || a.Type == machine.ReplyType { // their ids are of one length
+		return a.Type.Name + "/" + unpad(a.ID)
+	}
 	return a.Type.Name + "/" + a.ID
 }
+
+var padding = regexp.MustCompile(`-+`)
+
+func unpad(s string) string { return padding.ReplaceAllString(s, "") }
 
 func message(m api.Message) string {
 	from := ""
@@ -166,7 +178,7 @@ func values(all []statestore.StateValue) (text string) {
 
 // brief tells a value: as text, or in hexadecimal, and of a long one the beginning.
 func brief(v []byte) string {
-	text := string(v)
+	text := unpad(string(v))
 	if strings.ContainsFunc(text, func(r rune) bool { return r < ' ' || r > '~' }) {
 		text = fmt.Sprintf("%x", v[:min(len(v), 32)])
 	}

@@ -31,6 +31,7 @@ func (m *Machine) Tick(now int64) {
 // Work answers what is to be done since it was last asked.
 func (m *Machine) Work() Work {
 	m.admitEvents()
+	m.runOnces()
 	m.askLoads()
 	m.walkSpills()
 	m.windowTimers()

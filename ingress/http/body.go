@@ -43,7 +43,7 @@ func (b *budget) give(bytes int64) {
 // read reads a body; held is what it has taken of the budget, which is to be given back in any case. Memory grows with what has come, not
 // with what a header announces.
 func (b *budget) read(r *nethttp.Request, bytesMax int) (body []byte, held int64, wrong *problem) {
-	tooLarge := &problem{nethttp.StatusRequestEntityTooLarge, fmt.Sprintf("the body is larger than %d bytes; nothing has happened", bytesMax), "keep it elsewhere and send where it is, or raise maxBodySize of the ingress"}
+	tooLarge := &problem{status: nethttp.StatusRequestEntityTooLarge, detail: fmt.Sprintf("the body is larger than %d bytes; nothing has happened", bytesMax), remedy: "keep it elsewhere and send where it is, or raise maxBodySize of the ingress"}
 	if r.ContentLength > int64(bytesMax) {
 		return nil, 0, tooLarge
 	}
@@ -56,7 +56,7 @@ func (b *budget) read(r *nethttp.Request, bytesMax int) (body []byte, held int64
 			}
 			if cap(body)+int(more) > bodySmall {
 				if !b.grow(held, more) {
-					return nil, held, &problem{nethttp.StatusServiceUnavailable, "too many large bodies are on their way; nothing has happened", "send it again, a little later"}
+					return nil, held, &problem{status: nethttp.StatusServiceUnavailable, detail: "too many large bodies are on their way; nothing has happened", remedy: "send it again, a little later"}
 				}
 				held += more
 			}
@@ -72,9 +72,9 @@ func (b *budget) read(r *nethttp.Request, bytesMax int) (body []byte, held int64
 		case errors.Is(err, io.EOF):
 			return body, held, nil
 		case errors.Is(err, os.ErrDeadlineExceeded):
-			return nil, held, &problem{nethttp.StatusRequestTimeout, "the body did not arrive in time; nothing has happened", "send it again, quicker"}
+			return nil, held, &problem{status: nethttp.StatusRequestTimeout, detail: "the body did not arrive in time; nothing has happened", remedy: "send it again, quicker"}
 		case err != nil:
-			return nil, held, &problem{nethttp.StatusBadRequest, fmt.Sprintf("the body did not arrive: %v; nothing has happened", err), "send it again"}
+			return nil, held, &problem{status: nethttp.StatusBadRequest, detail: fmt.Sprintf("the body did not arrive: %v; nothing has happened", err), remedy: "send it again"}
 		}
 	}
 }

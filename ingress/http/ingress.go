@@ -193,18 +193,18 @@ func (s *Server) ServeHTTP(w nethttp.ResponseWriter, r *nethttp.Request) {
 	w.Header().Set("X-Content-Type-Options", "nosniff")
 	if !s.allowed(r) {
 		w.Header().Set("WWW-Authenticate", `Bearer realm="stategate"`)
-		answer(w, &problem{nethttp.StatusUnauthorized, "the request carries no token that is known", "send it with the header Authorization: Bearer TOKEN"})
+		answer(w, &problem{status: nethttp.StatusUnauthorized, detail: "the request carries no token that is known", remedy: "send it with the header Authorization: Bearer TOKEN"})
 		return
 	}
 	select {
 	case s.requests <- struct{}{}:
 		defer func() { <-s.requests }()
 	default:
-		answer(w, &problem{nethttp.StatusServiceUnavailable, fmt.Sprintf("%d requests are being answered; nothing has happened", requestsMax), "send it again, a little later"})
+		answer(w, &problem{status: nethttp.StatusServiceUnavailable, detail: fmt.Sprintf("%d requests are being answered; nothing has happened", requestsMax), remedy: "send it again, a little later"})
 		return
 	}
 	_ = nethttp.NewResponseController(w).SetWriteDeadline(time.Now().Add(s.cfg.BodyTimeMax + answerTimeMax)) // that of the request before may be over
-	r.URL.RawPath = r.URL.EscapedPath() // so that %2F in a part is not a slash; each part is decoded once
+	r.URL.RawPath = r.URL.EscapedPath()                                                                      // so that %2F in a part is not a slash; each part is decoded once
 	s.handler.ServeHTTP(w, r)
 }
 

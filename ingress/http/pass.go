@@ -27,7 +27,7 @@ func newOnward(tlsConfig *tls.Config) nethttp.RoundTripper {
 
 // pass passes a request on to the member that works.
 func (s *Server) pass(w nethttp.ResponseWriter, r *nethttp.Request) {
-	nobody := &problem{nethttp.StatusServiceUnavailable, "no gateway works right now; nothing has happened", "send it again, a little later"}
+	nobody := &problem{status: nethttp.StatusServiceUnavailable, detail: "no gateway works right now; nothing has happened", remedy: "send it again, a little later"}
 	if r.Header.Get(passedHeader) != "" || s.cfg.Owner == nil {
 		answer(w, nobody)
 		return
@@ -74,5 +74,5 @@ func passProblem(err error, nobody *problem) *problem {
 	if errors.As(err, &dial) && dial.Op == "dial" {
 		return nobody
 	}
-	return &problem{nethttp.StatusBadGateway, "the gateway that works has not answered: it is not known whether the event was taken", "ask the function what came of it; sent again it may take effect twice"}
+	return &problem{status: nethttp.StatusBadGateway, detail: "the gateway that works has not answered: it is not known whether the event was taken", remedy: "ask the function what came of it; sent again it may take effect twice"}
 }

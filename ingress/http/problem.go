@@ -17,6 +17,7 @@ type problem struct {
 	status int
 	detail string // what is wrong, and what has happened
 	remedy string // what to do
+	again  bool   // it may be sent again, by a program too; 503 always may
 }
 
 func answer(w nethttp.ResponseWriter, p *problem) {
@@ -31,7 +32,7 @@ func answer(w nethttp.ResponseWriter, p *problem) {
 		Detail string `json:"detail"`
 		Remedy string `json:"remedy"`
 	}{"about:blank", nethttp.StatusText(p.status), p.status, p.detail, p.remedy}) // texts can always be encoded
-	if p.status == nethttp.StatusServiceUnavailable {
+	if p.status == nethttp.StatusServiceUnavailable || p.again {
 		w.Header().Set("Retry-After", "1")
 	}
 	write(w, p.status, "application/problem+json", body.Bytes())
@@ -49,8 +50,16 @@ func write(w nethttp.ResponseWriter, status int, contentType string, body []byte
 }
 
 // problemOf words what became of a message. 503 says that nothing has happened, so that whoever sends it again by itself does no harm; what
-// may have happened is 502 or 504.
-func problemOf(ctx context.Context, err error) *problem {
+// may have happened is 502 or 504. What has a key may always be sent again.
+func problemOf(ctx context.Context, err error, keyed bool) *problem {
+	p := outcome(ctx, err)
+	if keyed && p.status > nethttp.StatusInternalServerError {
+		p.again, p.remedy = true, "send it again with the same "+keyHeader+": it takes effect once, and is answered with the same reply"
+	}
+	return p
+}
+
+func outcome(ctx context.Context, err error) *problem {
 	late := errors.Is(context.Cause(ctx), context.DeadlineExceeded)
 	status := nethttp.StatusBadGateway
 	if late {
@@ -58,17 +67,19 @@ func problemOf(ctx context.Context, err error) *problem {
 	}
 	switch {
 	case errors.Is(err, ingress.ErrUnknownFunction):
-		return &problem{nethttp.StatusNotFound, err.Error() + "; nothing has happened", "write an endpoint for it into the module, or mend the path"}
+		return &problem{status: nethttp.StatusNotFound, detail: err.Error() + "; nothing has happened", remedy: "write an endpoint for it into the module, or mend the path"}
 	case errors.Is(err, ingress.ErrUnusable):
-		return &problem{nethttp.StatusBadRequest, err.Error() + "; nothing has happened", "send another one"}
+		return &problem{status: nethttp.StatusBadRequest, detail: err.Error() + "; nothing has happened", remedy: "send another one"}
+	case errors.Is(err, ingress.ErrKeyUsed):
+		return &problem{status: nethttp.StatusUnprocessableEntity, detail: "the " + keyHeader + " was used at this address for another body, type or path; nothing has happened", remedy: "use another key for another thing"}
 	case errors.Is(err, ingress.ErrNotTaken):
-		return &problem{nethttp.StatusServiceUnavailable, err.Error() + "; nothing has happened", "send it again; the gateway's /readyz says what it waits for"}
+		return &problem{status: nethttp.StatusServiceUnavailable, detail: err.Error() + "; nothing has happened", remedy: "send it again; the gateway's /readyz says what it waits for"}
 	case errors.Is(err, ingress.ErrNoReply) && late:
-		return &problem{status, "the event is durable and takes effect once, and its reply has not come in time", "ask the function what came of it, or raise the timeout of the ingress; sent again it takes effect once more"}
+		return &problem{status: status, detail: "the event is durable and takes effect once, and its reply has not come in time", remedy: "ask the function what came of it, or raise the timeout of the ingress; sent again it takes effect once more"}
 	case errors.Is(err, ingress.ErrNoReply), errors.Is(err, ingress.ErrReplyLost):
-		return &problem{status, "the event is durable and takes effect once, and its reply is lost, for the gateway stops", "ask the function what came of it; sent again it takes effect once more"}
+		return &problem{status: status, detail: "the event is durable and takes effect once, and its reply is lost, for the gateway stops", remedy: "ask the function what came of it; sent again it takes effect once more"}
 	}
-	return &problem{status, "it is not known whether the event was taken", "ask the function what came of it; sent again it may take effect twice"}
+	return &problem{status: status, detail: "it is not known whether the event was taken", remedy: "ask the function what came of it; sent again it may take effect twice"}
 }
 
 func equalFold(a, b string) bool { return strings.EqualFold(a, b) }

@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	nethttp "net/http"
 	"net/url"
 	"regexp"
@@ -62,12 +63,12 @@ func (s *Server) here(serve nethttp.HandlerFunc) nethttp.HandlerFunc {
 }
 
 func stopping() *problem {
-	return &problem{nethttp.StatusServiceUnavailable, "the gateway stops; nothing has happened", "send it again, a little later"}
+	return &problem{status: nethttp.StatusServiceUnavailable, detail: "the gateway stops; nothing has happened", remedy: "send it again, a little later"}
 }
 
 func (s *Server) notFound(w nethttp.ResponseWriter, _ *nethttp.Request) {
-	answer(w, &problem{nethttp.StatusNotFound, "there is nothing at this path; nothing has happened",
-		`POST to /v1/send/NAMESPACE/NAME/ID or /v1/call/NAMESPACE/NAME/ID, where a "/" within a part is written %2F and an id that is ".", ".." or empty ?id=; or to a route of the module`})
+	answer(w, &problem{status: nethttp.StatusNotFound, detail: "there is nothing at this path; nothing has happened",
+		remedy: `POST to /v1/send/NAMESPACE/NAME/ID or /v1/call/NAMESPACE/NAME/ID, where a "/" within a part is written %2F and an id that is ".", ".." or empty ?id=; or to a route of the module`})
 }
 
 func (s *Server) methodNotAllowed(w nethttp.ResponseWriter, r *nethttp.Request) {
@@ -78,21 +79,21 @@ func (s *Server) methodNotAllowed(w nethttp.ResponseWriter, r *nethttp.Request) 
 		}
 	}
 	w.Header().Set("Allow", strings.Join(allowed, ", "))
-	answer(w, &problem{nethttp.StatusMethodNotAllowed, "this path does not know the method; nothing has happened", "use " + strings.Join(allowed, " or ")})
+	answer(w, &problem{status: nethttp.StatusMethodNotAllowed, detail: "this path does not know the method; nothing has happened", remedy: "use " + strings.Join(allowed, " or ")})
 }
 
 func bad(format string, args ...any) *problem {
-	return &problem{nethttp.StatusBadRequest, fmt.Sprintf(format, args...) + "; nothing has happened", "mend the path: each part is percent-encoded once and is UTF-8"}
+	return &problem{status: nethttp.StatusBadRequest, detail: fmt.Sprintf(format, args...) + "; nothing has happened", remedy: "mend the path: each part is percent-encoded once and is UTF-8"}
 }
 
 // general serves /v1/send and /v1/call.
 func (s *Server) general(w nethttp.ResponseWriter, r *nethttp.Request, call bool) {
 	ask, wrong := s.target(r, []string{"id", "delay", "token"})
 	if wrong == nil && call && (ask.later || ask.token != "") {
-		wrong = &problem{nethttp.StatusBadRequest, "a call waits for its reply, so it cannot be delayed; nothing has happened", "use /v1/send"}
+		wrong = &problem{status: nethttp.StatusBadRequest, detail: "a call waits for its reply, so it cannot be delayed; nothing has happened", remedy: "use /v1/send"}
 	}
 	if wrong == nil && !ask.later && ask.token != "" {
-		wrong = &problem{nethttp.StatusBadRequest, "the query has a token and no delay; nothing has happened", "a token is by what a delayed event is replaced or cancelled: add ?delay=10s"}
+		wrong = &problem{status: nethttp.StatusBadRequest, detail: "the query has a token and no delay; nothing has happened", remedy: "a token is by what a delayed event is replaced or cancelled: add ?delay=10s"}
 	}
 	if wrong != nil {
 		answer(w, wrong)
@@ -161,7 +162,7 @@ func (s *Server) target(r *nethttp.Request, keys []string) (ask request, wrong *
 	}
 	for key, values := range query {
 		if !slices.Contains(keys, key) || len(values) > 1 {
-			return ask, &problem{nethttp.StatusBadRequest, fmt.Sprintf("the query has %q %d times; nothing has happened", shown(key), len(values)), "known here are, once each: " + strings.Join(keys, ", ")}
+			return ask, &problem{status: nethttp.StatusBadRequest, detail: fmt.Sprintf("the query has %q %d times; nothing has happened", shown(key), len(values)), remedy: "known here are, once each: " + strings.Join(keys, ", ")}
 		}
 	}
 	id, inQuery := parts[2], query.Has("id")
@@ -183,7 +184,7 @@ func (s *Server) target(r *nethttp.Request, keys []string) (ask request, wrong *
 	}
 	if ask.later {
 		if ask.delay, err = time.ParseDuration(query.Get("delay")); err != nil || ask.delay < 0 || ask.delay > delayMax {
-			return ask, &problem{nethttp.StatusBadRequest, fmt.Sprintf("the delay %q is none; nothing has happened", shown(query.Get("delay"))), "write it as 500ms, 10s, 5m or 24h"}
+			return ask, &problem{status: nethttp.StatusBadRequest, detail: fmt.Sprintf("the delay %q is none; nothing has happened", shown(query.Get("delay"))), remedy: "write it as 500ms, 10s, 5m or 24h"}
 		}
 	}
 	for i := range s.cfg.Ingresses {
@@ -203,8 +204,8 @@ func (s *Server) unreached(t api.FunctionType) *problem {
 	if len(all) == 0 {
 		all = []string{"nothing"}
 	}
-	return &problem{nethttp.StatusNotFound, fmt.Sprintf("%s cannot be reached by HTTP; nothing has happened", shown(t.String())),
-		"the module's functions: of its HTTP ingress names what can: " + strings.Join(all, ", ")}
+	return &problem{status: nethttp.StatusNotFound, detail: fmt.Sprintf("%s cannot be reached by HTTP; nothing has happened", shown(t.String())),
+		remedy: "the module's functions: of its HTTP ingress names what can: " + strings.Join(all, ", ")}
 }
 
 // serve reads the body of a request and does what it asks.
@@ -217,33 +218,23 @@ func (s *Server) serve(w nethttp.ResponseWriter, r *nethttp.Request, ask request
 	// What cannot be given deadlines has none: a test that records answers.
 	_ = control.SetReadDeadline(time.Now().Add(s.cfg.BodyTimeMax))
 	_ = control.SetWriteDeadline(time.Now().Add(s.cfg.BodyTimeMax + limit + answerTimeMax))
-	if key := r.Header.Get("Idempotency-Key"); key != "" {
-		answer(w, &problem{nethttp.StatusNotImplemented, "the request has an Idempotency-Key, and this version keeps none; nothing has happened", "send it without one, and know that sent again it may take effect twice"})
-		return
-	}
-	of, wrong := kindOf(r.Header, ask.valueType)
-	if wrong != nil {
-		answer(w, wrong)
-		return
-	}
-	body, held, wrong := s.bodies.read(r, ask.ingress.BodyMax)
+	key, value, held, wrong := s.argument(r, &ask)
 	defer s.bodies.give(held)
-	var value api.TypedValue
-	if wrong == nil {
-		value, wrong = of.value(body)
-	}
 	if wrong != nil {
+		discard(r, control)
 		answer(w, wrong)
 		return
 	}
 	_ = control.SetReadDeadline(time.Time{}) // whoever is gone while it waits is noticed by a read without one
 	if s.cfg.Hooks.Records != nil {
-		s.cfg.Hooks.Records(api.Source{Ingress: ask.ingress.ID}, 1, len(body))
+		s.cfg.Hooks.Records(api.Source{Ingress: ask.ingress.ID}, 1, len(value.Value))
 	}
 	var v api.TypedValue
 	wrong = s.inside(r.Context(), limit, func(ctx context.Context, to ingress.Asker) (err error) {
 		msg := api.Message{Target: ask.target, Argument: value}
 		switch {
+		case key != "":
+			v, err = to.Once(ctx, msg, key, ask.call)
 		case ask.call:
 			v, err = to.Ask(ctx, msg)
 		case ask.later:
@@ -252,7 +243,7 @@ func (s *Server) serve(w nethttp.ResponseWriter, r *nethttp.Request, ask request
 			err = to.Send(ctx, msg)
 		}
 		return err
-	}, problemOf)
+	}, func(ctx context.Context, err error) *problem { return problemOf(ctx, err, key != "") })
 	switch {
 	case wrong != nil:
 		answer(w, wrong)
@@ -261,6 +252,58 @@ func (s *Server) serve(w nethttp.ResponseWriter, r *nethttp.Request, ask request
 	default:
 		write(w, nethttp.StatusAccepted, "", nil)
 	}
+}
+
+// argument reads headers and body; held is what the body has taken of the budget.
+func (s *Server) argument(r *nethttp.Request, ask *request) (key string, value api.TypedValue, held int64, wrong *problem) {
+	if key, wrong = keyOf(r.Header, ask); wrong != nil {
+		return key, value, 0, wrong
+	}
+	of, wrong := kindOf(r.Header, ask.valueType)
+	if wrong != nil {
+		return key, value, 0, wrong
+	}
+	body, held, wrong := s.bodies.read(r, ask.ingress.BodyMax)
+	if wrong == nil {
+		value, wrong = of.value(body)
+	}
+	return key, value, held, wrong
+}
+
+const (
+	discardBytesMax = 8 << 20
+	discardTimeMax  = 2 * time.Second
+)
+
+// discard reads on in a body that is refused, within bounds: a client that is still writing when its connection ends may not see why.
+func discard(r *nethttp.Request, control *nethttp.ResponseController) {
+	if r.ContentLength > discardBytesMax {
+		return
+	}
+	_ = control.SetReadDeadline(time.Now().Add(discardTimeMax))
+	_, _ = io.CopyN(io.Discard, r.Body, discardBytesMax)
+}
+
+const (
+	keyHeader   = "Idempotency-Key"
+	keyBytesMax = 255
+)
+
+// keyOf is the key under which a request takes effect once; "": it has none.
+func keyOf(h nethttp.Header, ask *request) (key string, wrong *problem) {
+	all := h.Values(keyHeader)
+	if len(all) == 0 {
+		return "", nil
+	}
+	key = all[0]
+	remedy := fmt.Sprintf("send one %s of 1 to %d letters, digits and signs of ASCII, drawn anew for each thing that is to happen", keyHeader, keyBytesMax)
+	switch {
+	case len(all) > 1 || key == "" || len(key) > keyBytesMax || strings.ContainsFunc(key, func(r rune) bool { return r < ' ' || r > '~' }):
+		return "", &problem{status: nethttp.StatusBadRequest, detail: "the " + keyHeader + " cannot be used; nothing has happened", remedy: remedy}
+	case ask.later:
+		return "", &problem{status: nethttp.StatusBadRequest, detail: "a delayed event has a token and no " + keyHeader + "; nothing has happened", remedy: "send it with a ?token=: sent again it replaces the one that waits"}
+	}
+	return key, nil
 }
 
 // inside lets f ask the incarnation that works, within a time, and words what goes wrong. Only this is waited for by a stop, not bodies
@@ -286,7 +329,7 @@ func (s *Server) inside(request context.Context, limit time.Duration, f func(con
 func (s *Server) cancel(w nethttp.ResponseWriter, r *nethttp.Request) {
 	ask, wrong := s.target(r, []string{"id", "token"})
 	if wrong == nil && ask.token == "" {
-		wrong = &problem{nethttp.StatusBadRequest, "the query has no token; nothing has happened", "add the ?token= with which the delayed event was sent"}
+		wrong = &problem{status: nethttp.StatusBadRequest, detail: "the query has no token; nothing has happened", remedy: "add the ?token= with which the delayed event was sent"}
 	}
 	if wrong == nil {
 		wrong = s.inside(r.Context(), sendTimeMax, func(ctx context.Context, to ingress.Asker) error {
@@ -296,7 +339,7 @@ func (s *Server) cancel(w nethttp.ResponseWriter, r *nethttp.Request) {
 			if errors.Is(context.Cause(ctx), context.DeadlineExceeded) {
 				status = nethttp.StatusGatewayTimeout
 			}
-			return &problem{status, "it is not known whether the delayed event is cancelled", "send the request again: that does no harm"}
+			return &problem{status: status, detail: "it is not known whether the delayed event is cancelled", remedy: "send the request again: that does no harm"}
 		})
 	}
 	if wrong != nil {

@@ -56,6 +56,11 @@ func (a *asker) Ask(ctx context.Context, m api.Message) (api.TypedValue, error) 
 	return a.reply, a.err
 }
 
+func (a *asker) Once(_ context.Context, m api.Message, key string, reply bool) (api.TypedValue, error) {
+	a.note("once %s %s %v", key, text(m), reply)
+	return a.reply, a.err
+}
+
 func (a *asker) Later(_ context.Context, m api.Message, delay time.Duration, name string) error {
 	a.note("later %s %v %v", text(m), delay, name != "")
 	return a.err
@@ -171,7 +176,13 @@ func TestRequests(t *testing.T) {
 		"several types":             {"POST /v1/send/shop/cart/a", []string{"Stategate-Type: a/b", "Stategate-Type: c/d"}, "x", 400, "", "several"},
 		"type is no UTF-8":          {"POST /v1/send/shop/cart/a", []string{"Stategate-Type: a/\xff"}, "x", 400, "", "UTF-8"},
 		"compressed":                {"POST /v1/send/shop/cart/a", []string{"Content-Encoding: gzip"}, "x", 415, "", "gzip"},
-		"a key for repeats":         {"POST /v1/send/shop/cart/a", []string{"Idempotency-Key: k"}, "x", 501, "", "Idempotency-Key"},
+		"an empty key":              {"POST /v1/send/shop/cart/a", []string{"Idempotency-Key: "}, "x", 400, "", "Idempotency-Key"},
+		"a long key":                {"POST /v1/send/shop/cart/a", []string{"Idempotency-Key: " + strings.Repeat("k", 256)}, "x", 400, "", "255"},
+		"an odd key":                {"POST /v1/send/shop/cart/a", []string{"Idempotency-Key: é"}, "x", 400, "", "ASCII"},
+		"two keys":                  {"POST /v1/send/shop/cart/a", []string{"Idempotency-Key: k", "Idempotency-Key: k"}, "x", 400, "", "one"},
+		"a key and a delay":         {"POST /v1/send/shop/cart/a?delay=1s", []string{"Idempotency-Key: k"}, "x", 400, "", "token"},
+		"a key":                     {"POST /v1/send/shop/cart/a", []string{"Idempotency-Key: k 1"}, "x", 202, "once k 1 shop|cart|a|io.stategate.types/bytes|x false", ""},
+		"a key of a call":           {"POST /carts/a/items", []string{"Idempotency-Key: " + strings.Repeat("k", 255)}, "x", 200, "once " + strings.Repeat("k", 255) + " shop|cart|a|shop/AddItem|x true", ""},
 		"structured CloudEvent":     {"POST /v1/send/shop/cart/a", []string{"Content-Type: application/cloudevents+json"}, "{}", 415, "", "binary"},
 		"CloudEvent without an id":  {"POST /v1/send/shop/cart/a", []string{"ce-specversion: 1.0", "ce-source: /s", "ce-type: t"}, "x", 400, "", "ce-id"},
 		"CloudEvent of 0.3":         {"POST /v1/send/shop/cart/a", []string{"ce-specversion: 0.3"}, "x", 400, "", "0.3"},
@@ -271,6 +282,7 @@ func TestOutcomes(t *testing.T) {
 		{fmt.Errorf("%w: no room", ingress.ErrNotTaken), 503, "nothing has happened"},
 		{fmt.Errorf("%w: the store is away", ingress.ErrMaybeTaken), 502, "twice"},
 		{fmt.Errorf("%w: taken over", ingress.ErrReplyLost), 502, "takes effect once"},
+		{fmt.Errorf("%w: another body", ingress.ErrKeyUsed), 422, "nothing has happened"},
 		{errors.New("something else"), 502, "twice"},
 	} {
 		for _, verb := range []string{"send", "call"} {
@@ -280,6 +292,13 @@ func TestOutcomes(t *testing.T) {
 				t.Errorf("%s, %v: answered %d, %s", verb, c.err, w.Code, w.Body)
 			}
 			checkProblem(t, w)
+			r := httptest.NewRequest("POST", "/v1/"+verb+"/shop/cart/a", nil)
+			r.Header.Set("Idempotency-Key", "k")
+			w = httptest.NewRecorder()
+			serving(t, testConfig(), &asker{err: c.err}).ServeHTTP(w, r)
+			if again := w.Code > 500; w.Code != c.code || again != (w.Header().Get("Retry-After") != "") || again != strings.Contains(w.Body.String(), "takes effect once, and is answered") {
+				t.Errorf("%s under a key, %v: answered %d, %v, %s", verb, c.err, w.Code, w.Header(), w.Body)
+			}
 		}
 	}
 	cfg := testConfig()

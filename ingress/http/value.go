@@ -35,8 +35,8 @@ type kind struct {
 }
 
 func wrongType(status int, format string, args ...any) *problem {
-	return &problem{status, fmt.Sprintf(format, args...) + "; nothing has happened",
-		"say the type of the body with the header " + typeHeader + ": NAMESPACE/NAME, or send Content-Type: application/json, text/plain (UTF-8) or application/octet-stream"}
+	return &problem{status: status, detail: fmt.Sprintf(format, args...) + "; nothing has happened",
+		remedy: "say the type of the body with the header " + typeHeader + ": NAMESPACE/NAME, or send Content-Type: application/json, text/plain (UTF-8) or application/octet-stream"}
 }
 
 // kindOf finds the type of the body: the header that is for it, the type of the route, that of a CloudEvent, the content type.
@@ -100,7 +100,7 @@ func eventType(h nethttp.Header) (string, *problem) {
 		return "", nil
 	}
 	wrong := func(format string, args ...any) (string, *problem) {
-		return "", &problem{nethttp.StatusBadRequest, "the CloudEvent " + fmt.Sprintf(format, args...) + "; nothing has happened", "send the headers ce-specversion: 1.0, ce-id, ce-source and ce-type"}
+		return "", &problem{status: nethttp.StatusBadRequest, detail: "the CloudEvent " + fmt.Sprintf(format, args...) + "; nothing has happened", remedy: "send the headers ce-specversion: 1.0, ce-id, ce-source and ce-type"}
 	}
 	if version != "1.0" {
 		return wrong("has the version %q, and 1.0 is read", shown(version))

@@ -38,6 +38,13 @@ func (d door) Ask(ctx context.Context, msg api.Message) (api.TypedValue, error) 
 	return v, outcome(err)
 }
 
+// Once delivers a message from outside that has a key (ingress.Asker).
+func (d door) Once(ctx context.Context, msg api.Message, key string, reply bool) (api.TypedValue, error) {
+	d.sent(&msg)
+	v, err := d.Dispatcher.Once(ctx, msg, key, reply)
+	return v, outcome(err)
+}
+
 // Later delivers a message from outside after a delay (ingress.Asker).
 func (d door) Later(ctx context.Context, msg api.Message, delay time.Duration, name string) error {
 	d.sent(&msg)
@@ -62,6 +69,8 @@ func outcome(err error) error {
 		return fmt.Errorf("%w: %s", ingress.ErrUnusable, refusal.Detail)
 	case errors.Is(err, dispatcher.ErrNotSent):
 		return fmt.Errorf("%w: %w", ingress.ErrNotTaken, err)
+	case errors.Is(err, dispatcher.ErrKeyUsed):
+		return fmt.Errorf("%w: %w", ingress.ErrKeyUsed, err)
 	case errors.Is(err, dispatcher.ErrNoReply):
 		return fmt.Errorf("%w: %w", ingress.ErrNoReply, err)
 	case errors.Is(err, dispatcher.ErrReplyLost):
