@@ -260,6 +260,9 @@ func (f *fake) GetShardIterator(ctx context.Context, in *kinesis.GetShardIterato
 		return nil, &types.ResourceNotFoundException{}
 	}
 	sh := s.shards[n]
+	if sh.ShardId == nil {
+		return nil, &types.ResourceNotFoundException{Message: sdk.String("shard does not exist")}
+	}
 	at := 0
 	switch in.ShardIteratorType {
 	case types.ShardIteratorTypeLatest:
@@ -296,6 +299,9 @@ func (f *fake) GetRecords(ctx context.Context, in *kinesis.GetRecordsInput, _ ..
 		return nil, err
 	}
 	sh := s.shards[n]
+	if sh.ShardId == nil {
+		return nil, &types.ResourceNotFoundException{Message: sdk.String("shard does not exist")}
+	}
 	at = max(at, sh.trimmed)
 	to := min(len(sh.records), at+int(*in.Limit))
 	if f.idle < f.empty {

@@ -218,6 +218,39 @@ func TestShardIsGone(t *testing.T) {
 	e.untilAnchor(source("s", 0), "at the end", func(a anchor) bool { return a.kind == kindEnd })
 }
 
+// TestShardIsGoneWhileItIsRead: a shard that ages out while the engine takes nothing ends, and its children begin.
+func TestShardIsGoneWhileItIsRead(t *testing.T) {
+	f := newFake()
+	f.create("s", 1)
+	e := newEngine(t)
+	o := observe(t)
+	run(t, f.config(o, "s"), e)
+	f.put("s", "a", "first")
+	e.untilEffects(1)
+	gate := make(chan struct{})
+	e.mu.Lock()
+	e.gate = gate
+	e.mu.Unlock()
+	f.put("s", "a", "waits")
+	e.until("a record waits", func() bool { return e.waiting })
+	f.put("s", "a", "lost")
+	f.split("s", 0)
+	f.put("s", "a", "child")
+	f.expire()
+	f.trim("s", 0, 0)
+	f.forget("s", 0)
+	f.untilAsked(t, "ListShards", 3) // two looks agree
+	e.mu.Lock()
+	e.gate = nil
+	e.mu.Unlock()
+	close(gate)
+	e.untilEffects(3)
+	e.untilAnchor(source("s", 0), "at the end", func(a anchor) bool { return a.kind == kindEnd })
+	if got := e.order["a"]; !slices.Equal(got, []string{"first", "waits", "child"}) {
+		t.Errorf("got %v", got)
+	}
+}
+
 func TestStreamMadeAnew(t *testing.T) {
 	f := newFake()
 	f.create("s", 1)

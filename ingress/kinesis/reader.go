@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	sdk "github.com/aws/aws-sdk-go-v2/aws"
@@ -20,6 +21,7 @@ type reader struct {
 	shard  shard
 	source api.Source
 	latest *string // iterator that the start position stands for exactly; nil: used, or none
+	gone   *atomic.Bool
 
 	stored   anchor    // as the engine has it
 	movedAt  time.Time // when that was written
@@ -51,8 +53,8 @@ var errAgain = errors.New("another iterator is needed")
 // errEnded says that the shard was read to its end, and that this is stored.
 var errEnded = errors.New("the shard has ended")
 
-func newReader(w *watch, s shard, latest *string) *reader {
-	r := &reader{watch: w, shard: s, source: w.source(s.number), latest: latest, limit: min(readRecordsFirst, w.recordsMax)}
+func newReader(w *watch, s shard, latest *string, gone *atomic.Bool) *reader {
+	r := &reader{watch: w, shard: s, source: w.source(s.number), latest: latest, gone: gone, limit: min(readRecordsFirst, w.recordsMax)}
 	return r
 }
 
@@ -79,6 +81,9 @@ func (r *reader) run(ctx context.Context) {
 	for ctx.Err() == nil {
 		began := time.Now()
 		err := r.life(ctx)
+		if isMissing(err) && r.gone.Load() {
+			err = r.lose(ctx)
+		}
 		var engine *engineError
 		var why *stopped
 		switch {
@@ -350,6 +355,16 @@ func (r *reader) end(ctx context.Context) error {
 		return err
 	}
 	r.Log.Info("kinesis ingress: a shard was read to its end", "source", r.source.String(), "records", r.next)
+	return errEnded
+}
+
+// lose ends a shard that is not there any more, so that its children can begin: what it still held was too old to be kept.
+func (r *reader) lose(ctx context.Context) error {
+	next := max(r.next, r.known)
+	if err := r.move(ctx, anchor{kind: kindEnd, shard: r.shard.start, next: next}, next); err != nil {
+		return err
+	}
+	r.Log.Error("kinesis ingress: a shard is gone that was not read to its end; what it held is lost", "source", r.source.String(), "read", r.next)
 	return errEnded
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"sort"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/kinesis"
@@ -33,7 +34,8 @@ type progress struct {
 	shard   shard
 	started bool
 	ended   bool
-	missed  int // looks in a row that did not show it
+	missed  int         // looks in a row that did not show it
+	gone    atomic.Bool // two looks have agreed that it is not there: its reader may believe that it cannot be read any more
 	latest  *string
 }
 
@@ -140,7 +142,7 @@ func (w *watch) look(ctx, reading context.Context) error {
 	for _, p := range w.shards {
 		if !p.started && !p.ended && p.missed == 0 && p.shard.id != "" && w.mayBegin(p) {
 			p.started = true
-			r := newReader(w, p.shard, p.latest)
+			r := newReader(w, p.shard, p.latest, &p.gone)
 			p.latest = nil
 			w.wait.Go(func() { r.run(reading) })
 		}
@@ -253,7 +255,8 @@ func (w *watch) begins(ctx context.Context, s *shard, at time.Time) (anchor, *st
 	return a, nil, nil
 }
 
-// bury ends shards that the stream does not list any more: by then all that they held is too old. Two looks must agree.
+// bury ends shards that the stream does not list any more: by then all that they held is too old. Two looks must agree. One that has a
+// reader is ended by that.
 func (w *watch) bury(ctx context.Context, listed []shard) error {
 	there := map[int32]bool{}
 	for i := range listed {
@@ -262,9 +265,12 @@ func (w *watch) bury(ctx context.Context, listed []shard) error {
 	for n, p := range w.shards {
 		if there[n] {
 			p.missed = 0
+			p.gone.Store(false)
 			continue
 		}
-		if p.missed++; p.ended || p.started || p.missed < 2 {
+		p.missed++
+		p.gone.Store(p.missed > 1)
+		if p.ended || p.started || p.missed < 2 {
 			continue
 		}
 		stored, _ := w.engine.Progress(w.source(n))
