@@ -26,7 +26,7 @@ import (
 
 func newDev() *cobra.Command {
 	var once, verbose bool
-	var address string
+	var address, events string
 	var loader *config.Loader
 	cmd := &cobra.Command{
 		Use:   "dev",
@@ -47,6 +47,7 @@ With --once it plays the sample application of the repository: it puts records i
 	cmd.Flags().BoolVar(&once, "once", false, "play the sample's records, check the results, and end")
 	cmd.Flags().BoolVar(&verbose, "verbose", false, "show all of the gateway's log")
 	cmd.Flags().StringVar(&address, "admin", config.Default().Admin, "HOST:PORT of the admin side; with --once, and when it is taken, any free port of the host")
+	cmd.Flags().StringVar(&events, "listen", config.Default().Listen, "HOST:PORT of HTTP ingresses, that nobody else reaches; when it is taken, any free port of the host")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		began := time.Now()
 		locations, _, err := loader.Module(os.Environ())
@@ -57,7 +58,10 @@ With --once it plays the sample application of the repository: it puts records i
 		if err != nil {
 			return fmt.Errorf("find this program: %w", err)
 		}
-		listener, err := listenForDev(address, once)
+		if !loopback(events) {
+			return usage("flag --listen: want an address that nobody else reaches, such as %s: dev asks for no token", config.Default().Listen)
+		}
+		listener, err := listenForDev(address, "--admin", once)
 		if err != nil {
 			return err
 		}
@@ -71,7 +75,8 @@ With --once it plays the sample application of the repository: it puts records i
 		err = dev.Run(cmd.Context(), dev.Config{
 			Module: locations, Once: once, Began: began, Admin: listener, Guard: []string{program, guardCommand, "--"},
 			Out: cmd.OutOrStdout(), Colour: colours(cmd.OutOrStdout()), Level: level,
-			Hooks: app.Hooks{Ingress: meters.Ingress(), Egress: meters.Egress(), Dispatcher: meters.Dispatcher()},
+			Events: func() (net.Listener, error) { return listenForDev(events, "--listen", once) },
+			Hooks:  app.Hooks{Ingress: meters.Ingress(), Egress: meters.Egress(), Dispatcher: meters.Dispatcher()},
 			ServeAdmin: func(ctx context.Context, l net.Listener, a *app.App, topics http.Handler) error {
 				g := &asked{}
 				g.app.Store(a)
@@ -117,18 +122,18 @@ func colours(w io.Writer) bool {
 }
 
 // listenForDev gives way to another gateway.
-func listenForDev(address string, any bool) (net.Listener, error) {
+func listenForDev(address, setting string, any bool) (net.Listener, error) {
 	host, _, err := net.SplitHostPort(address)
 	if err != nil {
-		return nil, usage("flag --admin: want HOST:PORT")
+		return nil, usage("flag %s: want HOST:PORT", setting)
 	}
 	free := net.JoinHostPort(host, "0")
 	if any {
-		return listen(free, "--admin")
+		return listen(free, setting)
 	}
-	l, err := listen(address, "--admin")
+	l, err := listen(address, setting)
 	if errors.Is(err, syscall.EADDRINUSE) {
-		return listen(free, "--admin")
+		return listen(free, setting)
 	}
 	return l, err
 }

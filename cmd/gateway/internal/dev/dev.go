@@ -32,6 +32,8 @@ type Config struct {
 	Once   bool      // play the sample's records, check the results, and end
 	Began  time.Time // of the process
 	Admin  net.Listener
+	// Events opens where HTTP ingresses listen, for a module that has some.
+	Events func() (net.Listener, error)
 	// ServeAdmin serves the admin side until ctx ends, and what is below /topics by topics, which is nil without Kafka.
 	ServeAdmin func(ctx context.Context, l net.Listener, a *app.App, topics http.Handler) error
 	Guard      []string // command line that calls Guard with what follows
@@ -54,6 +56,7 @@ type world struct {
 	processes []*process
 	app       *app.App
 	ports     map[string]string
+	events    net.Listener // nil: the module has no HTTP ingress
 }
 
 // Run starts everything and serves until ctx ends, or with Once until the sample is checked. It returns when all has ended.
@@ -200,7 +203,14 @@ func (w *world) gateway(ctx, running context.Context) (err error) {
 	} else if w.kafka != nil {
 		w.kafka.want(greetings)
 	}
-	a, err := app.New(app.Config{Module: w.module, Store: store, Address: w.Admin.Addr().String(), Log: w.log, Hooks: hooks})
+	events, err := w.openEvents()
+	if err != nil {
+		return err
+	}
+	if w.events != nil {
+		defer w.events.Close() // serving closes it; this is for the ways out before
+	}
+	a, err := app.New(app.Config{Module: w.module, Store: store, Address: w.Admin.Addr().String(), HTTP: events, Log: w.log, Hooks: hooks})
 	if err != nil {
 		return err
 	}
@@ -248,4 +258,15 @@ func (w *world) use(ctx context.Context) error {
 	w.screen.print("all is right: %d records in, each counted and answered once; the first result came %.1f s after the start",
 		len(sample), first.Sub(w.Began).Seconds())
 	return nil
+}
+
+// openEvents opens where HTTP ingresses listen, if the module has some.
+func (w *world) openEvents() (h app.HTTP, err error) {
+	if len(w.module.HTTPIngresses) == 0 || w.Events == nil {
+		return h, nil
+	}
+	if w.events, err = w.Events(); err != nil {
+		return h, err
+	}
+	return app.HTTP{Listener: w.events, Advertise: w.events.Addr().String()}, nil
 }

@@ -6,6 +6,9 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -198,5 +201,37 @@ func TestWhoMayAsk(t *testing.T) {
 	})
 	if a := g.post("/v1/call/shop/cart/a", "", "Authorization: Bearer three"); a.code != http.StatusUnauthorized {
 		t.Errorf("with a token that is none: %+v", a)
+	}
+}
+
+// TestDev: gateway dev listens, too, and what it says to paste is answered.
+func TestDev(t *testing.T) {
+	w := newWorld(t)
+	log := filepath.Join(w.folder, "dev.log")
+	cmd := exec.Command(testgateway.Binary(t), "dev", "--admin", "127.0.0.1:0", "--listen", "127.0.0.1:0", "--module", w.module)
+	cmd.Dir, cmd.Env = w.folder, testgateway.CleanEnviron()
+	process, err := testgateway.Spawn("dev", log, cmd)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(process.End)
+	var g gateway
+	testgateway.Poll(t, "what to paste", func() (bool, string) {
+		text, err := os.ReadFile(log)
+		if err != nil {
+			return false, err.Error()
+		}
+		m := regexp.MustCompile(`'(http://[^/]+)/carts/ada/items'`).FindSubmatch(text)
+		if m != nil {
+			g.url = string(m[1])
+		}
+		return m != nil, string(text)
+	})
+	testgateway.Poll(t, "an answer", func() (bool, string) {
+		a := g.post("/carts/ada/items", "{}")
+		return a.code == http.StatusOK && a.body == count(1, "shop/AddItem"), fmt.Sprint(a)
+	})
+	if err := process.Stop(); err != nil {
+		t.Error(err)
 	}
 }
