@@ -27,7 +27,12 @@ var (
 )
 
 // intactLives are those that the copy must live through with all its guards; the ordinary tests play more.
-var intactLives = map[string]int{"memory": 200, "sqlite": 20, "postgres": 10}
+var intactLives = map[string]int{"memory": 200, "sqlite": 20, "postgres": 10, keys: 200}
+
+// keys are lives of another kind, which are played elsewhere: events that are sent again and again (dispatcher/machine: TestOnceLives).
+const keys = "keys"
+
+func finders() []string { return append(backendNames(), keys) }
 
 const (
 	guardLives   = 2000            // within which a guard that is gone must be found
@@ -68,11 +73,11 @@ func guardPatches(t *testing.T, root string) []guard {
 			case "rule":
 				g.rule = value
 			case "finder":
-				g.store = strings.TrimPrefix(value, "lives on ")
+				g.store = strings.TrimPrefix(strings.TrimPrefix(value, "lives on "), "lives of ")
 			}
 		}
-		if !found || g.what == "" || g.rule == "" || !slices.Contains(backendNames(), g.store) {
-			t.Errorf("%s: above the diff it must say `guard: ...`, `rule: ...` and `finder: lives on memory` (or %s)", path, strings.Join(backendNames(), ", "))
+		if !found || g.what == "" || g.rule == "" || !slices.Contains(finders(), g.store) {
+			t.Errorf("%s: above the diff it must say `guard: ...`, `rule: ...` and `finder: lives on memory` (or %s), or `finder: lives of keys`", path, strings.Join(backendNames(), ", "))
 		}
 		all = append(all, g)
 	}
@@ -262,7 +267,7 @@ func (w *workshop) mustLive(t *testing.T, base uint64, all []guard) {
 	if err := w.build(); err != nil {
 		t.Fatal(err)
 	}
-	for _, store := range backendNames() {
+	for _, store := range finders() {
 		if !slices.ContainsFunc(all, func(g guard) bool { return g.store == store }) {
 			continue
 		}
@@ -312,12 +317,14 @@ func (w *workshop) without(g guard, base uint64, intact *workshop) (f finding) {
 	return f
 }
 
-// build makes the simulation's test binary.
+// build makes the test binaries of the simulation and of the lives of keys.
 func (w *workshop) build() error {
-	cmd := exec.Command("go", "test", "-c", "-p=1", "-ldflags=-s -w", "-o", w.binary, "./dispatcher/simulation")
-	cmd.Dir = w.folder
-	if text, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("it is not built: %w\n%s", err, text)
+	for binary, folder := range map[string]string{w.binary: "./dispatcher/simulation", w.binary + keys: "./dispatcher/machine"} {
+		cmd := exec.Command("go", "test", "-c", "-p=1", "-ldflags=-s -w", "-o", binary, folder)
+		cmd.Dir = w.folder
+		if text, err := cmd.CombinedOutput(); err != nil {
+			return fmt.Errorf("it is not built: %w\n%s", err, text)
+		}
 	}
 	return nil
 }
@@ -326,6 +333,9 @@ func (w *workshop) build() error {
 func (w *workshop) play(store string, lives int, first uint64) (failed *failedLife, text string) {
 	ctx, cancel := context.WithTimeout(context.Background(), guardTimeMax)
 	defer cancel()
+	if store == keys {
+		return w.playKeys(ctx, lives, first)
+	}
 	cmd := exec.CommandContext(ctx, w.binary, "-test.run=^TestLives$", "-test.v", "-lives="+strconv.Itoa(lives), fmt.Sprintf("-first=%d", first), fmt.Sprintf("-inside=%v", *insideFlag))
 	if store != "memory" {
 		cmd.Args = append(cmd.Args, "-store="+store)
@@ -341,6 +351,18 @@ func (w *workshop) play(store string, lives int, first uint64) (failed *failedLi
 	}
 	if ctx.Err() != nil {
 		return nil, fmt.Sprintf("it does not end within %v\n%s", guardTimeMax, out)
+	}
+	return readFailedLife(out), string(out)
+}
+
+// playKeys is play for lives of keys.
+func (w *workshop) playKeys(ctx context.Context, lives int, first uint64) (failed *failedLife, text string) {
+	cmd := exec.CommandContext(ctx, w.binary+keys, "-test.run=^TestOnceLives$", "-test.v", "-once-lives="+strconv.Itoa(lives), fmt.Sprintf("-once-first=%d", first))
+	cmd.Dir = filepath.Join(w.folder, "dispatcher", "machine")
+	cmd.Env = append(os.Environ(), "GOMAXPROCS=1")
+	out, err := cmd.CombinedOutput()
+	if err == nil && bytes.Contains(out, []byte("--- PASS: TestOnceLives")) {
+		return nil, ""
 	}
 	return readFailedLife(out), string(out)
 }
