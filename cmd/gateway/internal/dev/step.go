@@ -79,6 +79,9 @@ func (s *steps) output(egress string, _ api.Address, v egresslog.Text) {
 func (s *steps) answered(call *machine.Call, reply *machine.Reply, failure *endpoint.Failure, took time.Duration) {
 	took = took.Round(100 * time.Microsecond)
 	if failure != nil {
+		if call.Attempt&(call.Attempt-1) != 0 {
+			return // tries 1, 2, 4, 8 ... are shown: a function that keeps failing hides nothing else
+		}
 		s.out.step(bad, "fail", "%s: %s: %s (try %d, %v)", name(call.Target), failure.Kind, egresslog.Bytes([]byte(failure.Text)), call.Attempt, took)
 		return
 	}

@@ -50,6 +50,9 @@ func TestStepsAreShown(t *testing.T) {
 	answered := hooks.Dispatcher.Answered
 	answered(call, &machine.Reply{Incomplete: true, Missing: []statestore.StateSpec{{Name: "items", TypeName: "a/b"}}}, nil, time.Millisecond)
 	answered(call, nil, &endpoint.Failure{Kind: endpoint.Status, Text: "status 500:\nno"}, time.Millisecond)
+	third := *call
+	third.Attempt = 3
+	answered(&third, nil, &endpoint.Failure{Kind: endpoint.Status, Text: "not shown"}, time.Millisecond)
 	answered(call, &machine.Reply{
 		Mutations: []machine.Mutation{{Name: "items", Value: value("1")}, {Name: "old", Delete: true}},
 		Sends:     []machine.Send{{Target: stock, Argument: value("take")}},
