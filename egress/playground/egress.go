@@ -36,6 +36,9 @@ const (
 	memoryBytesMax = 32 << 20
 	readBytes      = 1 << 20   // of one question to the store
 	shareMin       = 256 << 10 // of a topic, however many there are
+
+	// lookTimeMax is how long a request waits until so much has been looked at that it can be answered.
+	lookTimeMax = 10 * time.Second
 )
 
 // Relay keeps one lane's outputs until they are fetched. Outputs are sorted by their topics in the order of their numbers, by one
@@ -44,8 +47,12 @@ type Relay struct {
 	cfg    Config
 	lane   statestore.LaneID
 	engine egress.Engine
-	share  int           // bytes of each topic
-	wake   chan struct{} // has a token when there may be something to sort
+	share  int             // bytes of each topic
+	wake   chan struct{}   // has a token when there may be something to sort
+	over   context.Context // done when Run is to end: nobody waits any longer
+	end    func()          // ends it
+
+	lookTimeMax time.Duration
 
 	mu      sync.Mutex // guards all below, and the topics
 	offered []statestore.OutputPack
@@ -54,8 +61,9 @@ type Relay struct {
 	known   uint64 // number behind the last output that is committed
 	sorted  uint64 // all below have been looked at
 	done    statestore.Ranges
-	told    uint64 // all below are done, as the engine knows
-	open    int64  // outputs below sorted that are not done
+	told    uint64        // all below are done, as the engine knows
+	open    int64         // outputs below sorted that are not done
+	looked  chan struct{} // if somebody waits for it: closed when more has been looked at
 	topics  map[string]*topic
 }
 
@@ -69,9 +77,10 @@ func New(cfg Config, lane statestore.Lane, engine egress.Engine) *Relay {
 	}
 	r := &Relay{
 		cfg: cfg, lane: lane.LaneID, engine: engine, share: max(cfg.MemoryBytesMax/2/max(len(cfg.Topics), 1), min(shareMin, cfg.MemoryBytesMax/2)),
-		wake: make(chan struct{}, 1), known: lane.Next, sorted: lane.Low, told: lane.Low, topics: map[string]*topic{},
+		wake: make(chan struct{}, 1), lookTimeMax: lookTimeMax, known: lane.Next, sorted: lane.Low, told: lane.Low, topics: map[string]*topic{},
 		done: statestore.Ranges{Watermark: int64(lane.Low)},
 	}
+	r.over, r.end = context.WithCancel(context.Background())
 	for _, name := range cfg.Topics {
 		r.topics[name] = &topic{turn: make(chan struct{}, 1)}
 	}
@@ -113,6 +122,7 @@ func behind(p *statestore.OutputPack) uint64 { return p.First + uint64(len(p.Out
 func (r *Relay) Run(ctx context.Context) error {
 	ctx, end := context.WithCancel(ctx)
 	defer end()
+	context.AfterFunc(ctx, r.end)
 	served := make(chan error, 1)
 	go func() {
 		defer end()
@@ -173,6 +183,7 @@ func (r *Relay) next(ctx context.Context) (packs []statestore.OutputPack, more b
 	if len(packs) == 0 { // gone, since they were done: nothing is to be looked at
 		r.mu.Lock()
 		r.sorted = max(r.sorted, known)
+		r.announce()
 		r.mu.Unlock()
 	}
 	return packs, true
@@ -206,33 +217,68 @@ func (r *Relay) pause(ctx context.Context) bool {
 // sortPack looks at the outputs of a pack that were not looked at before. Those that nobody can ever fetch are set aside before the next
 // pack's turn.
 func (r *Relay) sortPack(ctx context.Context, p *statestore.OutputPack) {
-	var dead []api.DeadLetter
 	r.mu.Lock()
+	from, known := r.sorted, r.known
+	r.mu.Unlock()
+	var dead []api.DeadLetter
 	for i := range p.Outputs {
 		n := p.First + uint64(i)
-		if n < r.sorted || n >= r.known {
+		if n < from || n >= known {
 			continue
 		}
-		r.sorted = n + 1
-		if slices.Contains(p.Refused, n) {
-			r.done.Add(int64(n), int64(n)+1)
-			continue
-		}
-		r.open++
-		rec, problem := decode(&p.Outputs[i].Value)
-		if problem == nil && r.topics[rec.topic] == nil {
-			problem = undeclared(rec.topic, r.cfg.Topics)
-		}
-		if problem != nil {
+		if problem := r.sortOutput(n, &p.Outputs[i].Value, slices.Contains(p.Refused, n)); problem != nil {
 			dead = append(dead, r.letter(n, &p.Outputs[i], problem))
-			continue
 		}
-		r.file(n, rec, time.Now())
 	}
+	r.mu.Lock()
+	r.announce()
 	r.mu.Unlock()
 	r.tellDone()
 	if len(dead) > 0 {
 		r.refuse(ctx, dead)
+	}
+}
+
+// sortOutput looks at one output. Others go on while it is decoded, and a payload that has no place in memory is not even unpacked.
+func (r *Relay) sortOutput(n uint64, v *api.TypedValue, refused bool) *problem {
+	if refused {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.sorted = n + 1
+		r.done.Add(int64(n), int64(n)+1)
+		return nil
+	}
+	rec, problem := decode(v)
+	t := r.topics[rec.topic]
+	if problem == nil && t == nil {
+		problem = undeclared(rec.topic, r.cfg.Topics)
+	}
+	payload := sync.OnceValue(rec.text)
+	if problem == nil && !r.isBehind(t) {
+		payload()
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.sorted = n + 1
+	r.open++
+	if problem == nil {
+		r.file(n, t, payload, time.Now())
+	}
+	return problem
+}
+
+// isBehind may be over as soon as it is answered.
+func (r *Relay) isBehind(t *topic) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return t.behind
+}
+
+// announce tells those who wait that more has been looked at. The caller holds r.mu.
+func (r *Relay) announce() {
+	if r.looked != nil {
+		close(r.looked)
+		r.looked = nil
 	}
 }
 

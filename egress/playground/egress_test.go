@@ -123,20 +123,34 @@ func TestPending(t *testing.T) {
 	l.saysPending(0)
 }
 
-// TestBeginsWithinAPack: what was delivered of a pack does not come again, what is behind it does.
-func TestBeginsWithinAPack(t *testing.T) {
+// TestPackComesAgain: what was fetched comes again after each restart as long as anything else of its commit waits, and never after that.
+func TestPackComesAgain(t *testing.T) {
 	e := newEngine(t)
 	l := begin(t, e, 0, "a", "b")
 	l.Offer(e.commit(output("a", "1"), output("b", "2"), output("a", "3")))
-	l.sorts()
+	l.Offer(e.commit(output("a", "4")))
+	for range 3 {
+		l.want("a", "1", "3", "4")
+		l.wantNothing("a")
+		e.until("the first to be delivered", func() bool { return e.low == 2 })
+		l.stop()
+		l = begin(t, e, 0, "a", "b")
+	}
 	l.want("a", "1")
-	e.until("the first to be delivered", func() bool { return e.low == 2 })
+	l.want("b", "2")
+	e.until("all but two to be delivered", func() bool { return e.low == 3 })
 	l.stop()
 	l = begin(t, e, 0, "a", "b")
-	l.sorts()
-	l.want("a", "3")
-	l.wantNothing("a")
+	l.want("a", "1", "3")
 	l.want("b", "2")
+	l.stop()
+	l = begin(t, e, 0, "a", "b")
+	l.wantNothing("b")
+	l.want("a", "4")
+	l.stop()
+	l = begin(t, e, 0, "a", "b")
+	l.wantNothing("a")
+	l.wantNothing("b")
 }
 
 // TestSetAside: what can never be fetched becomes a dead letter, once; the rest goes on.
@@ -159,6 +173,7 @@ func TestSetAside(t *testing.T) {
 		{raw(recordType, `{"topic":"a","payload":"x","other":1}`), "no record"},
 		{raw(recordType, `{"topic":"a","payload":"x"} {}`), "no record"},
 		{raw(recordType, `{"topic":"a","payload":"x"}x`), "no record"},
+		{raw(recordType, `{"topic":"a","payload":"x"}]`), "no record"},
 		{raw(recordType, "{\"topic\":\"a\",\"payload\":\"\xff\"}"), "no record"},
 		{output("b", "x"), "unknown topic"},
 		{output("", "x"), "unknown topic"},

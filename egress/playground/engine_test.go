@@ -38,6 +38,7 @@ type engine struct {
 	refusals  int           // that were asked for
 	reads     int           // that were asked for
 	full      chan struct{} // not nil: dead letters wait until it is closed
+	slow      chan struct{} // not nil: reads wait until it is closed
 	away      int           // reads that fail
 	delivered chan struct{} // closed, and made anew, with each change
 }
@@ -58,13 +59,28 @@ func (e *engine) commit(outputs ...api.Output) statestore.OutputPack {
 	return p
 }
 
+// lane is what a claim finds: a pack of which anything is left is there as a whole, and nothing says what of it was delivered.
 func (e *engine) lane() statestore.Lane {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	e.low = e.next
+	if len(e.packs) > 0 {
+		e.low = e.packs[0].First
+	}
 	return statestore.Lane{LaneID: lane, Low: e.low, Next: e.next}
 }
 
-func (e *engine) Outputs(_ context.Context, id statestore.LaneID, from uint64, bytesMax int) (found []statestore.OutputPack, err error) {
+func (e *engine) Outputs(ctx context.Context, id statestore.LaneID, from uint64, bytesMax int) (found []statestore.OutputPack, err error) {
+	e.mu.Lock()
+	slow := e.slow
+	e.mu.Unlock()
+	if slow != nil {
+		select {
+		case <-slow:
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.reads++; e.away > 0 {

@@ -3,6 +3,7 @@ package playground
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/url"
@@ -25,12 +26,10 @@ func (r *Relay) ServeHTTP(w http.ResponseWriter, q *http.Request) {
 		playground.Answer(w, http.StatusNotFound, http.StatusMethodNotAllowed, "there is no topic "+strconv.Quote(short(name))+": GET /<topic>; the module's topics are "+list(r.cfg.Topics))
 		return
 	}
-	ctx, cancel := context.WithTimeout(q.Context(), playground.WaitMax)
-	defer cancel()
-	rec, ok, err := r.fetch(ctx, name, t)
+	rec, ok, err := r.take(q.Context(), name, t)
 	switch {
 	case err != nil:
-		playground.Answer(w, http.StatusServiceUnavailable, http.StatusServiceUnavailable, "the store does not answer; ask again")
+		playground.Answer(w, http.StatusServiceUnavailable, http.StatusServiceUnavailable, later(err))
 		return
 	case !ok:
 		playground.Answer(w, http.StatusNotFound, http.StatusNotFound, "")
@@ -44,6 +43,22 @@ func (r *Relay) ServeHTTP(w http.ResponseWriter, q *http.Request) {
 	if r.cfg.Hooks.Deliveries != nil {
 		r.cfg.Hooks.Deliveries(r.cfg.ID, "ok", 1)
 	}
+}
+
+// take fetches within a bound of time, and no longer than the relay runs.
+func (r *Relay) take(ctx context.Context, name string, t *topic) (waiting, bool, error) {
+	ctx, cancel := context.WithTimeout(ctx, r.lookTimeMax)
+	defer cancel()
+	defer context.AfterFunc(r.over, cancel)()
+	return r.fetch(ctx, name, t)
+}
+
+// later says why nobody knows whether there is a record.
+func later(err error) string {
+	if e := (*unsorted)(nil); errors.As(err, &e) {
+		return fmt.Sprintf("it is not known yet whether the topic has a record: %d outputs that are committed are still to be looked at; ask again", e.left)
+	}
+	return "the store does not answer; ask again"
 }
 
 // show writes a record out, as far as the connection can be trusted to have it.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"io"
 	"strings"
 	"unicode/utf8"
 
@@ -13,7 +14,17 @@ import (
 // recordType is the type of a value that is a record: JSON with a topic and a payload.
 const recordType = "io.statefun.playground/EgressRecord"
 
-type record struct{ topic, payload string }
+// record is an output that can be fetched.
+type record struct {
+	topic   string
+	payload json.RawMessage // part of the output's value
+}
+
+// text is what its fetcher sees.
+func (r *record) text() string {
+	text, _ := textOf(r.payload) // decode has looked
+	return text
+}
 
 // problem is why an output is no record.
 type problem struct {
@@ -34,6 +45,10 @@ func decode(v *api.TypedValue) (record, *problem) {
 	if !utf8.Valid(v.Value) {
 		return bad("the output is not UTF-8")
 	}
+	if topic, payload, ok := quick(v.Value); ok {
+		text, _ := textOf(topic)
+		return record{text, payload}, nil
+	}
 	var raw struct {
 		Topic   json.RawMessage `json:"topic"`
 		Payload json.RawMessage `json:"payload"`
@@ -43,18 +58,17 @@ func decode(v *api.TypedValue) (record, *problem) {
 	if err := d.Decode(&raw); err != nil {
 		return bad("the output is no JSON of a record: %s", short(err.Error()))
 	}
-	if d.More() {
+	if _, err := d.Token(); err != io.EOF {
 		return bad("there is more behind the record")
 	}
 	topic, ok := textOf(raw.Topic)
 	if !ok {
 		return bad("the record has no topic, or it is no text")
 	}
-	payload, ok := textOf(raw.Payload)
-	if !ok {
+	if _, ok := textOf(raw.Payload); !ok {
 		return bad("the record has no payload, or it is no text")
 	}
-	return record{topic, payload}, nil
+	return record{topic, raw.Payload}, nil
 }
 
 // textOf is the text of a value of JSON that is one, or is written as one.
@@ -64,6 +78,8 @@ func textOf(raw json.RawMessage) (string, bool) {
 		return "", false
 	case raw[0] != '"':
 		return string(raw), true
+	case bytes.IndexByte(raw, '\\') < 0:
+		return string(raw[1 : len(raw)-1]), true
 	}
 	var text string
 	err := json.Unmarshal(raw, &text)

@@ -2,6 +2,7 @@ package playground
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"time"
 
@@ -31,12 +32,11 @@ const recordOverhead = 100
 func (w *waiting) size() int { return recordOverhead + len(w.payload) }
 
 // file puts an output that was just sorted behind its topic's others. The caller holds r.mu.
-func (r *Relay) file(n uint64, rec record, now time.Time) {
-	t := r.topics[rec.topic]
+func (r *Relay) file(n uint64, t *topic, payload func() string, now time.Time) {
 	if t.behind {
 		return
 	}
-	if !r.push(t, waiting{number: n, payload: rec.payload, at: now}) {
+	if !r.push(t, waiting{number: n, payload: payload(), at: now}) {
 		t.behind, t.next = true, n
 	}
 }
@@ -51,14 +51,22 @@ func (r *Relay) push(t *topic, w waiting) bool {
 	return true
 }
 
-// fetch takes the oldest record of a topic out; ok is false when there is none. Whoever fetches it says whether it has arrived: finish, or
-// putBack.
+// unsorted is the error of a fetch that cannot say yet whether its topic has a record.
+type unsorted struct{ left uint64 } // outputs that are to be looked at
+
+func (e *unsorted) Error() string { return fmt.Sprintf("%d outputs are not looked at", e.left) }
+
+// fetch takes the oldest record of a topic out; ok is false when there is none among all that was committed when it was asked. Whoever
+// fetches it says whether it has arrived: finish, or putBack.
 func (r *Relay) fetch(ctx context.Context, name string, t *topic) (w waiting, ok bool, err error) {
+	r.mu.Lock()
+	known := r.known
+	r.mu.Unlock()
 	select {
 	case t.turn <- struct{}{}:
 		defer func() { <-t.turn }()
 	case <-ctx.Done():
-		return w, false, ctx.Err()
+		return w, false, r.left(t)
 	}
 	for {
 		r.mu.Lock()
@@ -70,51 +78,90 @@ func (r *Relay) fetch(ctx context.Context, name string, t *topic) (w waiting, ok
 			r.mu.Unlock()
 			return w, true, nil
 		}
-		behind, from := t.behind, t.next
+		behind, from, sorted := t.behind, t.next, r.sorted
+		if r.looked == nil {
+			r.looked = make(chan struct{})
+		}
+		looked := r.looked
 		r.mu.Unlock()
-		if !behind {
+		switch {
+		case behind:
+			packs, err := r.read(ctx, from)
+			if ctx.Err() != nil {
+				return w, false, r.left(t)
+			} else if err != nil {
+				return w, false, err
+			}
+			r.readBack(name, t, packs)
+		case sorted >= known:
 			return w, false, nil
+		default:
+			select {
+			case <-looked:
+			case <-ctx.Done():
+				return w, false, r.left(t)
+			}
 		}
-		packs, err := r.read(ctx, from)
-		if err != nil {
-			return w, false, err
-		}
-		r.readBack(name, t, packs)
 	}
+}
+
+// left says how much must be looked at before anything can be said of a topic that has nothing in memory.
+func (r *Relay) left(t *topic) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	from := r.sorted
+	if t.behind {
+		from = t.next
+	}
+	return &unsorted{r.known - min(from, r.known)}
 }
 
 // readBack looks through outputs for those of a topic that is behind, as far as they are sorted.
 func (r *Relay) readBack(name string, t *topic, packs []statestore.OutputPack) {
 	now := time.Now()
-	r.mu.Lock()
-	defer r.mu.Unlock()
 	for i := range packs {
-		p := &packs[i]
-		t.next = max(t.next, min(p.First, r.sorted)) // what lay between was done, and is gone
-		for j := range p.Outputs {
-			n := p.First + uint64(j)
-			if n < t.next {
-				continue
+		for j := range packs[i].Outputs {
+			if !r.readOutput(name, t, &packs[i], j, now) {
+				return
 			}
-			if n >= r.sorted {
-				break
-			}
-			if !r.done.Contains(int64(n)) && !slices.Contains(p.Refused, n) {
-				rec, problem := decode(&p.Outputs[j].Value)
-				if problem == nil && rec.topic == name && !r.push(t, waiting{number: n, payload: rec.payload, at: now}) {
-					t.next = n
-					return
-				}
-			}
-			t.next = n + 1
 		}
 	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	if len(packs) == 0 { // all of them were done, and are gone
 		t.next = r.sorted
 	}
 	if t.next >= r.sorted {
 		t.behind = false
 	}
+}
+
+// readOutput looks at one of them, and reports whether the next one's turn has come. Others go on while it is decoded.
+func (r *Relay) readOutput(name string, t *topic, p *statestore.OutputPack, at int, now time.Time) bool {
+	n := p.First + uint64(at)
+	r.mu.Lock()
+	t.next = max(t.next, min(p.First, r.sorted)) // what lay between was done, and is gone
+	old, unsorted := n < t.next, n >= r.sorted
+	done := r.done.Contains(int64(n)) || slices.Contains(p.Refused, n)
+	r.mu.Unlock()
+	if old || unsorted {
+		return true
+	}
+	text, mine := "", false
+	if !done {
+		rec, problem := decode(&p.Outputs[at].Value)
+		if mine = problem == nil && rec.topic == name; mine {
+			text = rec.text()
+		}
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if mine && !r.push(t, waiting{number: n, payload: text, at: now}) {
+		t.next = n
+		return false
+	}
+	t.next = n + 1
+	return true
 }
 
 // putBack puts a record in front again whose fetcher has not got it.
