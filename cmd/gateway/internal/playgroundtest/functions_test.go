@@ -17,7 +17,7 @@ import (
 )
 
 // greeter is the application: example/person counts visits and sends them on to example/greeter of the same id, which greets on topic
-// greetings. example/echo writes what it is sent to the egress as it is.
+// greetings. example/echo writes what it is sent to the egress as it is, example/many the members of the list that it is sent.
 type greeter struct {
 	url string
 
@@ -106,6 +106,16 @@ func (g *greeter) answer(r *http.Request, batch *protocol.ToFunction_InvocationB
 	case "echo":
 		for _, in := range batch.GetInvocations() {
 			out.OutgoingEgresses = append(out.OutgoingEgresses, egressOf(in.GetArgument().GetTypename(), in.GetArgument().GetValue()))
+		}
+	case "many":
+		for _, in := range batch.GetInvocations() {
+			var records []json.RawMessage
+			if err := json.Unmarshal(in.GetArgument().GetValue(), &records); err != nil {
+				return nil, err
+			}
+			for _, record := range records {
+				out.OutgoingEgresses = append(out.OutgoingEgresses, egressOf(egressType, record))
+			}
 		}
 	}
 	return &protocol.FromFunction{Response: &protocol.FromFunction_InvocationResult{InvocationResult: out}}, nil

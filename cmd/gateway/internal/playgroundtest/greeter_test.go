@@ -90,6 +90,39 @@ func TestRecordsWaitForTheirReader(t *testing.T) {
 	w.nothing("greetings")
 }
 
+// TestFetchedComesAgain: what was fetched comes again after a restart, of a clean stop too, as long as anything else of its commit waits,
+// and no more when nothing does. From its first answer on a gateway denies nothing that waits.
+func TestFetchedComesAgain(t *testing.T) {
+	w := newWorld(t)
+	w.start(w.gateway)
+	w.must(w.curl("-X", "PUT", "-H", "Content-Type: application/vnd.example/Records", "{in}/example/many/a",
+		"-d", `[{"topic": "greetings", "payload": "1"}, {"topic": "other topic", "payload": "2"}, {"topic": "greetings", "payload": "3"}]`))
+	take := func(topic string, want ...string) {
+		t.Helper()
+		for _, want := range want {
+			a := w.curl("{out}/" + topic)
+			if w.must(a); a.body != want {
+				t.Errorf("fetched %q, want %q", a.body, want)
+			}
+		}
+		w.nothing(topic)
+	}
+	if got := w.fetch("greetings"); got != "1" { // its commit may still be to come
+		t.Errorf("fetched %q", got)
+	}
+	take("greetings", "3")
+	for range 2 {
+		w.gateway.Stop()
+		w.start(w.gateway)
+		take("greetings", "1", "3")
+	}
+	take("other%20topic", "2")
+	w.gateway.Stop()
+	w.start(w.gateway)
+	take("greetings")
+	take("other%20topic")
+}
+
 // TestNobodyFetches: at the bound of the outbox events wait, which /readyz says; one record that is fetched lets them go on. An event whose
 // sender does not wait takes effect once or never.
 func TestNobodyFetches(t *testing.T) {
