@@ -173,6 +173,10 @@ func TestSetAside(t *testing.T) {
 		{raw(recordType, `{"topic":"a","payload":"x","other":1}`), "no record"},
 		{raw(recordType, `{"topic":"a","payload":"x"} {}`), "no record"},
 		{raw(recordType, `{"topic":"a","payload":"x"}x`), "no record"},
+		{raw(recordType, `{"topic":"a","payload":"x"}}`), "no record"},
+		{raw(recordType, `{"TOPIC":"a","payload":"x"}`), "no record"},
+		{raw(recordType, `{"topic":"a","Payload":"x"}`), "no record"},
+		{raw(recordType, `null`), "no record"},
 		{raw(recordType, `{"topic":"a","payload":"x"}]`), "no record"},
 		{raw(recordType, "{\"topic\":\"a\",\"payload\":\"\xff\"}"), "no record"},
 		{output("b", "x"), "unknown topic"},
@@ -203,9 +207,9 @@ func TestSetAside(t *testing.T) {
 func TestTextOfOtherTypes(t *testing.T) {
 	e := newEngine(t)
 	l := begin(t, e, 0, "1")
-	l.Offer(e.commit(raw(recordType, `{"payload": true, "topic": 1}`), raw(recordType, ` {"topic":"1","payload":"a\u00fc\n"} `), output("1", "")))
+	l.Offer(e.commit(raw(recordType, `{"payload": true, "topic": 1}`), raw(recordType, ` {"topic":"1","payload":"a\u00fc\n"} `), raw(recordType, `{"topic":"2","topic":"1","payload":"x","payload":"y"}`), output("1", "")))
 	l.sorts()
-	l.want("1", "true", "aü\n", "")
+	l.want("1", "true", "aü\n", "y", "")
 }
 
 // TestDeadLettersAreFull: the lane waits with what would be set aside, and what was sorted before can be fetched.
@@ -293,6 +297,9 @@ func TestHostileFetches(t *testing.T) {
 		{"GET", "/" + strings.Repeat("x", 100_000), 404, "405", "..."},
 		{"HEAD", "/a", 405, "405", "GET"},
 		{"OPTIONS", "/a", 405, "405", "GET"},
+		{"POST", "/a", 405, "405", "GET"},
+		{"PUT", "/a", 405, "405", "GET"},
+		{"DELETE", "/a", 405, "405", "GET"},
 	} {
 		w := httptest.NewRecorder()
 		l.ServeHTTP(w, httptest.NewRequest(c.method, c.path, nil))

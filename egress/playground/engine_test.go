@@ -35,12 +35,13 @@ type engine struct {
 	next      uint64
 	low       uint64
 	dead      []api.DeadLetter
-	refusals  int           // that were asked for
-	reads     int           // that were asked for
-	full      chan struct{} // not nil: dead letters wait until it is closed
-	slow      chan struct{} // not nil: reads wait until it is closed
-	away      int           // reads that fail
-	delivered chan struct{} // closed, and made anew, with each change
+	refusals  int             // that were asked for
+	reads     int             // that were asked for
+	full      chan struct{}   // not nil: dead letters wait until it is closed
+	slow      chan struct{}   // not nil: reads wait until it is closed
+	read      func(found int) // told how many packs a read has found, before it is answered; may be nil
+	away      int             // reads that fail
+	delivered chan struct{}   // closed, and made anew, with each change
 }
 
 var errAway = errors.New("away")
@@ -81,6 +82,11 @@ func (e *engine) Outputs(ctx context.Context, id statestore.LaneID, from uint64,
 			return nil, ctx.Err()
 		}
 	}
+	defer func() {
+		if e.read != nil && err == nil {
+			e.read(len(found))
+		}
+	}()
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.reads++; e.away > 0 {

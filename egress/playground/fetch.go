@@ -15,9 +15,9 @@ import (
 
 // ServeHTTP answers GET /<topic> with its oldest record, which is taken out: whoever asks next gets the next one.
 func (r *Relay) ServeHTTP(w http.ResponseWriter, q *http.Request) {
-	if q.Method == http.MethodHead || q.Method == http.MethodOptions {
-		w.Header().Set("Allow", "GET")
-		playground.Answer(w, http.StatusMethodNotAllowed, http.StatusMethodNotAllowed, q.Method+" would take a record and show nothing: use GET")
+	if q.Method != http.MethodGet {
+		w.Header().Set("Allow", http.MethodGet)
+		playground.Answer(w, http.StatusMethodNotAllowed, http.StatusMethodNotAllowed, "records are taken with GET, not with "+short(q.Method))
 		return
 	}
 	name, err := url.PathUnescape(strings.TrimPrefix(q.URL.EscapedPath(), "/"))

@@ -163,3 +163,35 @@ func TestBehindOthers(t *testing.T) {
 	}
 	l.wantNothing("a")
 }
+
+// TestCommittedWhileReadingBack: what is committed and sorted while the store says that nothing of a topic is left is not passed over.
+func TestCommittedWhileReadingBack(t *testing.T) {
+	e := newEngine(t)
+	l := prepare(t, e, 4<<20, "a", "b")
+	large := strings.Repeat("x", readBytes) // more than one question to the store answers
+	armed := false
+	e.read = func(found int) {
+		if armed && found == 0 {
+			armed = false
+			l.Offer(e.commit(output("a", "4")))
+			l.sorts()
+		}
+	}
+	l.run()
+	l.Offer(e.commit(output("a", "1"+large)))
+	l.Offer(e.commit(output("a", "2"+large))) // has no room
+	l.Offer(e.commit(output("b", "3")))
+	l.sorts()
+	l.want("a", "1"+large, "2"+large)
+	l.want("b", "3")
+	e.until("everything to be delivered", func() bool { return e.low == 4 })
+	armed = true
+	l.want("a", "4")
+	if armed {
+		t.Error("the topic was not read back")
+	}
+	l.Offer(e.commit(output("a", "5")))
+	l.want("a", "5")
+	l.wantNothing("a")
+	e.until("everything to be delivered", func() bool { return e.low == 6 })
+}

@@ -34,7 +34,8 @@ type problem struct {
 
 const recordRemedy = `want a value of type ` + recordType + `, {"topic": "...", "payload": "..."}`
 
-// decode reads an output. Texts may be numbers, true or false, as StateFun's reader has it; other keys are a mistake there, too.
+// decode reads an output. As StateFun's reader has it, texts may be numbers, true or false, of a key that is repeated the last one counts,
+// and other keys, these two in other letters among them, are a mistake.
 func decode(v *api.TypedValue) (record, *problem) {
 	bad := func(format string, args ...any) (record, *problem) {
 		return record{}, &problem{"no record", fmt.Sprintf(format, args...) + ": " + recordRemedy}
@@ -49,26 +50,27 @@ func decode(v *api.TypedValue) (record, *problem) {
 		text, _ := textOf(topic)
 		return record{text, payload}, nil
 	}
-	var raw struct {
-		Topic   json.RawMessage `json:"topic"`
-		Payload json.RawMessage `json:"payload"`
-	}
+	var raw map[string]json.RawMessage
 	d := json.NewDecoder(bytes.NewReader(v.Value))
-	d.DisallowUnknownFields()
 	if err := d.Decode(&raw); err != nil {
 		return bad("the output is no JSON of a record: %s", short(err.Error()))
 	}
 	if _, err := d.Token(); err != io.EOF {
 		return bad("there is more behind the record")
 	}
-	topic, ok := textOf(raw.Topic)
+	for name := range raw {
+		if name != "topic" && name != "payload" {
+			return bad("the record has %q beside topic and payload", short(name))
+		}
+	}
+	topic, ok := textOf(raw["topic"])
 	if !ok {
 		return bad("the record has no topic, or it is no text")
 	}
-	if _, ok := textOf(raw.Payload); !ok {
+	if _, ok := textOf(raw["payload"]); !ok {
 		return bad("the record has no payload, or it is no text")
 	}
-	return record{topic, raw.Payload}, nil
+	return record{topic, raw["payload"]}, nil
 }
 
 // textOf is the text of a value of JSON that is one, or is written as one.

@@ -92,7 +92,7 @@ func (r *Relay) fetch(ctx context.Context, name string, t *topic) (w waiting, ok
 			} else if err != nil {
 				return w, false, err
 			}
-			r.readBack(name, t, packs)
+			r.readBack(name, t, packs, sorted)
 		case sorted >= known:
 			return w, false, nil
 		default:
@@ -116,8 +116,9 @@ func (r *Relay) left(t *topic) error {
 	return &unsorted{r.known - min(from, r.known)}
 }
 
-// readBack looks through outputs for those of a topic that is behind, as far as they are sorted.
-func (r *Relay) readBack(name string, t *topic, packs []statestore.OutputPack) {
+// readBack looks through outputs for those of a topic that is behind, as far as they are sorted. sorted is what was before the store was
+// asked: what has been sorted since stands in no pack and is not gone.
+func (r *Relay) readBack(name string, t *topic, packs []statestore.OutputPack, sorted uint64) {
 	now := time.Now()
 	for i := range packs {
 		for j := range packs[i].Outputs {
@@ -129,7 +130,7 @@ func (r *Relay) readBack(name string, t *topic, packs []statestore.OutputPack) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if len(packs) == 0 { // all of them were done, and are gone
-		t.next = r.sorted
+		t.next = max(t.next, sorted)
 	}
 	if t.next >= r.sorted {
 		t.behind = false
