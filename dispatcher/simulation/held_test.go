@@ -43,7 +43,7 @@ func (inc *incarnation) checkTimers() {
 // checkCache holds what rests in memory within its bound, when nothing else is there.
 func (l *life) checkCache() {
 	inc, limit := l.owner, l.cfg.CacheBytesMax
-	if limit == 0 || len(inc.asks) > 0 {
+	if limit == 0 || len(inc.asks) > 0 || inc.commit != nil {
 		return
 	}
 	bytes, most := 0, 0

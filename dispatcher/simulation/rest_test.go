@@ -31,7 +31,7 @@ func (l *life) rest() {
 		}
 		l.play(16)
 	}
-	for from := l.at; len(l.owner.asks) > 0 && l.at-from < 1000; {
+	for from := l.at; (len(l.owner.asks) > 0 || l.owner.commit != nil) && l.at-from < 1000; { // a commit holds what it writes in memory
 		l.play(1)
 	}
 	l.checkCache()
