@@ -56,7 +56,7 @@ is not empty is refused.`,
 			if folder != "." {
 				fmt.Fprintf(out, "  cd %s\n", folder)
 			}
-			for _, line := range append(tryIt[language], "gateway dev    # runs all of it, with a Kafka inside, and says what to try") {
+			for _, line := range append(tryIt[language], "gateway dev    # runs all of it, and says what to try") {
 				fmt.Fprintf(out, "  %s\n", line)
 			}
 			return nil

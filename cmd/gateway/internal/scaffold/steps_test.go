@@ -69,18 +69,18 @@ func section(t *testing.T, title string) (blocks []block) {
 
 // script runs the steps one after the other in one shell, the output of each in a file of its own; "gateway dev" runs beside the rest
 // until the end, which must be a good one.
-func script(steps []step, folder, admin string) string {
+func script(steps []step, folder, admin, events string) string {
 	var b strings.Builder
 	b.WriteString("trap 'test -z \"$dev\" || kill $dev 2>/dev/null' EXIT\n") // also when a step fails
 	b.WriteString("fail() { echo \"step $1: $2\"; exit 1; }\n")
 	for i, s := range steps {
 		out := filepath.Join(folder, fmt.Sprintf("out.%d", i))
 		if s.command == "gateway dev" {
-			fmt.Fprintf(&b, "gateway dev --admin %s >%s 2>&1 &\ndev=$!\n", admin, out)
+			fmt.Fprintf(&b, "gateway dev --admin %s --listen %s >%s 2>&1 &\ndev=$!\n", admin, events, out)
 			fmt.Fprintf(&b, "until grep -q 'curl http://[^ ]*/ ' %s; do kill -0 $dev || fail %d 'it has ended'; sleep 0.05; done\n", out, i)
 			continue
 		}
-		command := strings.ReplaceAll(s.command, "127.0.0.1:8081", admin)
+		command := strings.NewReplacer("127.0.0.1:8081", admin, "127.0.0.1:8080", events).Replace(s.command)
 		fmt.Fprintf(&b, "{ %s\n} >%s 2>&1 || fail %d %q\n", command, out, i, "exit status $?")
 	}
 	b.WriteString("if [ -n \"$dev\" ]; then kill -TERM $dev; wait $dev || fail dev \"exit status $?\"; dev=; fi\n")
@@ -111,7 +111,11 @@ func follow(t *testing.T, steps []step, shown []string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command("bash", "-c", script(steps, folder, admin))
+	events, err := testgateway.FreeAddr()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command("bash", "-c", script(steps, folder, admin, events))
 	cmd.Dir = filepath.Dir(filepath.Dir(guide))
 	cmd.Env = testgateway.CleanEnviron("HOME=" + home)
 	for _, name := range []string{"GOCACHE", "GOMODCACHE", "GOPATH", "GOENV"} { // they would be new in a new home
@@ -143,7 +147,7 @@ func follow(t *testing.T, steps []step, shown []string) {
 			ran++
 			continue
 		}
-		if want := strings.Join(s.output, "\n"); want != "" && want+"\n" != outputs[i] {
+		if want := strings.Join(s.output, "\n"); want != "" && want != strings.TrimSuffix(outputs[i], "\n") {
 			t.Errorf("%s: got\n%swant\n%s", s.command, outputs[i], want)
 		}
 	}
