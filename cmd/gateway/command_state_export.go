@@ -7,6 +7,8 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -126,10 +128,14 @@ func writeOutput(output string, stdout io.Writer, write func(io.Writer) error) e
 		}
 		return errors.Join(write(f), f.Close())
 	}
+	if target, err := filepath.EvalSymlinks(output); err == nil {
+		output = target // what a link names is written anew, and the link stays one
+	}
 	folder, name := filepath.Split(output)
 	if name == "" {
 		return usage("flag --output: want the name of a file")
 	}
+	removeParts(folder, name)
 	f, err := os.CreateTemp(filepath.Clean(folder), "."+name+".part-*") // readable by its owner only: state may be anybody's secret
 	if err != nil {
 		return err
@@ -145,6 +151,24 @@ func writeOutput(output string, stdout io.Writer, write func(io.Writer) error) e
 		_ = os.Remove(f.Name()) // what is wrong is told already
 	}
 	return err
+}
+
+// partAge is when a part of a file is nobody's any more: an export writes all the time, and one that could not for as long does
+// not find its part again and says so.
+const partAge = time.Hour
+
+// removeParts removes what exports that were killed have left of a file.
+func removeParts(folder, name string) {
+	entries, _ := os.ReadDir(filepath.Clean(folder)) // who cannot read the folder may still write to it
+	for _, e := range entries {
+		number, ok := strings.CutPrefix(e.Name(), "."+name+".part-")
+		if _, err := strconv.ParseUint(number, 10, 64); !ok || err != nil || !e.Type().IsRegular() {
+			continue
+		}
+		if info, err := e.Info(); err == nil && time.Since(info.ModTime()) > partAge {
+			_ = os.Remove(filepath.Join(folder, e.Name())) // the next one tries again
+		}
+	}
 }
 
 // within waits no longer than a bound; without one, as long as ctx.

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -18,7 +20,7 @@ import (
 )
 
 // importFlags say what an import may do.
-type importFlags struct{ overwrite, skip, wait, check bool }
+type importFlags struct{ overwrite, skip, wait, check, empty, fresh bool }
 
 func newStateImport() *cobra.Command {
 	var flags importFlags
@@ -26,12 +28,12 @@ func newStateImport() *cobra.Command {
 		Use:   "import FILE|-",
 		Short: "Put the state of addresses into a store, from JSON Lines",
 		Long: `import reads a file that export has written, or another program, and commits its values as a gateway would; the store is
-made where there is none. A file is checked from end to end before anything is written; standard input is read once, so there what
-stands before a bad line is written. Import the same again after an interruption: what is there already is found to be the same.
-No gateway may work on the store meanwhile.`,
+made where there is none. A file is checked from end to end before anything is written, but for values that the store has already;
+standard input is read once, so there what stands before a bad line is written. Import the same again after an interruption, without
+--new: what is there already is found to be the same. No gateway may work on the store meanwhile.`,
 		Example: `  gateway state import --check state.jsonl
-  gateway state import --store postgres://gateway@db/app state.jsonl
-  kafka-console-consumer.sh --bootstrap-server kafka:9092 --topic state --from-beginning --timeout-ms 10000 | gateway state import --overwrite -`,
+  gateway state import --new --store postgres://gateway@db/app state.jsonl
+  gateway state import --overwrite state.jsonl`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) != 1 {
 				return usage("import takes one file, or - for standard input; got %d", len(args))
@@ -44,6 +46,8 @@ No gateway may work on the store meanwhile.`,
 	cmd.Flags().BoolVar(&flags.skip, "skip-invalid", false, "tell of lines that cannot be used, leave them out and go on")
 	cmd.Flags().BoolVar(&flags.wait, "wait", false, "wait until no gateway works on the store")
 	cmd.Flags().BoolVar(&flags.check, "check", false, "check the file and write nothing")
+	cmd.Flags().BoolVar(&flags.fresh, "new", false, "refuse a store that holds state already: what an earlier import has left would be mixed with the file's")
+	cmd.Flags().BoolVar(&flags.empty, "allow-empty", false, "take a file without a value; else that is an error")
 	cmd.RunE = func(cmd *cobra.Command, args []string) (err error) {
 		cfg, log, err := load()
 		if err != nil {
@@ -110,6 +114,7 @@ type importing struct {
 	name     string
 	store    statestore.Store
 	patience time.Duration // for an owner that says nothing, without --wait
+	checked  statefile.Checked
 }
 
 // what the package is told.
@@ -138,16 +143,51 @@ func worded(err error) error {
 // checkAlone is all that --check does.
 func (i *importing) checkAlone(ctx context.Context) error {
 	c := i.what("checked", true)
-	values, invalid, err := statefile.Check(ctx, c, nil, i.name, i.in)
+	done, err := statefile.Check(ctx, c, nil, i.name, i.in)
 	c.Progress.Clear()
 	if err != nil {
 		return worded(err)
 	}
-	if invalid > 0 {
-		return fmt.Errorf("%s: %s, and %s that cannot be used", i.name, number(int(values), "value"), number(int(invalid), "line"))
+	if done.Invalid > 0 {
+		return fmt.Errorf("%s: %s, and %s that cannot be used", i.name, number(int(done.Values), "value"), number(int(done.Invalid), "line"))
 	}
-	fmt.Fprintf(i.cmd.OutOrStdout(), "%s: good, %s\n", i.name, number(int(values), "value"))
+	if done.Values == 0 && !i.flags.empty {
+		return i.nothing()
+	}
+	fmt.Fprintf(i.cmd.OutOrStdout(), "%s: good, %s\n", i.name, held(done))
+	counts(i.cmd.OutOrStdout(), done)
 	return nil
+}
+
+// nothing: a file without a value is nearly always the wrong one, and a move that took it for good would begin with no state.
+func (i *importing) nothing() error {
+	return fmt.Errorf("%s holds no value: were the functions asked, and was the right topic read? --allow-empty takes it", i.name)
+}
+
+// held is how many values a file has.
+func held(done statefile.Checked) string {
+	text := number(int(done.Values-done.Repeated), "value")
+	if done.Repeated > 0 {
+		text += fmt.Sprintf(", and %s for values that an earlier line has told", number(int(done.Repeated), "line"))
+	}
+	return text
+}
+
+// counts tells each state with its number of values, to be compared with what is known of the application.
+func counts(out io.Writer, done statefile.Checked) {
+	for _, s := range done.States {
+		fmt.Fprintf(out, "  %s %s (%s): %s\n", s.Function, short(s.State), short(s.TypeName), number(int(s.Values), "value"))
+	}
+}
+
+// short keeps names of a file from filling the screen, or from steering it.
+func short(name string) string {
+	const most = 64
+	text := strings.Trim(strconv.Quote(name), `"`)
+	if len(text) > most {
+		text = strings.ToValidUTF8(text[:most], "") + "..."
+	}
+	return text
 }
 
 // checkFirst finds bad lines before anything is written.
@@ -157,8 +197,11 @@ func (i *importing) checkFirst(ctx context.Context, again func() error) error {
 		return err
 	}
 	c := i.what("checked", false) // the import tells of lines that are left out
-	_, _, err = statefile.Check(ctx, c, known.Functions, i.name, i.in)
+	i.checked, err = statefile.Check(ctx, c, known.Functions, i.name, i.in)
 	c.Progress.Clear()
+	if err == nil && i.checked.Values == 0 && !i.flags.empty {
+		err = i.nothing()
+	}
 	if err != nil {
 		return fmt.Errorf("nothing is written: %w", worded(err))
 	}
@@ -172,15 +215,20 @@ func (i *importing) run(ctx context.Context) (err error) {
 		return err
 	}
 	ctx, stop := i.keep(ctx, claim.Fence)
+	defer i.giveBack(ctx, claim.Fence)
+	defer stop()
+	if i.flags.fresh {
+		if err := i.mustBeNew(ctx, claim); err != nil {
+			return err
+		}
+	}
 	c := i.what("imported", true)
 	c.Target, c.Claim = i.store, claim
 	done, err := statefile.Import(ctx, c, i.name, i.in)
-	stop()
 	c.Progress.Clear()
-	release, cancel := within(context.WithoutCancel(ctx), 3*time.Second)
-	defer cancel()
-	_ = i.store.Release(release, claim.Fence) // else others wait for the lease to end
-
+	if err == nil && done.Written+done.Same+done.Invalid == 0 && !i.flags.empty { // standard input is not checked before
+		return i.nothing()
+	}
 	sum := fmt.Sprintf("%s written, %d were there already", number(int(done.Written), "value"), done.Same)
 	if i.flags.skip {
 		sum += fmt.Sprintf(", %s left out", number(int(done.Invalid), "line"))
@@ -189,8 +237,44 @@ func (i *importing) run(ctx context.Context) (err error) {
 		return fmt.Errorf("%w\nnot whole: %s; import it again when that is mended, what is there is found to be the same", worded(err), sum)
 	}
 	fmt.Fprintf(i.cmd.ErrOrStderr(), "%s, in %v\n", sum, c.Progress.Took().Round(time.Millisecond))
+	counts(i.cmd.ErrOrStderr(), i.checked)
 	return nil
 }
+
+// giveBack lets others have the store without waiting for the lease to end.
+func (i *importing) giveBack(ctx context.Context, fence statestore.Fence) {
+	ctx, cancel := within(context.WithoutCancel(ctx), 3*time.Second)
+	defer cancel()
+	_ = i.store.Release(ctx, fence) // else they wait
+}
+
+// mustBeNew refuses a store that holds state, or in which a gateway has kept where it reads on: it would not ask the consumer group.
+// The store is ours already, so nobody changes that meanwhile.
+func (i *importing) mustBeNew(ctx context.Context, claim *statestore.Claim) error {
+	if len(claim.Progress) > 0 {
+		return errors.New("nothing is written: a gateway has run on the store: name a new store, or leave --new out")
+	}
+	var found *statestore.AddressState
+	beside := func(statestore.Holding) error { return nil }
+	err := i.store.Walk(ctx, statestore.Walk{Holding: beside, Address: func(a statestore.AddressState) error {
+		if len(a.Values) == 0 {
+			return nil
+		}
+		found = &a
+		return errEnough
+	}})
+	switch {
+	case found != nil:
+		return fmt.Errorf("nothing is written: the store holds state already, such as that of %s/%s: name a new store, or leave --new out", found.Address.Type, short(found.Address.ID))
+	case err != nil:
+		return fmt.Errorf("look whether the store is new: %w", worded(err))
+	}
+	return nil
+}
+
+// deadMax is how long an owner whose lease runs may turn out to be dead: a member that waits is told of that by the owner's lock,
+// which ends with its process. One that lives is not disturbed by who waits.
+const deadMax = time.Second
 
 // acquire takes the store over from nobody: a gateway that lives is not disturbed.
 func (i *importing) acquire(ctx context.Context) (*statestore.Claim, error) {
@@ -202,16 +286,18 @@ func (i *importing) acquire(ctx context.Context) (*statestore.Claim, error) {
 	case owned && i.flags.wait:
 		fmt.Fprintf(i.cmd.ErrOrStderr(), "gateway: waiting for the gateway that works on the store to end (%s)\n", ownerName(m))
 	case owned:
-		return nil, fmt.Errorf("a gateway works on the store (%s); stop it first, and those that wait for its place; --wait waits for that", ownerName(m))
-	}
-	if !i.flags.wait {
+		bound = deadMax
+	default:
 		bound = i.patience
 	}
 	limited, cancel := within(ctx, bound)
 	defer cancel()
 	host, _ := os.Hostname() // for people
 	claim, err := i.store.Acquire(limited, statestore.Member{ID: uuid.NewString(), Host: host, PID: os.Getpid(), Started: time.Now()}, nil)
-	if err != nil && limited.Err() != nil && ctx.Err() == nil {
+	switch overdue := err != nil && limited.Err() != nil && ctx.Err() == nil; {
+	case overdue && owned:
+		return nil, fmt.Errorf("a gateway works on the store (%s); stop it first, and those that wait for its place; --wait waits for that", ownerName(m))
+	case overdue:
 		return nil, fmt.Errorf("another process owns the store and says nothing, or gateways wait for it; stop all of them first: %w", err)
 	}
 	return claim, err

@@ -5,13 +5,15 @@ import json
 
 from statefun import kafka_egress_message, simple_type
 
-EXPORT = simple_type("move.types/Export", serialize_fn=bytes, deserialize_fn=bytes)  # its content does not matter
+EXPORT = simple_type("move.types/Export", serialize_fn=bytes, deserialize_fn=bytes)  # the topic that the state is sent to
 RESTORE = simple_type("move.types/Restore", serialize_fn=bytes, deserialize_fn=bytes)  # a line of an export
+DELAYS = simple_type("move.types/Delays", serialize_fn=bytes, deserialize_fn=bytes)  # send delayed messages again; for the new application
 
 BUILT_IN = "io.statefun.types/"
 
 
-def export_state(context, specs, egress="shop/out", topic="state"):
+def export_state(context, message, specs, egress):
+    topic = message.as_type(EXPORT).decode()
     for spec in specs:
         value = getattr(context.storage, spec.name)
         if value is not None:

@@ -81,9 +81,9 @@ func TestSettingsAreThoseOfTheProgram(t *testing.T) {
 func TestFormIsThatOfTheProgram(t *testing.T) {
 	_, rest, _ := strings.Cut(readDocument(t).section("\n## The form of the file\n"), "```\n")
 	file, _, _ := strings.Cut(rest, "```")
-	values, _, err := statefile.Check(t.Context(), statefile.ImportConfig{}, nil, "shown", strings.NewReader(file))
-	if values != 2 || err != nil {
-		t.Errorf("%d values, %v", values, err)
+	done, err := statefile.Check(t.Context(), statefile.ImportConfig{}, nil, "shown", strings.NewReader(file))
+	if done.Values != 2 || err != nil {
+		t.Errorf("%+v, %v", done, err)
 	}
 }
 

@@ -43,22 +43,26 @@ func migrate(t *testing.T, store string) {
 		}
 	}
 
-	w.step("ids")
-	w.step("ask")
-	w.caughtUp("state-export", int64(len(ids)))
-	out := w.step("collect")
-	if want := fmt.Sprintf("state.jsonl: good, %d values\n", 5*len(ids)); !strings.Contains(out, want) {
-		t.Errorf("collect says, want %q:\n%s", want, out)
-	}
+	w.add("gone", "item0", 1)
+	w.expect("carts", cartText("gone", 1))
+	w.expect("wallets", walletText("gone", 1))
+	w.store = "sqlite:" + filepath.Join(w.folder, "trial.db")
+	moveState(t, w, 1, 5*len(ids)+5)
+	w.says("import", fmt.Sprintf("%d values written, 0 were there already", 5*len(ids)+5))
+
+	// Then a value is deleted, and the real move must not bring it back.
+	w.add("gone", "nothing", 0)
+	w.caughtUp("adds", int64(1+2+3+4+2))
+	kept := 5*len(ids) + 4
+	moveState(t, w, 2, kept)
 	old.Stop()
 	w.add("ada", "item1", 2) // between the two
-
-	if out = w.step("import"); !strings.Contains(out, "20 values written, 0 were there already") {
-		t.Errorf("import says:\n%s", out)
+	if out, err := w.try("import"); err == nil || !strings.Contains(out, "the store holds state already") {
+		t.Errorf("import into the trial's store: %v\n%s", err, out)
 	}
-	if out = w.step("import"); !strings.Contains(out, "0 values written, 20 were there already") {
-		t.Errorf("import says:\n%s", out)
-	}
+	w.store = store
+	w.says("import", fmt.Sprintf("%d values written, 0 were there already", kept))
+	w.says("again", fmt.Sprintf("0 values written, %d were there already", kept))
 	if !strings.Contains(w.doc.steps["run"], "gateway run --module module.yaml\n") {
 		t.Errorf("the document starts the gateway by %q", w.doc.steps["run"])
 	}
@@ -74,6 +78,7 @@ func migrate(t *testing.T, store string) {
 	}
 	namedMetrics(t, w, moved)
 	look(t, w)
+	reminders(t, w)
 	moved.Stop()
 
 	// And back again, into a runtime that knows nothing but what the group has committed.
@@ -83,13 +88,41 @@ func migrate(t *testing.T, store string) {
 	}
 	w.gateway("back", "sqlite:"+filepath.Join(w.folder, "back.db"))
 	w.step("back")
-	w.caughtUp("state-restore", int64(5*len(ids)))
+	w.caughtUp("state-restore", int64(kept))
 	w.add("x", "item5", 6)
 	w.expect("carts", cartText("x", 6))
 	w.expect("wallets", walletText("x", 6))
 	w.add("ada", "item2", 3)
 	w.expect("carts", cartText("ada", 3))
 	w.expect("wallets", walletText("ada", 3))
+}
+
+// moveState makes the run-th file of the state, which has so many values.
+func moveState(t *testing.T, w *world, run, values int) {
+	t.Helper()
+	w.fresh()
+	w.step("ids")
+	w.step("ask")
+	w.caughtUp("state-export", int64(run*(len(ids)+1)))
+	w.says("collect", fmt.Sprintf("%s.jsonl: good, %d values\n", w.run, values))
+}
+
+// reminders are delayed messages that the new application has sent again.
+func reminders(t *testing.T, w *world) {
+	t.Helper()
+	w.step("delays")
+	want := []string{"gone: 0 still in the cart"}
+	for i, id := range ids {
+		want = append(want, fmt.Sprintf("%s: %d still in the cart", id, (i+2)*(i+3)/2))
+	}
+	var got []string
+	for range want {
+		got = append(got, w.next("carts", "reminders"))
+	}
+	slices.Sort(want)
+	if slices.Sort(got); !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
 }
 
 // cartText is the result of a cart's n-th addition; the k-th is of k pieces of item k-1.
@@ -115,7 +148,7 @@ func walletText(id string, n int) string {
 func look(t *testing.T, w *world) {
 	t.Helper()
 	out := w.step("look")
-	for _, want := range []string{`"status":"ok"`, `"deadLetters":[]`, "\nstategate_dead_letters 0\n", "\nstategate_ingress_lag_records{", "\nstategate_invocations_total ", "\nshop adds "} {
+	for _, want := range []string{`"status":"ok"`, `"deadLetters":[]`, "\nstategate_dead_letters 0\n", "\nstategate_ingress_lag_records{", "\nstategate_invocations_total ", "\nshop adds ", `"id":"ada","state":"items","type":"io.statefun.types/int","value":3,`} {
 		if !strings.Contains(regexp.MustCompile(`[ ]+`).ReplaceAllString(strings.ReplaceAll(out, ": ", ":"), " "), want) {
 			t.Errorf("there is no %q in:\n%s", want, out)
 		}

@@ -23,7 +23,7 @@ import (
 const toolVariable = "STATEGATE_TEST_KAFKA_TOOL"
 
 var tools = map[string]func(flags *flag.FlagSet, args []string) error{
-	"kafka-console-consumer.sh": consume, "kafka-console-producer.sh": produce, "kafka-consumer-groups.sh": describe,
+	"kafka-console-consumer.sh": consume, "kafka-console-producer.sh": produce, "kafka-consumer-groups.sh": describe, "kafka-topics.sh": create,
 }
 
 func tool(name string, args []string) int {
@@ -135,6 +135,44 @@ func describe(flags *flag.FlagSet, args []string) error {
 		fmt.Printf("%s %s %d %d\n", *group, o.topic, o.partition, o.offset)
 	}
 	return err
+}
+
+// create makes a topic, which must not be there.
+func create(flags *flag.FlagSet, args []string) error {
+	server, topic, create, partitions := flags.String("bootstrap-server", "", ""), flags.String("topic", "", ""), flags.Bool("create", false, ""), flags.Int("partitions", 1, "")
+	if err := flags.Parse(args); err != nil || !*create || flags.NArg() > 0 {
+		return errors.Join(err, errors.New("only --create is known here"))
+	}
+	client, err := kgo.NewClient(kgo.SeedBrokers(*server))
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	err = createTopics(context.Background(), client, map[string]int32{*topic: int32(*partitions)})
+	if err == nil {
+		fmt.Printf("Created topic %s.\n", *topic)
+	}
+	return err
+}
+
+func createTopics(ctx context.Context, client *kgo.Client, partitions map[string]int32) error {
+	request := kmsg.NewPtrCreateTopicsRequest()
+	request.TimeoutMillis = 30_000
+	for name, n := range partitions {
+		topic := kmsg.NewCreateTopicsRequestTopic()
+		topic.Topic, topic.NumPartitions, topic.ReplicationFactor = name, n, 1
+		request.Topics = append(request.Topics, topic)
+	}
+	response, err := request.RequestWith(ctx, client)
+	if err != nil {
+		return err
+	}
+	for _, topic := range response.Topics {
+		if err := kerr.ErrorForCode(topic.ErrorCode); err != nil {
+			return fmt.Errorf("create topic %s: %w", topic.Topic, err)
+		}
+	}
+	return nil
 }
 
 type groupOffset struct {

@@ -13,9 +13,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
-	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/stategate/stategate/cmd/gateway/internal/testgateway"
 	"github.com/stategate/stategate/internal/testserver"
@@ -29,12 +27,13 @@ type world struct {
 	broker string
 	admin  string // of the gateway that is asked
 	store  string // of the gateway that the application moves into
+	run    string // the topic of this export
 	client *kgo.Client
 	out    *kgo.Client // of all results
 	ahead  map[string][]string
 }
 
-var partitions = map[string]int32{"adds": 3, "state-export": 3, "state-restore": 3, "carts": 1, "wallets": 1, "state": 1}
+var partitions = map[string]int32{"adds": 3, "state-export": 3, "state-restore": 3, "state-delays": 3, "carts": 1, "wallets": 1}
 
 func newWorld(t *testing.T, store string) *world {
 	t.Helper()
@@ -122,8 +121,37 @@ func (w *world) tools() {
 	}
 }
 
+// fresh begins a run.
+func (w *world) fresh() {
+	w.t.Helper()
+	_, name, _ := strings.Cut(w.step("fresh"), "Created topic ")
+	name, _, ok := strings.Cut(name, ".")
+	if !ok || name == w.run {
+		w.t.Fatalf("the run after %q is %q", w.run, name)
+	}
+	w.run = name
+}
+
 // step runs the commands of a step of the document, as they stand there.
 func (w *world) step(name string) (output string) {
+	w.t.Helper()
+	text, err := w.try(name)
+	if err != nil {
+		w.t.Fatalf("step %s: %v\n%s\n%s", name, err, w.doc.steps[name], text)
+	}
+	return text
+}
+
+// says is a step whose output has a text.
+func (w *world) says(name, want string) {
+	w.t.Helper()
+	if out := w.step(name); !strings.Contains(out, want) {
+		w.t.Errorf("%s says, want %q:\n%s", name, want, out)
+	}
+}
+
+// try is a step that may fail.
+func (w *world) try(name string) (output string, err error) {
 	w.t.Helper()
 	commands, ok := w.doc.steps[name]
 	if !ok {
@@ -131,12 +159,9 @@ func (w *world) step(name string) (output string) {
 	}
 	cmd := exec.Command("bash", "-euo", "pipefail", "-c", commands)
 	cmd.Dir = w.folder
-	cmd.Env = testgateway.CleanEnviron("BROKERS="+w.broker, "ADMIN="+w.admin, "STATEGATE_STORE="+w.store, "PATH="+filepath.Join(w.folder, "bin")+":"+os.Getenv("PATH"))
+	cmd.Env = testgateway.CleanEnviron("BROKERS="+w.broker, "ADMIN="+w.admin, "STATEGATE_STORE="+w.store, "RUN="+w.run, "PATH="+filepath.Join(w.folder, "bin")+":"+os.Getenv("PATH"))
 	text, err := cmd.CombinedOutput()
-	if err != nil {
-		w.t.Fatalf("step %s: %v\n%s\n%s", name, err, commands, text)
-	}
-	return string(text)
+	return string(text), err
 }
 
 // gateway is one that runs the application on a store.
@@ -167,6 +192,14 @@ func (w *world) add(id, item string, quantity int) {
 // expect waits for the next result of a topic, which must be this one.
 func (w *world) expect(topic, want string) {
 	w.t.Helper()
+	if got := w.next(topic, want); got != want {
+		w.t.Errorf("%s: got %q, want %q", topic, got, want)
+	}
+}
+
+// next is the next result of a topic.
+func (w *world) next(topic, want string) string {
+	w.t.Helper()
 	ctx, cancel := context.WithTimeout(w.t.Context(), testgateway.Patience)
 	defer cancel()
 	for len(w.ahead[topic]) == 0 {
@@ -176,30 +209,16 @@ func (w *world) expect(topic, want string) {
 		}
 	}
 	got := w.ahead[topic][0]
-	if w.ahead[topic] = w.ahead[topic][1:]; got != want {
-		w.t.Errorf("%s: got %q, want %q", topic, got, want)
-	}
+	w.ahead[topic] = w.ahead[topic][1:]
+	return got
 }
 
 func (w *world) createTopics() {
 	w.t.Helper()
-	request := kmsg.NewPtrCreateTopicsRequest()
-	request.TimeoutMillis = 30_000
-	for name, n := range partitions {
-		topic := kmsg.NewCreateTopicsRequestTopic()
-		topic.Topic, topic.NumPartitions, topic.ReplicationFactor = name, n, 1
-		request.Topics = append(request.Topics, topic)
-	}
 	ctx, cancel := context.WithTimeout(w.t.Context(), testgateway.Patience)
 	defer cancel()
-	response, err := request.RequestWith(ctx, w.client)
-	if err != nil {
+	if err := createTopics(ctx, w.client, partitions); err != nil {
 		w.t.Fatal(err)
-	}
-	for _, topic := range response.Topics {
-		if err := kerr.ErrorForCode(topic.ErrorCode); err != nil {
-			w.t.Fatalf("create topic %s: %v", topic.Topic, err)
-		}
 	}
 }
 

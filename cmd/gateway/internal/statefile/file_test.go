@@ -116,20 +116,20 @@ func TestPartsAreRecognised(t *testing.T) {
 	text := whole(t, o)
 	head := strings.Index(text, "\n") // before that nothing tells what it is a part of, and it holds no value
 	for n := head; n < len(text)-1; n++ {
-		_, _, err := Check(t.Context(), ImportConfig{}, nil, "f", strings.NewReader(text[:n]))
+		_, err := Check(t.Context(), ImportConfig{}, nil, "f", strings.NewReader(text[:n]))
 		if err == nil {
 			t.Errorf("taken for whole: %q", text[:n])
 		}
 		skip := ImportConfig{Invalid: func(*LineError) {}}
-		if _, _, err = Check(t.Context(), skip, nil, "f", strings.NewReader(text[:n])); !errors.Is(err, ErrPartial) {
+		if _, err = Check(t.Context(), skip, nil, "f", strings.NewReader(text[:n])); !errors.Is(err, ErrPartial) {
 			t.Errorf("left out to the end: %q: %v", text[:n], err)
 		}
 	}
 	for name, good := range map[string]string{
 		"whole": text, "without the last line end": strings.TrimSuffix(text, "\n"), "BOM and CRLF": "\ufeff" + strings.ReplaceAll(text, "\n", "\r\n"), "empty lines": "\n \n" + strings.ReplaceAll(text, "\n", "\n\t\n\n"),
 	} {
-		if n, _, err := Check(t.Context(), ImportConfig{}, nil, "f", strings.NewReader(good)); n != 2 || err != nil {
-			t.Errorf("%s: %d values, %v", name, n, err)
+		if done, err := Check(t.Context(), ImportConfig{}, nil, "f", strings.NewReader(good)); done.Values != 2 || err != nil {
+			t.Errorf("%s: %d values, %v", name, done.Values, err)
 		}
 	}
 	lines := strings.SplitAfter(text, "\n")
@@ -144,13 +144,13 @@ func TestPartsAreRecognised(t *testing.T) {
 		"f:1: not JSON":                 {"\xef\xbb" + "\xbf\ufeff" + text},
 		"f:4: not JSON: the line ends ": {lines[0], lines[1], lines[2], lines[3][:20] + "\n", lines[4]},
 	} {
-		_, _, err := Check(t.Context(), ImportConfig{}, nil, "f", strings.NewReader(strings.Join(bad, "")))
+		_, err := Check(t.Context(), ImportConfig{}, nil, "f", strings.NewReader(strings.Join(bad, "")))
 		if err == nil || name != "a line is missing" && !strings.Contains(err.Error(), name) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	if n, _, err := Check(t.Context(), ImportConfig{}, nil, "f", strings.NewReader("")); n != 0 || err != nil {
-		t.Errorf("nothing: %d, %v", n, err)
+	if done, err := Check(t.Context(), ImportConfig{}, nil, "f", strings.NewReader("")); done.Values != 0 || err != nil {
+		t.Errorf("nothing: %d, %v", done.Values, err)
 	}
 }
 

@@ -46,34 +46,6 @@ type Imported struct {
 	Commits int64
 }
 
-// Check reads a whole file and says what is wrong with it, as far as that can be told without the values of a store. It answers
-// the error of the first bad line, or calls cfg.Invalid with each. stored is what the store knows of states.
-func Check(ctx context.Context, cfg ImportConfig, stored []statestore.FunctionSpec, name string, in io.Reader) (values, invalid int64, err error) {
-	r, states := newReader(name, in), newRegistry(stored, cfg.Overwrite)
-	for ctx.Err() == nil {
-		l, err := r.next()
-		if err == nil && (l.kind == lineSpec || l.kind == lineValue) {
-			if err = states.learn(l); err != nil {
-				err = r.bad(err)
-			}
-		}
-		var bad *LineError
-		switch {
-		case err == io.EOF:
-			return values, invalid, nil
-		case errors.As(err, &bad) && cfg.Invalid != nil:
-			invalid++
-			cfg.Invalid(bad)
-		case err != nil:
-			return values, invalid, err
-		case l.kind == lineValue:
-			values++
-			cfg.Progress.add(1)
-		}
-	}
-	return values, invalid, ctx.Err()
-}
-
 // Import writes what a file holds, in commits of bounded size. What it has written stays when it ends with an error: the same
 // file can be imported again, and what is there already is found to be the same. cfg.Claim must be held, and its lease kept.
 func Import(ctx context.Context, cfg ImportConfig, name string, in io.Reader) (Imported, error) {

@@ -350,24 +350,24 @@ func TestImportIsFenced(t *testing.T) {
 
 func TestCheck(t *testing.T) {
 	text := value("a", 1) + "{\n" + spec(`{"mode":"never"}`) + value("b", 2) + `{"function":"shop/cart","id":"x","state":"n","type":"x/y","base64":""}` + "\n"
-	n, invalid, err := Check(t.Context(), ImportConfig{}, nil, "f", strings.NewReader(text))
-	if n != 1 || invalid != 0 || err == nil || !strings.HasPrefix(err.Error(), "f:2: not JSON") {
-		t.Errorf("got %d, %d, %v", n, invalid, err)
+	done, err := Check(t.Context(), ImportConfig{}, nil, "f", strings.NewReader(text))
+	if done.Values != 1 || done.Invalid != 0 || err == nil || !strings.HasPrefix(err.Error(), "f:2: not JSON") {
+		t.Errorf("got %+v, %v", done, err)
 	}
 	var told []string
 	cfg := ImportConfig{}
 	skipping(&told)(&cfg)
-	n, invalid, err = Check(t.Context(), cfg, nil, "f", strings.NewReader(text))
-	if n != 2 || invalid != 2 || err != nil || len(told) != 2 || !strings.HasPrefix(told[1], "f:5: ") {
-		t.Errorf("got %d, %d, %v: %q", n, invalid, err, told)
+	done, err = Check(t.Context(), cfg, nil, "f", strings.NewReader(text))
+	if done.Values != 2 || done.Invalid != 2 || err != nil || len(told) != 2 || !strings.HasPrefix(told[1], "f:5: ") {
+		t.Errorf("got %+v, %v: %q", done, err, told)
 	}
 	known := []statestore.FunctionSpec{{Function: api.FunctionType{Namespace: "shop", Name: "cart"}, States: []statestore.StateSpec{{Name: "n", TypeName: "x/y"}}}}
-	if _, _, err = Check(t.Context(), ImportConfig{}, known, "f", strings.NewReader(value("a", 1))); err == nil || !strings.Contains(err.Error(), `has type "x/y"`) {
+	if _, err = Check(t.Context(), ImportConfig{}, known, "f", strings.NewReader(value("a", 1))); err == nil || !strings.Contains(err.Error(), `has type "x/y"`) {
 		t.Errorf("got %v", err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, _, err = Check(ctx, ImportConfig{}, nil, "f", strings.NewReader(value("a", 1))); !errors.Is(err, context.Canceled) {
+	if _, err = Check(ctx, ImportConfig{}, nil, "f", strings.NewReader(value("a", 1))); !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v", err)
 	}
 }
