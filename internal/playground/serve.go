@@ -11,7 +11,6 @@ import (
 	"net"
 	"net/http"
 	"strconv"
-	"sync"
 	"time"
 )
 
@@ -24,6 +23,7 @@ const (
 	headerBytesMax = 256 << 10 // an id of 64 KiB takes three times that when every byte is encoded
 	connsMax       = 1024      // at once, and so requests; others wait to be accepted
 	stopTimeMax    = time.Second
+	commitTimeMax  = stopTimeMax / 2 // of a stop: then requests that still wait for something are told so
 )
 
 // WaitMax is how long a request may wait for something of the gateway's.
@@ -41,6 +41,8 @@ type Config struct {
 	Recovered func(key string)
 	// Listening is told the address once it is open; may be nil.
 	Listening func(net.Addr)
+	// ConnsMax bounds the connections. Default 1,024. When all are in use, one that is idle is closed for the next.
+	ConnsMax int
 }
 
 // tryAgain is how often a port is tried that is taken: whoever had it before may be about to end.
@@ -57,14 +59,19 @@ func Serve(ctx context.Context, cfg Config) error {
 		cfg.Listening(listener.Addr())
 	}
 	cfg.Log.Info("playground: listening", "for", cfg.Name, "address", listener.Addr().String(), "at", cfg.Place)
+	if cfg.ConnsMax <= 0 {
+		cfg.ConnsMax = connsMax
+	}
+	conns := &bounded{Listener: listener, slots: make(chan struct{}, cfg.ConnsMax), closed: make(chan struct{})}
+	requests, endRequests := context.WithCancel(context.WithoutCancel(ctx))
+	defer endRequests()
 	server := &http.Server{
-		Handler: cfg.Handler, ReadHeaderTimeout: headerTimeMax, ReadTimeout: requestTimeMax, WriteTimeout: writeTimeMax, IdleTimeout: idleTimeMax,
+		Handler: local(cfg.Handler), BaseContext: func(net.Listener) context.Context { return requests }, ConnState: conns.state,
+		ReadHeaderTimeout: headerTimeMax, ReadTimeout: requestTimeMax, WriteTimeout: writeTimeMax, IdleTimeout: idleTimeMax,
 		MaxHeaderBytes: headerBytesMax, ErrorLog: slog.NewLogLogger(cfg.Log.Handler(), slog.LevelDebug),
 	}
 	ended := make(chan error, 1)
-	go func() {
-		ended <- server.Serve(&bounded{Listener: listener, slots: make(chan struct{}, connsMax), closed: make(chan struct{})})
-	}()
+	go func() { ended <- server.Serve(conns) }()
 	select {
 	case err := <-ended:
 		return fmt.Errorf("%s: serve %s: %w", cfg.Place, cfg.Name, err)
@@ -72,6 +79,7 @@ func Serve(ctx context.Context, cfg Config) error {
 	}
 	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeMax)
 	defer cancel()
+	defer time.AfterFunc(commitTimeMax, endRequests).Stop()
 	if err := server.Shutdown(stop); err != nil {
 		_ = server.Close() // ends the contexts of those that wait
 	}
@@ -130,40 +138,13 @@ func Answer(w http.ResponseWriter, status, said int, text string) {
 	_, _ = w.Write([]byte(text)) // whoever asked is gone
 }
 
-// bounded accepts no more connections than it has slots.
-type bounded struct {
-	net.Listener
-	slots  chan struct{}
-	closed chan struct{}
-	once   sync.Once
-}
-
-func (b *bounded) Accept() (net.Conn, error) {
-	select {
-	case b.slots <- struct{}{}:
-	case <-b.closed:
-		return nil, net.ErrClosed
-	}
-	conn, err := b.Listener.Accept()
-	if err != nil {
-		<-b.slots
-		return nil, err
-	}
-	return &counted{Conn: conn, free: sync.OnceFunc(func() { <-b.slots })}, nil
-}
-
-func (b *bounded) Close() error {
-	b.once.Do(func() { close(b.closed) })
-	return b.Listener.Close()
-}
-
-// counted is a connection that gives its slot back.
-type counted struct {
-	net.Conn
-	free func()
-}
-
-func (c *counted) Close() error {
-	defer c.free()
-	return c.Conn.Close()
+// local refuses what a browser sends for a page of somebody else's: a developer's ports are open to every page that the developer looks at.
+func local(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Sec-Fetch-Site") == "cross-site" {
+			Answer(w, http.StatusForbidden, http.StatusForbidden, "a page of another site may not ask here; nothing has happened")
+			return
+		}
+		h.ServeHTTP(w, r)
+	})
 }

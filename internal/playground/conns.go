@@ -1,0 +1,99 @@
+package playground
+
+import (
+	"net"
+	"net/http"
+	"slices"
+	"sync"
+)
+
+// bounded accepts no more connections than it has slots. Those that are idle keep nobody out: when there is no slot the one that has been
+// idle for longest is closed, or the next one that becomes idle. A client whose request is on its way then gets no answer, as from any
+// server that closes what is idle.
+type bounded struct {
+	net.Listener
+	slots  chan struct{}
+	closed chan struct{}
+	once   sync.Once
+
+	mu      sync.Mutex // guards all below
+	idle    []*counted // the one that has been so for longest first
+	waiting bool       // for a slot
+}
+
+func (b *bounded) Accept() (net.Conn, error) {
+	select {
+	case b.slots <- struct{}{}:
+	default:
+		if err := b.wait(); err != nil {
+			return nil, err
+		}
+	}
+	conn, err := b.Listener.Accept()
+	if err != nil {
+		<-b.slots
+		return nil, err
+	}
+	return &counted{Conn: conn, free: sync.OnceFunc(func() { <-b.slots })}, nil
+}
+
+// wait takes a slot as soon as there is one.
+func (b *bounded) wait() error {
+	b.mu.Lock()
+	b.waiting = true
+	b.mu.Unlock()
+	b.makeRoom()
+	select {
+	case b.slots <- struct{}{}:
+	case <-b.closed:
+		return net.ErrClosed
+	}
+	b.mu.Lock()
+	b.waiting = false
+	b.mu.Unlock()
+	return nil
+}
+
+// makeRoom closes an idle connection if somebody waits for its slot.
+func (b *bounded) makeRoom() {
+	b.mu.Lock()
+	var spare *counted
+	if b.waiting && len(b.idle) > 0 {
+		spare, b.idle, b.waiting = b.idle[0], b.idle[1:], false
+	}
+	b.mu.Unlock()
+	if spare != nil {
+		_ = spare.Close() // nobody uses it
+	}
+}
+
+// state is told by the server what a connection does.
+func (b *bounded) state(conn net.Conn, now http.ConnState) {
+	c, ok := conn.(*counted)
+	if !ok {
+		return
+	}
+	b.mu.Lock()
+	b.idle = slices.DeleteFunc(b.idle, func(have *counted) bool { return have == c })
+	if now == http.StateIdle {
+		b.idle = append(b.idle, c)
+	}
+	b.mu.Unlock()
+	b.makeRoom()
+}
+
+func (b *bounded) Close() error {
+	b.once.Do(func() { close(b.closed) })
+	return b.Listener.Close()
+}
+
+// counted is a connection that gives its slot back.
+type counted struct {
+	net.Conn
+	free func()
+}
+
+func (c *counted) Close() error {
+	defer c.free()
+	return c.Conn.Close()
+}
