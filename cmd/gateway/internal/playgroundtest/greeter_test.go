@@ -123,35 +123,73 @@ func TestFetchedComesAgain(t *testing.T) {
 	take("other%20topic")
 }
 
+// large is a curl line that puts a record of 600 KiB on topic greetings.
+func (w *world) large(name string, more ...string) []string {
+	w.t.Helper()
+	file := filepath.Join(w.folder, name)
+	text := fmt.Sprintf(`{"topic": "greetings", "payload": "%s %s"}`, name, strings.Repeat("x", 600<<10))
+	if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
+		w.t.Fatal(err)
+	}
+	return append(more, "-X", "PUT", "-H", "Content-Type: application/vnd."+egressType, "--data-binary", "@"+file, "{in}/example/echo/a")
+}
+
+// fill puts two of them, so that an outbox of 1 MiB is full.
+func (w *world) fill() {
+	w.t.Helper()
+	w.must(w.curl(w.large("first")...))
+	w.must(w.curl(w.large("second")...))
+	w.gateway.Until("full", func(r testgateway.Readiness) bool {
+		return r.Says("undelivered outputs of io.statefun.playground/egress")
+	})
+}
+
+// TestStopIsAnswered: an event that waits for room when the gateway is stopped is answered, and has not happened.
+func TestStopIsAnswered(t *testing.T) {
+	w := newWorld(t, "STATEGATE_OUTBOX_BYTES_MAX=1MiB")
+	w.start(w.gateway)
+	w.fill()
+	third := w.large("third")
+	answered, failed := make(chan answer, 1), make(chan error, 1)
+	go func() {
+		a, err := w.tryCurl(third...)
+		answered <- a
+		failed <- err
+	}()
+	testgateway.Poll(t, "the event", func() (bool, string) {
+		n := w.gateway.Samples().Sum("stategate_ingress_records_total", nil)
+		return n == 3, fmt.Sprint(n)
+	})
+	w.gateway.Stop()
+	if a, err := <-answered, <-failed; err != nil || a.code != 503 || a.status != "503" || !strings.Contains(a.body, "nothing has happened") {
+		t.Errorf("answered %+v, %v", a, err)
+	}
+	w.start(w.gateway)
+	for _, want := range []string{"first", "second"} {
+		if got, _, _ := strings.Cut(w.fetch("greetings"), " "); got != want {
+			t.Errorf("fetched %q, want %q", got, want)
+		}
+	}
+	w.nothing("greetings")
+}
+
 // TestNobodyFetches: at the bound of the outbox events wait, which /readyz says; one record that is fetched lets them go on. An event whose
 // sender does not wait takes effect once or never.
 func TestNobodyFetches(t *testing.T) {
 	w := newWorld(t, "STATEGATE_OUTBOX_BYTES_MAX=1MiB")
 	w.start(w.gateway)
-	send := func(name string, more ...string) []string {
-		file := filepath.Join(w.folder, name)
-		text := fmt.Sprintf(`{"topic": "greetings", "payload": "%s %s"}`, name, strings.Repeat("x", 600<<10))
-		if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
-			t.Fatal(err)
-		}
-		return append(more, "-X", "PUT", "-H", "Content-Type: application/vnd."+egressType, "--data-binary", "@"+file, "{in}/example/echo/a")
-	}
 	fetch := func() string {
 		name, _, _ := strings.Cut(w.fetch("greetings"), " ")
 		return name
 	}
-	w.must(w.curl(send("first")...))
-	w.must(w.curl(send("second")...))
-	w.gateway.Until("full", func(r testgateway.Readiness) bool {
-		return r.Says("undelivered outputs of io.statefun.playground/egress")
-	})
-	if a, err := w.tryCurl(send("third", "--max-time", "1")...); err == nil {
+	w.fill()
+	if a, err := w.tryCurl(w.large("third", "--max-time", "1")...); err == nil {
 		t.Errorf("an event beyond the bound is answered %+v", a)
 	}
 	if got := fetch(); got != "first" {
 		t.Errorf("fetched %q", got)
 	}
-	w.must(w.curl(send("fourth")...))
+	w.must(w.curl(w.large("fourth")...))
 	if got := fetch(); got != "second" {
 		t.Errorf("fetched %q", got)
 	}
