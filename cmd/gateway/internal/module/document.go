@@ -197,13 +197,21 @@ func (p *parser) documents(data []byte) (docs []*yaml.Node, whole bool) {
 			return docs, true
 		}
 		if err != nil {
-			p.complain(syntaxPlace(data, err), Error, "not YAML: %s", syntaxText(err))
+			p.complain(syntaxPlace(data, err), Error, "not YAML: %s", hinted(syntaxText(err)))
 			return docs, false
 		}
 		if doc.Kind == yaml.DocumentNode && len(doc.Content) == 1 && !isNull(doc.Content[0]) {
 			docs = append(docs, doc.Content[0])
 		}
 	}
+}
+
+// hinted adds what the YAML library does not say: what the character may be, which is not shown for it may be a part of a secret.
+func hinted(text string) string {
+	if strings.HasPrefix(text, "found character that cannot start any token") {
+		return text + ": YAML indents with spaces, not with tabs, and text that begins with @, ` or % wants quotes"
+	}
+	return text
 }
 
 // document reads kind and spec.

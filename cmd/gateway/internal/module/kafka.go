@@ -256,7 +256,9 @@ func (p *parser) kafkaEgress(spec *object) {
 	k.Properties = spec.properties("properties")
 	p.overridden(k.Properties, "bootstrap.servers", "address counts")
 	if n := spec.take("deliverySemantic"); n != nil {
-		if o := p.object(n, "deliverySemantic", Error); o != nil {
+		if n.Kind == yaml.ScalarNode { // its type alone is what one tries first
+			p.complain(n, Error, "deliverySemantic: want a map, got %s; write {type: exactly-once, transactionTimeout: 15min}, or another type", p.describe(n))
+		} else if o := p.object(n, "deliverySemantic", Error); o != nil {
 			p.deliverySemantic(o, &k)
 		}
 	}
