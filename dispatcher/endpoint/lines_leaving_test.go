@@ -1,7 +1,6 @@
 package endpoint
 
 import (
-	"context"
 	"fmt"
 	"io"
 	"net"
@@ -109,9 +108,9 @@ type leaving struct {
 	held     []chan *Failure
 }
 
-func newLeaving(t *testing.T, scheme string, poolSize int) *leaving {
+func newLeaving(t *testing.T, scheme string, poolSize, limit int) *leaving {
 	l := &leaving{T: t, pool: pool(t), poolSize: poolSize, release: make(chan struct{}), arrived: make(chan string, 100)}
-	l.server = serve2(t, scheme, 0, odd(l.release, l.arrived))
+	l.server = serve2(t, scheme, limit, odd(l.release, l.arrived))
 	return l
 }
 
@@ -184,7 +183,7 @@ func (l *leaving) wantOpened(want int32) {
 func TestTimedOutCallRetiresItsConnection(t *testing.T) {
 	for _, scheme := range schemes {
 		t.Run(scheme, func(t *testing.T) {
-			l := newLeaving(t, scheme, 0)
+			l := newLeaving(t, scheme, 0, 0)
 			l.hold()
 			l.good()
 			l.wantOpened(1)
@@ -199,13 +198,32 @@ func TestTimedOutCallRetiresItsConnection(t *testing.T) {
 
 // However many calls time out beside others that last, the connections that leave have a bound; from there on the last one goes on.
 func TestRetiredConnectionsAreBounded(t *testing.T) {
-	l := newLeaving(t, "http", 1)
-	for range leavingMin + 4 {
+	l := newLeaving(t, "http", 1, 0)
+	for n := range leavingMin + 4 {
 		l.hold()
 		l.timesOut()
 		l.good()
+		if n == leavingMin-1 { // the last one has no other call: it can end at once
+			l.timesOut()
+			l.good()
+		}
 	}
-	l.wantOpened(leavingMin + 1)
+	l.wantOpened(leavingMin + 2)
+	l.end()
+}
+
+// While PoolSize connections take calls and are full, calls wait for their turn: an old one, with room, would never end.
+func TestOldConnectionTakesNothingForWantOfRoom(t *testing.T) {
+	l := newLeaving(t, "http", 1, 2)
+	l.hold()
+	l.good() // it is known to take two
+	l.age()
+	l.hold()
+	l.good()
+	l.hold()
+	reply, fail := l.client("/good").Call(within(t, 2*roomTick), []byte("y"))
+	wantFailure(t, reply, fail, Timeout, 0, "no connection within the attempt's time-out")
+	l.wantOpened(2)
 	l.end()
 }
 
@@ -214,7 +232,7 @@ func TestRetiredConnectionsAreBounded(t *testing.T) {
 func TestOldConnectionsDoNotBlock(t *testing.T) {
 	for _, scheme := range schemes {
 		t.Run(scheme, func(t *testing.T) {
-			l := newLeaving(t, scheme, 1)
+			l := newLeaving(t, scheme, 1, 0)
 			for range leavingMin + 4 {
 				l.hold()
 				l.age()
@@ -264,60 +282,67 @@ func (b *breaking) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // Headers that are too large fail their call. Where net/http has to end the connection for them, the calls that were on it are sent again,
 // and only once: the function is kept apart then.
 func TestHugeHeadersAmongOthers(t *testing.T) {
+	const rounds, others = 3, 2
 	for _, scheme := range schemes {
 		for name, tc := range map[string]struct {
 			bytes           int
 			text            string
-			breakers, begun int32
+			breakers, begun int32 // how often calls were sent
+			opened          int32
 		}{
-			"beyond our bound":         {400_000, "headers are larger than the bound of 65536 bytes", 3, 4},
-			"beyond that of net/http":  {2_000_000, "connection error: PROTOCOL_ERROR", 4, 8},
-			"far beyond, in one piece": {8_000_000, "connection error: PROTOCOL_ERROR", 4, 8},
+			"beyond our bound": {400_000, "headers are larger than the bound of 65536 bytes", rounds, rounds * others, 1},
+			// One that is broken and one for the others of later rounds, one for each call that is sent again, and for each that is kept apart.
+			"beyond that of net/http":  {2_000_000, "connection error: PROTOCOL_ERROR", rounds + 1, rounds*others + others, 2 + others + rounds},
+			"far beyond, in one piece": {8_000_000, "connection error: PROTOCOL_ERROR", rounds + 1, rounds*others + others, 2 + others + rounds},
 		} {
 			t.Run(scheme+" "+name, func(t *testing.T) {
 				b := &breaking{bytes: tc.bytes, release: make(chan struct{}), arrived: make(chan string, 100)}
 				s := serve2(t, scheme, 0, b.ServeHTTP)
 				p := pool(t)
-				call := func(ctx context.Context, path string) ([]byte, *Failure) {
+				ctx := within(t, 20*time.Second)
+				call := func(path string) ([]byte, *Failure) {
 					c, err := p.Client(Spec{URL: s.url + path, TLS: s.tls, HTTP2: HTTP2Always})
 					if err != nil {
 						t.Fatal(err)
 					}
 					return c.Call(ctx, []byte("x"))
 				}
-				ctx := within(t, 30*time.Second)
 				var all sync.WaitGroup
-				paths := []string{"/held", "/begun", "/held", "/begun"}
-				for _, path := range paths {
-					all.Go(func() {
-						if reply, fail := call(ctx, path); fail != nil || string(reply) != "held" {
-							t.Errorf("%s: got %q, %+v", path, reply, fail)
+				arrives := func() {
+					select {
+					case <-b.arrived:
+					case <-ctx.Done():
+						t.Error("a call does not arrive")
+					}
+				}
+				for round := range rounds {
+					for _, path := range []string{"/held", "/begun"} {
+						all.Go(func() {
+							if reply, fail := call(path); fail != nil || string(reply) != "held" {
+								t.Errorf("%s: got %q, %+v", path, reply, fail)
+							}
+						})
+						arrives()
+					}
+					if reply, fail := call("/huge"); fail == nil || fail.Kind != BadReply || !strings.Contains(fail.Text, tc.text) {
+						t.Errorf("got %q, %+v; want %s, %q", reply, fail, BadReply, tc.text)
+					}
+					for range tc.begun - rounds*others {
+						if round == 0 {
+							arrives() // again
 						}
-					})
-					<-b.arrived
-				}
-				for range 3 {
-					reply, fail := call(ctx, "/huge")
-					if fail == nil {
-						t.Fatalf("got %q", reply)
 					}
-					if fail.Kind != BadReply || !strings.Contains(fail.Text, tc.text) {
-						t.Errorf("got %s, %q; want %s, %q", fail.Kind, fail.Text, BadReply, tc.text)
-					}
-				}
-				for n := len(paths); n < int(tc.begun); n++ {
-					<-b.arrived // again
 				}
 				close(b.release)
 				all.Wait()
 				if got := b.breakers.Load(); got != tc.breakers {
-					t.Errorf("three calls that break the connection were sent %d times, want %d", got, tc.breakers)
+					t.Errorf("calls with huge headers were sent %d times, want %d", got, tc.breakers)
 				}
 				if got := b.begun.Load(); got != tc.begun {
-					t.Errorf("%d other calls were sent %d times, want %d", len(paths), got, tc.begun)
+					t.Errorf("other calls were sent %d times, want %d", got, tc.begun)
 				}
-				if opened := s.opened.Load(); tc.begun == 4 && opened != 1 {
-					t.Errorf("%d connections, want 1", opened)
+				if got := s.opened.Load(); got != tc.opened {
+					t.Errorf("%d connections, want %d", got, tc.opened)
 				}
 			})
 		}
