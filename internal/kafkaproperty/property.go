@@ -3,8 +3,11 @@ package kafkaproperty
 import (
 	"fmt"
 	"maps"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
+	"unicode"
 )
 
 // Role is whose properties are read.
@@ -77,7 +80,9 @@ type translation struct {
 func (t *translation) take(role Role, name, value string) {
 	p := table[name]
 	switch {
-	case p == nil && isSecurity(name):
+	case p == nil && spelling[flat(name)] != "":
+		t.wrong(name, "it is not known, and what concerns security is never left out: write "+spelling[flat(name)])
+	case p == nil && almostSecurity(flat(name)):
 		t.wrong(name, "it is not known, and what concerns security is never left out")
 	case p == nil:
 		t.moot(name, "it is not known")
@@ -98,11 +103,11 @@ func (t *translation) take(role Role, name, value string) {
 }
 
 func (t *translation) wrong(name, text string) {
-	t.complaints = append(t.complaints, Complaint{Property: name, Wrong: true, Text: fmt.Sprintf("property %s: %s", name, text)})
+	t.complaints = append(t.complaints, Complaint{Property: name, Wrong: true, Text: fmt.Sprintf("property %s: %s", shown(name), text)})
 }
 
 func (t *translation) moot(name, why string) {
-	t.complaints = append(t.complaints, Complaint{Property: name, Text: fmt.Sprintf("property %s has no effect: %s", name, why)})
+	t.complaints = append(t.complaints, Complaint{Property: name, Text: fmt.Sprintf("property %s has no effect: %s", shown(name), why)})
 }
 
 func (t *translation) warn(name, text string) {
@@ -113,6 +118,53 @@ func (t *translation) warn(name, text string) {
 func isSecurity(name string) bool {
 	return strings.HasPrefix(name, "security.") || strings.HasPrefix(name, "sasl.") || strings.HasPrefix(name, "ssl.")
 }
+
+// almostSecurity is generous: nothing else begins so.
+func almostSecurity(flat string) bool {
+	return strings.HasPrefix(flat, "security") || strings.HasPrefix(flat, "sasl") || strings.HasPrefix(flat, "ssl")
+}
+
+// spelling is the right name of each flat one that is about security.
+var spelling = spellings()
+
+func spellings() map[string]string {
+	all := make(map[string]string)
+	for name := range table {
+		if isSecurity(name) {
+			all[flat(name)] = name
+			all[strings.ReplaceAll(flat(name), ".", "")] = name
+		}
+	}
+	return all
+}
+
+// flat is a name as somebody may have meant it: whatever its case, its blanks, and the signs between its words.
+func flat(name string) string {
+	name = strings.Map(func(r rune) rune {
+		switch {
+		case r == '_' || r == '-':
+			return '.'
+		case unicode.IsSpace(r) || !unicode.IsGraphic(r):
+			return -1
+		}
+		return unicode.ToLower(r)
+	}, name)
+	return strings.TrimPrefix(name, "properties.")
+}
+
+// shown is a name in a complaint. One that nobody knows and that looks like no name is not shown: in "ssl.key.password=x" a value has
+// slipped into it.
+func shown(name string) string {
+	if table[name] == nil && (len(name) > 100 || !nameForm.MatchString(name)) {
+		if right := spelling[flat(name)]; right != "" {
+			return strconv.Quote(name) // nothing is in it but that name
+		}
+		return "(its name is not shown)"
+	}
+	return name
+}
+
+var nameForm = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9]*([._-][A-Za-z0-9]+)*$`)
 
 // Names are all names that the table has for a role, sorted.
 func Names(role Role) []string {

@@ -85,3 +85,41 @@ func TestWrongValues(t *testing.T) {
 		}
 	}
 }
+
+// TestSpelling: a name that is another only by its case, its blanks or the signs between its words is no unknown one where that concerns
+// security: an error names the right one.
+func TestSpelling(t *testing.T) {
+	for name, want := range map[string]string{
+		"Security.Protocol": "write security.protocol", "SECURITY.PROTOCOL": "write security.protocol", "security.protocol ": "write security.protocol",
+		"\u00a0security.protocol\u200b": "write security.protocol", "security_protocol": "write security.protocol", "security-protocol": "write security.protocol",
+		"SecurityProtocol": "write security.protocol", "properties.security.protocol": "write security.protocol", "security. protocol": "write security.protocol",
+		"Ssl.truststore.location": "write ssl.truststore.location", "ssl_truststore_location": "write ssl.truststore.location",
+		" sasl.mechanism": "write sasl.mechanism", "SASL_JAAS_CONFIG": "write sasl.jaas.config", "ssl.Provider": "write ssl.provider",
+		"securityprotocl": "never left out", "Sasl.made.up": "never left out", "ssl": "never left out", "properties.ssl.made.up": "never left out",
+	} {
+		for _, role := range []Role{Consumer, Producer} {
+			s, complaints := Translate(role, map[string]string{name: "SASL_SSL", "client.id": "a"})
+			if len(complaints) != 1 || !complaints[0].Wrong || complaints[0].Property != name || !strings.HasSuffix(complaints[0].Text, want) || s.TLS != nil {
+				t.Errorf("%s %q: %v", role, name, complaints)
+			}
+		}
+	}
+	for _, name := range []string{"Client.id", "FETCH.MIN.BYTES", "client_id", "my.security.protocol"} { // as in Java
+		if _, complaints := Translate(Consumer, map[string]string{name: "x"}); len(complaints) != 1 || complaints[0].Wrong {
+			t.Errorf("%q: %v", name, complaints)
+		}
+	}
+}
+
+// TestNoNameShowsAValue: a value that has slipped into a name is not shown, and Property still says whose the complaint is.
+func TestNoNameShowsAValue(t *testing.T) {
+	for _, name := range []string{
+		"ssl.key.password=CANARY", "ssl.key.password:CANARY", "ssl.key.password CANARY", "password=\"CANARY\";", "client.id=CANARY", "CANARY@host", "sasl.jaas.config\nCANARY",
+		"properties.ssl.key.password=CANARY", strings.Repeat("a", 100) + "CANARY", "http://u:CANARY@h",
+	} {
+		_, complaints := Translate(Consumer, map[string]string{name: "x"})
+		if len(complaints) != 1 || complaints[0].Property != name || strings.Contains(complaints[0].Text, "CANARY") {
+			t.Errorf("%q: %v", name, complaints)
+		}
+	}
+}
