@@ -4,10 +4,12 @@ import (
 	"fmt"
 	"maps"
 	"math"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 )
 
 // Settings are what clientConfigProperties say, in words of ours. Zero: nothing is said.
@@ -28,6 +30,8 @@ type property struct {
 	none string // it has no effect, and why nobody misses it; values that ask for nothing else than what is so are not spoken of
 	fail string // it must not be ignored, and cannot be done
 	is   string // with none: the value that says what is so anyway
+
+	guards bool // with set: without it something else would be trusted, or asked
 }
 
 // Reading translates the properties of an ingress: names are full, "aws.clientconfig.maxConnections" or "flink.shard. ...".
@@ -45,6 +49,9 @@ func translate(properties map[string]string, table map[string]property, prefixes
 	for _, name := range slices.Sorted(maps.Keys(properties)) {
 		value := strings.TrimSpace(properties[name])
 		p, ok := table[strings.ToLower(name)]
+		if right := flat(name); !ok && table[right].matters() {
+			return s, nil, fmt.Errorf("property %q is not known, and must not be left out: write %s", name, right)
+		}
 		if !ok {
 			p.none = "it is not known here"
 			for _, family := range prefixes {
@@ -62,11 +69,35 @@ func translate(properties map[string]string, table map[string]property, prefixes
 				return s, nil, fmt.Errorf("property %s: %w", name, err)
 			}
 		case p.is == "" || !strings.EqualFold(p.is, value):
-			warnings = append(warnings, fmt.Sprintf("property %s has no effect: %s", name, p.none))
+			warnings = append(warnings, fmt.Sprintf("property %s has no effect: %s", shown(name, ok), p.none))
 		}
 	}
 	return s, warnings, nil
 }
+
+// matters reports whether a property of this row must not be passed over because of its spelling: whom to trust, which proxy to use, and
+// what cannot be done.
+func (p property) matters() bool { return p.guards || p.fail != "" }
+
+// flat is a name whatever its case and its blanks, and with no signs between words.
+func flat(name string) string {
+	return strings.Map(func(r rune) rune {
+		if r == '_' || r == '-' || unicode.IsSpace(r) || !unicode.IsGraphic(r) {
+			return -1
+		}
+		return unicode.ToLower(r)
+	}, name)
+}
+
+// shown is a name in a warning. One that nobody knows and that looks like no name is not shown: a value has slipped into it.
+func shown(name string, known bool) string {
+	if !known && (len(name) > 100 || !nameForm.MatchString(name)) {
+		return "(its name is not shown)"
+	}
+	return name
+}
+
+var nameForm = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9]*([._-][A-Za-z0-9]+)*$`)
 
 // prefix is what is said of all names that begin so and are in no row.
 type prefix struct{ begins, none string }
@@ -97,6 +128,11 @@ func millis(to func(*Settings) *time.Duration) property {
 
 func text(to func(*Settings) *string) property {
 	return property{set: func(s *Settings, value string) error { *to(s) = value; return nil }}
+}
+
+func guard(p property) property {
+	p.guards = true
+	return p
 }
 
 func without(none string) property    { return property{none: none} }

@@ -113,6 +113,32 @@ func TestProxy(t *testing.T) {
 	}
 }
 
+// TestSpelling: whom to trust and which proxy to use is not passed over because of a blank or a sign in the name.
+func TestSpelling(t *testing.T) {
+	for name, want := range map[string]string{
+		"CaCertPath ": "write cacertpath", "ca_cert_path": "write cacertpath", "Ca-Cert-Path": "write cacertpath", "proxy_host": "write proxyhost", "\u200bProxyPassword": "write proxypassword",
+		"Kinesis_Endpoint": "write kinesisendpoint",
+	} {
+		if _, _, err := Writing(map[string]string{name: "/x"}); err == nil || !strings.HasSuffix(err.Error(), want) {
+			t.Errorf("%q: got %v, want %q", name, err, want)
+		}
+	}
+	for _, name := range []string{"aws.clientconfig.proxy_host", "aws.clientconfig.proxyHost ", "AWS.ClientConfig.Proxy-Port", "aws.clientconfig.local_address"} {
+		if _, _, err := Reading(map[string]string{name: "1"}); err == nil || !strings.Contains(err.Error(), "not known") {
+			t.Errorf("%q: got %v", name, err)
+		}
+	}
+	for _, name := range []string{"ProxyPassword=CANARY", "CANARY@h", "Max Connections CANARY"} {
+		_, warnings, err := Writing(map[string]string{name: "x"})
+		if err != nil || len(warnings) != 1 || strings.Contains(warnings[0], "CANARY") {
+			t.Errorf("%q: %v, %v", name, warnings, err)
+		}
+	}
+	if _, warnings, err := Writing(map[string]string{"max_connections": "9"}); err != nil || len(warnings) != 1 {
+		t.Errorf("another name: %v, %v", warnings, err)
+	}
+}
+
 // clean takes the machine's own settings away.
 func clean(t *testing.T) {
 	t.Helper()

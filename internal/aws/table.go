@@ -23,10 +23,10 @@ var (
 	maxConnections = count(func(s *Settings) *int { return &s.Client.MaxConnections }, 1, 10_000)
 	connectTimeout = millis(func(s *Settings) *time.Duration { return &s.Client.ConnectTimeout })
 	requestTimeout = millis(func(s *Settings) *time.Duration { return &s.Client.RequestTimeout })
-	proxyHost      = text(func(s *Settings) *string { return &s.Client.Proxy.Host })
-	proxyPort      = count(func(s *Settings) *int { return &s.Client.Proxy.Port }, 1, 65535)
-	proxyUser      = text(func(s *Settings) *string { return &s.Client.Proxy.User })
-	proxyPassword  = property{set: func(s *Settings, value string) error { s.Client.Proxy.Password = Secret(value); return nil }}
+	proxyHost      = guard(text(func(s *Settings) *string { return &s.Client.Proxy.Host }))
+	proxyPort      = guard(count(func(s *Settings) *int { return &s.Client.Proxy.Port }, 1, 65535))
+	proxyUser      = guard(text(func(s *Settings) *string { return &s.Client.Proxy.User }))
+	proxyPassword  = property{guards: true, set: func(s *Settings, value string) error { s.Client.Proxy.Password = Secret(value); return nil }}
 )
 
 // reading has the names of com.amazonaws.ClientConfiguration, behind the prefix that Flink gives them, and of Flink's consumer.
@@ -41,7 +41,7 @@ var reading = lower(map[string]property{
 	"aws.clientconfig.proxyPort":               proxyPort,
 	"aws.clientconfig.proxyUsername":           proxyUser,
 	"aws.clientconfig.proxyPassword":           proxyPassword,
-	"aws.clientconfig.proxyProtocol": {set: func(s *Settings, value string) error {
+	"aws.clientconfig.proxyProtocol": {guards: true, set: func(s *Settings, value string) error {
 		if s.Client.Proxy.Scheme = strings.ToLower(value); s.Client.Proxy.Scheme != "http" && s.Client.Proxy.Scheme != "https" {
 			return errors.New("want HTTP or HTTPS")
 		}
@@ -110,7 +110,7 @@ var writing = lower(map[string]property{
 	"ProxyPort":          proxyPort,
 	"ProxyUserName":      proxyUser,
 	"ProxyPassword":      proxyPassword,
-	"CaCertPath":         text(func(s *Settings) *string { return &s.Client.RootCAs }),
+	"CaCertPath":         guard(text(func(s *Settings) *string { return &s.Client.RootCAs })),
 	"CollectionMaxCount": count(func(s *Settings) *int { return &s.CallRecordsMax }, 1, 500),
 	"CollectionMaxSize":  count(func(s *Settings) *int { return &s.CallBytesMax }, 52224, math32),
 
