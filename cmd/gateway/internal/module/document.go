@@ -143,7 +143,7 @@ func (p *parser) result(whole bool) (*Module, Complaints) {
 
 // parse reads all documents of a file; false if it could not see all of it.
 func (p *parser) parse(name string, data []byte) bool {
-	p.file, p.nodes, p.items = name, 0, 0
+	p.file, p.nodes, p.items, p.searched = name, 0, 0, 0
 	p.module.files = append(p.module.files, name)
 	top := &yaml.Node{Line: 1, Column: 1}
 	if len(data) > fileBytesMax {
@@ -326,10 +326,14 @@ var (
 )
 
 func syntaxText(err error) string {
-	if m := syntaxLine.FindStringSubmatch(err.Error()); m != nil {
-		return m[2]
+	text := err.Error()
+	if m := syntaxLine.FindStringSubmatch(text); m != nil {
+		text = m[2]
 	}
-	return err.Error()
+	if unknownAnchor.MatchString(text) { // its name may be a password
+		return "unknown anchor; text that begins with * wants quotes"
+	}
+	return text
 }
 
 // syntaxPlace finds where an error of the YAML library is. It tells the line only, and not always.

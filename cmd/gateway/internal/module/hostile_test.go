@@ -35,6 +35,9 @@ func TestHostile(t *testing.T) {
 		{"many unserved targets", "kind: io.statefun.endpoints.v2/http\nspec: {functions: a/b, urlPathTemplate: 'http://h/'}\n---\n" + hostileHead +
 			"  topics:\n  - {topic: a, valueType: v, targets: [" + strings.Repeat("a/c, ", 100000) + "]}\n", "more complaints"},
 		{"many properties", hostileHead + "  properties:\n" + strings.Repeat("  - a: b\n", 100000), "more complaints"},
+		{"a property of aliases of aliases", hostileHead + "  x:\n    " + strings.ReplaceAll(strings.TrimSpace(bomb), "\n", "\n    ") + "\n  properties:\n" + strings.Repeat("  - a: *l\n", 3), "what concerns security"},
+		{"a property that holds itself", hostileHead + "  properties:\n  - a: &a {b: {c: [*a, *a]}}\n", "what concerns security"},
+		{"a long item in many places", hostileHead + "  x: &x {" + strings.Repeat("a, ", 20000) + "b}\n  properties: [" + strings.Repeat("*x, ", 20000) + "]\n", "what concerns security"},
 		{"no text", "\x00\x01\x02", "not YAML"},
 		{"no UTF-8", "kind: \xff\xfe\n", "not YAML"},
 		{"half of UTF-16", "\xff\xfek", "not YAML"},

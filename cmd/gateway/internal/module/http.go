@@ -202,13 +202,13 @@ func (p *parser) bindRoute(r *HTTPRoute) bool {
 
 // size is the value of an optional key in bytes, with a unit, or def.
 func (o *object) size(name string, def, lo, hi int64) int64 {
-	n := o.take(name)
+	n := o.takeAmount(name)
 	if n == nil {
 		return def
 	}
 	bytes, ok := int64(0), false
 	if n.Kind == yaml.ScalarNode {
-		bytes, ok = parseSize(scalarText(n))
+		bytes, ok = parseSize(o.p.scalarText(n))
 	}
 	if !ok || bytes < lo || bytes > hi {
 		o.p.complain(n, Error, "%s: want a whole number of B, KiB or MiB from %d B to %d MiB, such as 1MiB, got %s", name, lo, hi>>20, o.p.describe(n))

@@ -291,8 +291,11 @@ func (p *parser) deliverySemantic(o *object, k *KafkaEgress) {
 			return
 		}
 		k.TransactionTimeout = time.Duration(v) * time.Millisecond
-	case o.has(duration):
+	case o.has(duration) && !p.emptied(o.take(duration)):
 		k.TransactionTimeout = o.duration(duration, 0, false)
+		o.take(millis)
+	case o.has(duration):
+		p.complain(o.take(duration), Error, "%s of %s has no value", duration, o.what)
 		o.take(millis)
 	default:
 		o.need(duration)

@@ -5,6 +5,8 @@ import (
 	"net/url"
 	"strings"
 
+	yaml "go.yaml.in/yaml/v3"
+
 	"github.com/stategate/stategate/api"
 )
 
@@ -143,10 +145,15 @@ func (p *parser) awsCredentials(spec *object) AWSCredentials {
 	if n == nil {
 		return AWSCredentials{Kind: "default"}
 	}
+	if n.Kind == yaml.ScalarNode {
+		p.complain(n, Error, "awsCredentials: want a map, got text") // not shown: it may be a secret
+		return AWSCredentials{}
+	}
 	o := p.object(n, "awsCredentials", Error)
 	if o == nil {
 		return AWSCredentials{}
 	}
+	o.hides = true
 	defer o.close()
 	c := AWSCredentials{Kind: o.choice("type", []string{"default", "basic", "profile"})}
 	switch c.Kind {

@@ -65,8 +65,11 @@ func (p *placeholders) replace(s string, depth int) (string, error) {
 // value is what stands for the text between the braces.
 func (p *placeholders) value(inside string, depth int) (string, error) {
 	name, def, hasDefault := strings.Cut(inside, ":-")
-	if !isVariable(name) {
-		return "", fmt.Errorf("%s is no name of a variable: want ${NAME} or ${NAME:-default}, and $${ for a literal ${", quote(name))
+	switch begins := variableOf(name); {
+	case begins == "":
+		return "", errors.New("a placeholder begins with no name of a variable: want ${NAME} or ${NAME:-default}, and $${ for a literal ${")
+	case begins != name: // what follows is not shown: it may be a default in words that only a shell knows, and a secret
+		return "", fmt.Errorf("the placeholder of variable %s goes on with what is no part of a name: want ${NAME} or ${NAME:-default}, and $${ for a literal ${", begins)
 	}
 	value, ok := p.lookup(name)
 	switch {
@@ -97,13 +100,43 @@ func closing(s string) int {
 	return -1
 }
 
-func isVariable(s string) bool {
+// withoutDefaults is a text with its placeholders, as a complaint may show it: of a placeholder the name alone.
+func withoutDefaults(s string) string {
+	var b strings.Builder
+	for {
+		at := strings.Index(s, "${")
+		if at < 0 {
+			b.WriteString(s)
+			return b.String()
+		}
+		b.WriteString(s[:at+2])
+		if s = s[at+2:]; at > 0 && b.String()[b.Len()-3] == '$' {
+			continue
+		}
+		end := closing(s)
+		if end < 0 {
+			b.WriteString("...")
+			return b.String()
+		}
+		name := variableOf(s[:end])
+		if b.WriteString(name); len(name) < end {
+			b.WriteString("...")
+		}
+		b.WriteByte('}')
+		s = s[end+1:]
+	}
+}
+
+func isVariable(s string) bool { return s != "" && variableOf(s) == s }
+
+// variableOf is the name of a variable that s begins with, or "".
+func variableOf(s string) string {
 	for i := range len(s) {
 		c := s[i]
 		letter := c == '_' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z'
 		if !letter && (i == 0 || c < '0' || c > '9') {
-			return false
+			return s[:i]
 		}
 	}
-	return s != ""
+	return s
 }

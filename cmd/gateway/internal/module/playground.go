@@ -72,7 +72,11 @@ func (p *parser) host(spec *object) string {
 }
 
 func (p *parser) port(spec *object) int {
-	if spec.need("port") == nil {
+	switch n := spec.need("port"); {
+	case n == nil:
+		return 0
+	case p.emptied(n):
+		p.complain(n, Error, "port of %s has no value", spec.what)
 		return 0
 	}
 	return int(spec.number("port", 0, 0, math.MaxUint16))

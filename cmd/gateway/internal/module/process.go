@@ -99,7 +99,7 @@ func (p *parser) environment(spec *object) map[string]string {
 	vars := map[string]string{}
 	for _, f := range o.keys {
 		if !isVariable(f.name) {
-			p.complain(f.key, Error, "environment: %s is no name of a variable", quote(f.name))
+			p.complain(f.key, Error, "environment: the key%s is no name of a variable", o.shown(f))
 		} else if isNull(f.value) {
 			vars[f.name] = ""
 		} else if text, ok := p.textOf(f.value, f.name, Error); ok {

@@ -14,8 +14,11 @@ import (
 )
 
 // scalarText is the text of a scalar as StateFun turns it into text: numbers lose their underscores, truth values are in
-// small letters.
-func scalarText(n *yaml.Node) string {
+// small letters. What a variable brought in stays as it is: a password may look like a number.
+func (p *parser) scalarText(n *yaml.Node) string {
+	if p.source[n] != "" {
+		return n.Value
+	}
 	switch n.ShortTag() {
 	case "!!int":
 		return strings.ReplaceAll(n.Value, "_", "")
@@ -31,7 +34,7 @@ func (p *parser) textOf(n *yaml.Node, what string, wrong Severity) (text string,
 		p.complain(n, wrong, "%s: want text, got %s", what, p.describe(n))
 		return "", false
 	}
-	return scalarText(n), true
+	return p.scalarText(n), true
 }
 
 // text is the value of an optional key, or def.
@@ -87,6 +90,15 @@ func (o *object) needID() (id string, at *yaml.Node) {
 	return "", n
 }
 
+// takeAmount is take for a number, a duration or a size. A variable that is set to nothing leaves those at their defaults; text it
+// makes empty, and where a map or a list is wanted it is wrong.
+func (o *object) takeAmount(name string) *yaml.Node {
+	if n := o.take(name); n != nil && !o.p.emptied(n) {
+		return n
+	}
+	return nil
+}
+
 // decimal is what StateFun's YAML reader takes for an integer; octal and hexadecimal forms are text to it.
 var decimal = regexp.MustCompile(`^[-+]?(0|[1-9][0-9_]*)$`)
 
@@ -108,7 +120,7 @@ func (p *parser) wholeNumber(n *yaml.Node, quoted bool) (int64, bool) {
 
 // number is the value of an optional key between lo and hi, or def.
 func (o *object) number(name string, def, lo, hi int64) int64 {
-	n := o.take(name)
+	n := o.takeAmount(name)
 	if n == nil {
 		return def
 	}
@@ -129,7 +141,7 @@ func interval(lo, hi int64) string {
 
 // duration is the value of an optional key, or def. Zero is refused unless zeroAllowed.
 func (o *object) duration(name string, def time.Duration, zeroAllowed bool) time.Duration {
-	n := o.take(name)
+	n := o.takeAmount(name)
 	if n == nil {
 		return def
 	}
@@ -137,7 +149,7 @@ func (o *object) duration(name string, def time.Duration, zeroAllowed bool) time
 		o.p.complain(n, o.wrong, "%s: want a duration, got %s%s", name, o.p.describe(n), o.insteadOf(def.String()))
 		return def
 	}
-	text := scalarText(n)
+	text := o.p.scalarText(n)
 	d, err := parseDuration(text)
 	if err != nil {
 		o.p.complain(n, o.wrong, "%s: %s is no duration: %v%s", name, o.p.describe(n), err, o.insteadOf(def.String()))

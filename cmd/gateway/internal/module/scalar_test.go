@@ -68,3 +68,39 @@ func TestPlaceholders(t *testing.T) {
 		}
 	}
 }
+
+// TestPlaceholdersAreTypedWhereATypeIsWanted: what a variable holds is a number where one is wanted, and where text is wanted it stays as
+// it is, whatever it looks like. Nothing is text, too.
+func TestPlaceholdersAreTypedWhereATypeIsWanted(t *testing.T) {
+	for _, value := range []string{"1_000", "True", "null", "~", "NULL", "0x1F", "1e3", "2020-01-01", "<<", "[a]", "", " a ", ".inf", "'x'", "a: b # c"} {
+		lookup := func(name string) (string, bool) { return value, name == "V" }
+		for _, written := range []string{"${V}", `"${V}"`, "'${V}'", "${V:-}"} {
+			text := canaryKafka("- ssl.key.password: "+written+"\n    - client.id: x${V}", "k:1")
+			m, complaints := Parse("f", []byte(text), lookup)
+			if m == nil || len(complaints) > 0 {
+				t.Fatalf("%q as %s:\n%s", value, written, complaints)
+			}
+			properties := m.KafkaEgresses[0].Properties
+			if got, ok := properties.Value("ssl.key.password"); got != value || !ok {
+				t.Errorf("%q as %s: got %q, %v", value, written, got, ok)
+			}
+			if got, _ := properties.Value("client.id"); got != "x"+value {
+				t.Errorf("%q behind text: got %q", value, got)
+			}
+		}
+	}
+	number := func(value string) (*Module, Complaints) {
+		text := "kind: io.statefun.playground.v1/ingress\nspec: {port: 1}\n---\nkind: io.statefun.endpoints.v1/http\nspec:\n  functions: a/b\n  urlPathTemplate: http://h/\n  maxNumBatchRequests: ${V}\n"
+		return Parse("f", []byte(text), func(name string) (string, bool) { return value, name == "V" })
+	}
+	for value, want := range map[string]int{"250": 250, "1_000": 1000, "-1": 0} {
+		if m, complaints := number(value); m == nil || m.Endpoints[0].MaxNumBatchRequests != want {
+			t.Errorf("number %s: want %d, got complaints\n%s", value, want, complaints)
+		}
+	}
+	for _, value := range []string{"x", "null", "~", "1.5", "true"} {
+		if m, _ := number(value); m != nil {
+			t.Errorf("number %s: it is taken for %d", value, m.Endpoints[0].MaxNumBatchRequests)
+		}
+	}
+}

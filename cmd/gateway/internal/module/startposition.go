@@ -97,7 +97,11 @@ func (o *object) choice(name string, allowed []string) string {
 			return a
 		}
 	}
-	o.p.complain(n, Error, "%s of %s is %s: want one of %s", name, o.what, o.p.describe(n), strings.Join(allowed, ", "))
+	got := "something else"
+	if !o.hides {
+		got = o.p.describe(n)
+	}
+	o.p.complain(n, Error, "%s of %s is %s: want one of %s", name, o.what, got, strings.Join(allowed, ", "))
 	return ""
 }
 
@@ -114,6 +118,7 @@ func (p *parser) specificOffsets(o *object) map[TopicPartition]int64 {
 		if !ok {
 			continue
 		}
+		p.others(item, "offsets", false)
 		tp, err := parseTopicPartition(key.Value)
 		if err != nil {
 			p.complain(key, Error, "offsets: %v, got %s", err, quote(key.Value))

@@ -1,13 +1,12 @@
 package module
 
 import (
+	"cmp"
 	"math"
 	"net/url"
 	"path/filepath"
 	"strings"
 	"time"
-
-	yaml "go.yaml.in/yaml/v3"
 
 	"github.com/stategate/stategate/api"
 )
@@ -89,19 +88,19 @@ func (p *parser) transport(spec *object) (t Transport, fault string) {
 	case transportAsync:
 		t, fault = p.asyncTransport(o)
 		p.ownOptions(o, &t)
-		return t, fault
+		return t, cmp.Or(p.misspeltSecurity(o, append([]string{"proxy"}, tlsNames...)), fault)
 	case transportOkHTTP:
 		t = okhttpDefaults()
 		p.okhttpTimeouts(o, &t)
 		p.ownOptions(o, &t)
 		o.ignored("the okhttp transport has its time-outs under timeouts", "call", "connect")
-		o.ignored("the okhttp transport has no such option", "pool_ttl", "pool_size", "payload_max_bytes",
-			"trust_cacerts", "client_cert", "client_key", "client_key_password")
-		return t, ""
+		o.ignored("the okhttp transport has no such option", "pool_ttl", "pool_size", "payload_max_bytes")
+		o.ignored("the okhttp transport trusts the system's authorities and has no certificate of its own", tlsNames...)
+		return t, p.misspeltSecurity(o, []string{"proxy"})
 	}
 	p.complain(o.take("type"), Error, "unknown transport %s: %s", quote(kind), guess(kind, []string{transportAsync, transportOkHTTP}))
-	o.knows("timeouts", "call", "connect", "pool_ttl", "pool_size", "payload_max_bytes",
-		"trust_cacerts", "client_cert", "client_key", "client_key_password")
+	o.knows("timeouts", "call", "connect", "pool_ttl", "pool_size", "payload_max_bytes")
+	o.knows(tlsNames...)
 	o.knows(ownNames...)
 	return asyncDefaults(), ""
 }
@@ -128,36 +127,7 @@ func (p *parser) asyncTransport(o *object) (t Transport, fault string) {
 	t.PoolSize = int(o.number("pool_size", int64(t.PoolSize), 1, math.MaxInt32))
 	t.PayloadMaxBytes = o.number("payload_max_bytes", t.PayloadMaxBytes, 1, math.MaxInt32)
 
-	for _, f := range []struct {
-		name string
-		to   *string
-	}{
-		{"trust_cacerts", &t.TrustCACerts}, {"client_cert", &t.ClientCert},
-		{"client_key", &t.ClientKey}, {"client_key_password", &t.ClientKeyPassword},
-	} {
-		n := o.take(f.name)
-		if n == nil {
-			continue
-		}
-		if n.Kind != yaml.ScalarNode || n.Value == "" {
-			p.complain(n, Warning, "%s: want the path of a file, got %s; no call can be made", f.name, p.describe(n))
-			fault = f.name + " names no file" // never fall back to less security than was asked for
-			continue
-		}
-		*f.to = p.location(scalarText(n))
-	}
-	cert, key := o.has("client_cert"), o.has("client_key")
-	switch {
-	case cert && !key:
-		p.complain(o.fields["client_cert"].key, Warning, "client_cert without client_key; no call can be made")
-		fault = "client_cert without client_key"
-	case key && !cert:
-		p.complain(o.fields["client_key"].key, Warning, "client_key without client_cert; no call can be made")
-		fault = "client_key without client_cert"
-	case o.has("client_key_password") && !key:
-		p.complain(o.fields["client_key_password"].key, Warning, "client_key_password without client_key has no meaning")
-	}
-	return t, fault
+	return t, p.certificates(o, &t)
 }
 
 // okhttpTimeouts reads timeouts. Connect, read and write must not exceed call, and by StateFun's defaults they do as soon as

@@ -27,7 +27,7 @@ func (p *parser) ownOptions(o *object, own *Transport) {
 		switch {
 		case n.Kind != yaml.ScalarNode || n.ShortTag() != "!!bool":
 			p.complain(n, Error, "verify_hostname: want true or false, got %s", p.describe(n))
-		case scalarText(n) == "false":
+		case strings.EqualFold(n.Value, "false"):
 			own.AnyHost = true
 			p.complain(o.fields["verify_hostname"].key, Warning, "verify_hostname is false: whoever has a certificate of a trusted authority, for whatever name, can pass for the function")
 		}
@@ -41,11 +41,14 @@ func (p *parser) ownOptions(o *object, own *Transport) {
 			p.complain(n, Error, "http2 is %s: want one of auto, always, never", p.describe(n))
 		}
 	}
-	if n := o.take("proxy"); n != nil {
-		if text, ok := p.textOf(n, "proxy", Error); ok && isProxy(text) {
+	o.knows("proxy")
+	if o.written("proxy") {
+		// Also of one that is there without a value: calls would go past the proxy.
+		n := o.fields["proxy"].value
+		if text := n.Value; n.Kind == yaml.ScalarNode && !isNull(n) && isProxy(text) {
 			own.Proxy = Secret(text)
-		} else if ok {
-			p.complain(n, Error, "proxy: want environment, http://HOST:PORT or socks5://HOST:PORT") // it may hold a password
+		} else {
+			p.complain(n, Error, "proxy: want environment, http://HOST:PORT or socks5://HOST:PORT; leave the key out for none") // it may hold a password
 		}
 	}
 }

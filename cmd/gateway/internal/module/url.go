@@ -151,26 +151,3 @@ func splitSocket(u *url.URL) (socket, request string, err error) {
 	}
 	return "", "", errors.New("the path of an unix socket needs a segment that ends in .sock")
 }
-
-// redactURL hides user, password and query. Of what is no URL all before the last @ is hidden: a password with a / ? or # in it, which
-// should have been written %XX, makes it so.
-func redactURL(s string) string {
-	scheme, rest, ok := strings.Cut(s, "://")
-	if !ok {
-		return s
-	}
-	if _, err := url.Parse(s); err != nil {
-		if at := strings.LastIndexByte(rest, '@'); at >= 0 {
-			rest = "***" + rest[at:]
-		}
-	}
-	authority, path, _ := cutBefore(rest, "/?#")
-	if at := strings.LastIndexByte(authority, '@'); at >= 0 {
-		authority = "***" + authority[at:]
-	}
-	path, _, hasQuery := cutBefore(path, "?")
-	if hasQuery {
-		path += "?***"
-	}
-	return scheme + "://" + authority + path
-}

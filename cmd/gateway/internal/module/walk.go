@@ -14,6 +14,8 @@ const (
 	nodesMax = 1_000_000 // of one file
 	depthMax = 100       // of maps and lists within each other
 	itemsMax = 1_000_000 // of all lists, each counted once for each alias that leads to it
+
+	searchedMax = 100_000 // values that stand where the text of a property should
 )
 
 // parser gathers a module and all that is wrong with it, file after file.
@@ -23,6 +25,7 @@ type parser struct {
 	source       map[*yaml.Node]string // what the file says where placeholders were replaced; what is shown instead of the value
 	unresolved   map[*yaml.Node]bool   // where one could not be: whatever else is wrong there follows from it
 	nodes, items int                   // of the file
+	searched     int                   // of the file; see searchedMax
 	complaints   Complaints
 
 	module               Module
@@ -99,9 +102,18 @@ func (p *parser) substitute(n *yaml.Node) {
 		return
 	}
 	n.Value = value
-	if n.Style == 0 {
-		n.Tag = "" // so that its type is found anew, as for plain text
+	if n.Style != 0 {
+		return
 	}
+	n.Tag = "" // so that its type is found anew, as for plain text: a number is one
+	if isNull(n) {
+		n.Tag = "!!str" // but what is written is never taken for what is not, or less than was asked for would do
+	}
+}
+
+// emptied reports whether there is nothing in a plain scalar because its placeholders yielded nothing.
+func (p *parser) emptied(n *yaml.Node) bool {
+	return n.Kind == yaml.ScalarNode && n.Style == 0 && n.Value == "" && p.source[n] != ""
 }
 
 // describe names a node for a complaint: a scalar by its text in the file, never by what a variable brought in.
@@ -112,7 +124,7 @@ func (p *parser) describe(n *yaml.Node) string {
 	case n.Kind == yaml.SequenceNode:
 		return "a list"
 	case p.source[n] != "":
-		return "what " + quote(p.source[n]) + " stands for"
+		return "what " + quote(withoutDefaults(p.source[n])) + " stands for"
 	case isNull(n):
 		return "nothing"
 	}
@@ -121,12 +133,15 @@ func (p *parser) describe(n *yaml.Node) string {
 
 // quote shows text from a file: cut where it is long, and without the user and password of an URL.
 func quote(s string) string {
+	return strconv.Quote(cut(redact(s)))
+}
+
+func cut(s string) string {
 	const shown = 80
-	s = redactURL(s)
 	if len(s) > shown {
-		s = s[:shown] + "..."
+		return s[:shown] + "..."
 	}
-	return strconv.Quote(s)
+	return s
 }
 
 // isNull reports whether a node says nothing.
@@ -138,10 +153,12 @@ type object struct {
 	node   *yaml.Node
 	what   string   // as complaints name it: "the spec", "transport" ...
 	wrong  Severity // of a value that cannot be used. Warning where StateFun would find out only when it first calls a function
+	hides  bool     // its values are shown in no complaint: a secret may have slipped into a wrong one
 	ours   bool     // a kind of ours: unknown and repeated keys are errors
 	fields map[string]field
 	keys   []field // as they stand in the file, the last of each name
 	known  []string
+	told   map[string]bool // unknown ones that are complained of already
 }
 
 type field struct {
@@ -201,7 +218,7 @@ func (o *object) misspelt(name string) string {
 		others = append(others, f.name)
 	}
 	if near := nearest.Word(name, others); near != "" && near != name {
-		return fmt.Sprintf(" (it has %s)", quote(near))
+		return fmt.Sprintf(" (it has %s)", quoteKey(near))
 	}
 	return ""
 }
@@ -210,6 +227,21 @@ func (o *object) misspelt(name string) string {
 func (o *object) has(name string) bool {
 	f, ok := o.fields[name]
 	return ok && !isNull(f.value)
+}
+
+// written reports whether a key is there, with a value or without.
+func (o *object) written(name string) bool {
+	_, ok := o.fields[name]
+	return ok
+}
+
+// shown is an unknown key behind a blank. One without a value between braces is not shown: it is mostly what stands behind a comma in a
+// value without quotes, a password maybe.
+func (o *object) shown(f field) string {
+	if o.node.Style&yaml.FlowStyle != 0 && isNull(f.value) {
+		return " without a value (it is not shown; a value with a comma wants quotes)"
+	}
+	return " " + quoteKey(f.name)
 }
 
 // ignored complains of keys that are known but mean nothing here.
@@ -245,9 +277,10 @@ func (o *object) close() {
 	for _, f := range o.keys {
 		switch at := first[f.name]; {
 		case at != nil:
-			o.p.complain(f.key, severity, "key %s is given twice in %s (first in line %d): the last one counts", quote(f.name), o.what, at.Line)
+			o.p.complain(f.key, severity, "key%s is given twice in %s (first in line %d): the last one counts", o.shown(f), o.what, at.Line)
+		case o.told[f.name]:
 		case !known[f.name]:
-			o.p.complain(f.key, severity, "unknown key %s in %s: %s", quote(f.name), o.what, guess(f.name, o.known))
+			o.p.complain(f.key, severity, "unknown key%s in %s: %s", o.shown(f), o.what, guess(f.name, o.known))
 		}
 		if first[f.name] == nil {
 			first[f.name] = f.key
