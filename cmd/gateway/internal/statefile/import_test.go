@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"io"
 	"slices"
 	"strings"
@@ -369,6 +370,39 @@ func TestCheck(t *testing.T) {
 	cancel()
 	if _, err = Check(ctx, ImportConfig{}, nil, "f", strings.NewReader(value("a", 1))); !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v", err)
+	}
+}
+
+// What a file says twice is counted, and beyond a bound not remembered.
+func TestCheckRemembersValues(t *testing.T) {
+	valueOf := func(function, id, state, content string) *line {
+		l, err := parseLine([]byte(fmt.Sprintf(`{"function":%q,"id":%q,"state":%q,"type":"x/y","base64":%q}`, function, id, state, content)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return l
+	}
+	values := told{seed: maphash.MakeSeed(), max: 4, values: map[uint64]uint32{}}
+	for i, step := range []struct {
+		line                      *line
+		overwrite, again, refused bool
+	}{
+		{line: valueOf("a/b", "c", "d", "AAAA")},
+		{line: valueOf("a/b", "cd", "e", "AAAA")}, // the same letters, parted elsewhere
+		{line: valueOf("a/bc", "d", "e", "AAAA")},
+		{line: valueOf("a/b", "c", "d", "AAAA"), again: true},
+		{line: valueOf("a/b", "c", "d", "BBBB"), again: true, refused: true},
+		{line: valueOf("a/b", "c", "d", "AAAA"), again: true}, // what was refused does not count
+		{line: valueOf("a/b", "c", "d", "BBBB"), again: true, overwrite: true},
+		{line: valueOf("a/b", "c", "d", "BBBB"), again: true},
+		{line: valueOf("a/b", "c", "de", "AAAA")},
+		{line: valueOf("a/b", "e", "d", "AAAA")}, // one too many
+		{line: valueOf("a/b", "e", "d", "BBBB")},
+		{line: valueOf("a/b", "c", "d", "AAAA"), again: true, refused: true},
+	} {
+		if again, refused := values.take(step.line, step.overwrite); again != step.again || refused != step.refused {
+			t.Errorf("line %d: again %v, refused %v", i, again, refused)
+		}
 	}
 }
 
