@@ -19,6 +19,8 @@ func record(source api.Source, stream *Stream, offset int64, u *user) api.Record
 	switch {
 	case !u.hasKey:
 		dead("null key", "the record has no partition key, so it is for no address")
+	case u.long > 0:
+		dead("packed key too long", fmt.Sprintf("the record packs others, one of them with a partition key of %d characters, at most %d are allowed", u.long, keyLengthMax))
 	case len(u.key) > api.IDBytesMax:
 		dead("key too long", fmt.Sprintf("the partition key has %d bytes, an id at most %d", len(u.key), api.IDBytesMax))
 	case !utf8.ValidString(u.key):

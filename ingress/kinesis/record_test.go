@@ -37,8 +37,12 @@ func aggregate(users ...[3]string) []byte {
 		}
 		if u[1] != "" {
 			r = protowire.AppendTag(r, fieldHashIndex, protowire.VarintType)
-			r = protowire.AppendVarint(r, uint64(len(hashes)))
-			hashes = append(hashes, u[1])
+			i := slices.Index(hashes, u[1])
+			if i < 0 {
+				i = len(hashes)
+				hashes = append(hashes, u[1])
+			}
+			r = protowire.AppendVarint(r, uint64(i))
 		}
 		r = protowire.AppendTag(r, fieldData, protowire.BytesType)
 		r = protowire.AppendBytes(r, []byte(u[2]))
@@ -98,6 +102,45 @@ func TestExpand(t *testing.T) {
 	}
 }
 
+// TestHostileTables: what thousands of packed records name together is read once, and costs no more than the record does.
+func TestHostileTables(t *testing.T) {
+	const many = 5000
+	all := hashRange{new(big.Int), hashMax}
+	packs := func(key, hash string) []byte {
+		users := make([][3]string, many)
+		for i := range users {
+			users[i] = [3]string{key, hash, "v"}
+		}
+		return aggregate(users...)
+	}
+	longest := strings.Repeat("ä", keyLengthMax)
+	for name, c := range map[string]struct {
+		data []byte
+		want int // records taken; 0: the whole is one
+		long int
+	}{
+		"longest key":      {packs(longest, ""), many, 0},
+		"key too long":     {packs(longest+"ä", ""), 0, keyLengthMax + 1},
+		"huge key":         {packs(strings.Repeat("k", 500<<10), ""), 0, 500 << 10},
+		"one hash":         {packs("k", "7"), many, 0},
+		"longest hash":     {packs("k", hashMax.String()), many, 0},
+		"hash too long":    {packs("k", "0"+hashMax.String()), 0, 0},
+		"huge hash":        {packs("k", strings.Repeat("7", 500<<10)), 0, 0},
+		"key is not UTF-8": {packs(longest+"\xff", ""), 0, 0},
+	} {
+		got := all.expand(sdk.String("outer"), c.data)
+		if c.want > 0 && (len(got) != c.want || got[many-1].key == "outer" || string(got[many-1].data) != "v") {
+			t.Errorf("%s: got %d records, want %d", name, len(got), c.want)
+		}
+		if c.want == 0 && (len(got) != 1 || got[0].key != "outer" || got[0].long != c.long || !bytes.Equal(got[0].data, c.data)) {
+			t.Errorf("%s: got %d records, want the whole, with %d for what is too long", name, len(got), c.long)
+		}
+		if n := testing.AllocsPerRun(1, func() { all.expand(nil, c.data) }); n > many/10 {
+			t.Errorf("%s: %.0f allocations for %d packed records of one key", name, n, many)
+		}
+	}
+}
+
 // TestAggregatedRecords: what one record packs is numbered apart, so that a crash in the middle of it repeats nothing.
 func TestAggregatedRecords(t *testing.T) {
 	f := newFake()
@@ -131,13 +174,38 @@ func TestAggregatedRecords(t *testing.T) {
 	e.untilEffects(n)
 }
 
+// TestPackedKeyTooLong: what packs a key that Kinesis has no room for is one dead letter, with all that it packs.
+func TestPackedKeyTooLong(t *testing.T) {
+	f := newFake()
+	f.create("s", 1)
+	e := newEngine(t)
+	run(t, f.config(observe(t), "s"), e)
+	var users [][3]string
+	for range 2000 {
+		users = append(users, [3]string{strings.Repeat("k", 200<<10), "", "v"})
+	}
+	packed := aggregate(users...)
+	f.put("s", "a", string(packed))
+	f.put("s", "a", "next")
+	e.untilEffects(1)
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if len(e.deads) != 1 || e.deads[0].Reason != "packed key too long" || string(e.deads[0].Key) != "a" || !bytes.Equal(e.deads[0].Value, packed) {
+		t.Errorf("got %d dead letters", len(e.deads))
+	}
+	if got := e.order["a"]; !slices.Equal(got, []string{"next"}) {
+		t.Errorf("got %d records", len(got))
+	}
+}
+
 func TestUnusableRecords(t *testing.T) {
 	src, stream := source("s", 3), &Stream{Name: "s", ValueType: "t", Routes: routes}
 	for want, u := range map[string]user{
-		"null key":         {data: []byte("v")},
-		"key is not UTF-8": {key: "a\xff", hasKey: true, data: []byte("v")},
-		"key too long":     {key: strings.Repeat("k", api.IDBytesMax+1), hasKey: true, data: []byte("v")},
-		"value too large":  {key: "k", hasKey: true, data: make([]byte, api.ValueBytesMax+1)},
+		"null key":            {data: []byte("v")},
+		"key is not UTF-8":    {key: "a\xff", hasKey: true, data: []byte("v")},
+		"key too long":        {key: strings.Repeat("k", api.IDBytesMax+1), hasKey: true, data: []byte("v")},
+		"value too large":     {key: "k", hasKey: true, data: make([]byte, api.ValueBytesMax+1)},
+		"packed key too long": {key: "k", hasKey: true, data: []byte("v"), long: keyLengthMax + 1},
 	} {
 		r := record(src, stream, 9, &u)
 		if r.Dead == nil || r.Dead.Reason != want || r.Dead.Source != src || r.Dead.Offset != 9 || len(r.Routes) != 0 {
