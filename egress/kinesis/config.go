@@ -3,10 +3,11 @@
 //
 // # Order
 //
-// Outputs with the same stream, partition key and explicit hash key are delivered in the order of their numbers: one leaves when
-// the one before it is acknowledged. No call carries two of them, because PutRecords promises no order among its records, and one
-// of them may fail and the next succeed. Others overtake freely: order means something within a shard only, and to readers it is the
-// partition key that has one.
+// Outputs with the same stream and partition key are delivered in the order of their numbers, whatever their explicit hash keys: one
+// leaves when the one before it is acknowledged. No call carries two of them, because PutRecords promises no order among its
+// records, and one of them may fail and the next succeed. Others overtake freely: order means something within a shard only, and
+// to readers it is the partition key that has one. (Two hash keys may lie in one shard or not, and reshardings change that, so a
+// key that spreads over several with them has its order in all.)
 //
 // # What becomes of an output
 //
@@ -16,6 +17,8 @@
 //     no 128-bit number, or is too large; or Kinesis refuses it when it is alone in its call: it is set aside, the others go on.
 //   - Its shard takes no more for now: it is tried again with growing pauses, and outputs with other keys go on.
 //   - Kinesis does not answer, or does not let the gateway write: it waits in the outbox, for as long as it takes.
+//   - It waits in either way, and as many outputs have come behind it as may be in memory (Config.Outstanding): the others wait, too,
+//     those of other streams as well. To go on would mean to send again, after a crash, any number of them.
 //   - The gateway ends or is killed: what was not acknowledged is sent by the lane's next owner, from the first such number on; what
 //     is behind that and was acknowledged comes again.
 package kinesis
@@ -44,7 +47,8 @@ type Config struct {
 	Region      Region
 	Credentials Credentials
 	// Outstanding is how many outputs may be on their way or wait for their turn in memory, behind those that are not acknowledged. Default
-	// 1000; more than 10,000 count as 10,000.
+	// 1000; more than 10,000 count as 10,000. So many outputs from the oldest on that is not acknowledged are all that a successor
+	// may have to send again, and all that leave while that one cannot.
 	Outstanding int
 	// Properties are clientConfigProperties: names of the Kinesis Producer Library. Check says which are not used.
 	Properties map[string]string
@@ -67,6 +71,7 @@ type pace struct {
 	retryMax time.Duration
 	stop     time.Duration // that calls may still take when the relay stops
 	pending  time.Duration // between two reports of what waits
+	held     time.Duration // that a full window may stand still before operators hear that other streams wait for it
 }
 
 // Bounds. Kinesis takes 500 records in a call, and 5 MiB with their keys; a larger record goes alone, for a stream may allow up to
@@ -131,6 +136,7 @@ func (p pace) withDefaults() pace {
 	set(&p.retryMax, time.Second)
 	set(&p.stop, 3*time.Second)
 	set(&p.pending, time.Second)
+	set(&p.held, 10*time.Second)
 	return p
 }
 

@@ -2,6 +2,7 @@ package kinesis
 
 import (
 	"context"
+	"slices"
 	"sync"
 
 	sdk "github.com/aws/aws-sdk-go-v2/aws"
@@ -13,11 +14,12 @@ import (
 type fake struct {
 	mu      sync.Mutex
 	streams map[string]map[place][]string // what each place holds, in order
+	keys    map[[2]string][]string        // what each stream holds of a partition key, in order
 	calls   int
 	called  chan struct{} // has a token for each call, as far as it goes
 	flying  int           // records in calls
 	most    int           // of flying
-	twice   int           // calls that held two records of one place
+	twice   int           // calls that held two records of one key
 	call    func(in *kinesis.PutRecordsInput) error
 	refuse  func(e *types.PutRecordsRequestEntry) (code string) // one record
 	gate    chan struct{}                                       // calls wait while it is there
@@ -25,7 +27,7 @@ type fake struct {
 }
 
 func newFake(streams ...string) *fake {
-	f := &fake{streams: map[string]map[place][]string{}, called: make(chan struct{}, 100)}
+	f := &fake{streams: map[string]map[place][]string{}, keys: map[[2]string][]string{}, called: make(chan struct{}, 100)}
 	for _, s := range streams {
 		f.streams[s] = map[place][]string{}
 	}
@@ -49,6 +51,12 @@ func (f *fake) at(stream, key, hash string) []string {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return append([]string(nil), f.streams[stream][place{stream, key, hash}]...)
+}
+
+func (f *fake) ofKey(stream, key string) []string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.Clone(f.keys[[2]string{stream, key}])
 }
 
 func (f *fake) config() Config {
@@ -88,14 +96,14 @@ func (f *fake) PutRecords(ctx context.Context, in *kinesis.PutRecordsInput, _ ..
 		return nil, &types.ResourceNotFoundException{Message: sdk.String("no stream " + *in.StreamName)}
 	}
 	out := &kinesis.PutRecordsOutput{}
-	seen := map[place]bool{}
+	seen := map[string]bool{}
 	for i := range in.Records {
 		e := &in.Records[i]
 		p := place{*in.StreamName, *e.PartitionKey, sdk.ToString(e.ExplicitHashKey)}
-		if seen[p] {
+		if seen[p.key] {
 			f.twice++
 		}
-		seen[p] = true
+		seen[p.key] = true
 		if f.refuse != nil {
 			if code := f.refuse(e); code != "" {
 				out.Records = append(out.Records, types.PutRecordsResultEntry{ErrorCode: &code, ErrorMessage: sdk.String("not now")})
@@ -103,6 +111,8 @@ func (f *fake) PutRecords(ctx context.Context, in *kinesis.PutRecordsInput, _ ..
 			}
 		}
 		s[p] = append(s[p], string(e.Data))
+		k := [2]string{p.stream, p.key}
+		f.keys[k] = append(f.keys[k], string(e.Data))
 		out.Records = append(out.Records, types.PutRecordsResultEntry{ShardId: sdk.String("shardId-000000000000")})
 	}
 	return out, nil

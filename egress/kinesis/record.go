@@ -27,7 +27,8 @@ type item struct {
 	done  bool // acknowledged or set aside
 }
 
-// place is where a record goes; of those with the same place each waits for the one before.
+// place is where a record goes. Of those with the same stream and key each waits for the one before, wherever the hash leads: readers
+// tell the records of a key by the key alone.
 type place struct{ stream, key, hash string }
 
 // Reasons of dead letters. They are stable: operators count by them.
@@ -65,6 +66,7 @@ func (it *item) judge() {
 		return
 	}
 	stream, key, hash := string(r.GetStream()), string(r.GetPartitionKey()), string(r.GetExplicitHashKey())
+	number, isHash := hashNumber(hash)
 	size := len(r.GetValueBytes()) + len(key)
 	switch n := utf8.RuneCountInString(key); {
 	case !isStreamName(stream):
@@ -73,12 +75,12 @@ func (it *item) judge() {
 		it.refuse(reasonKey, "partition key is not UTF-8")
 	case n < 1 || n > keyLengthMax:
 		it.refuse(reasonKey, fmt.Sprintf("partition key of %d characters: want 1 to %d", n, keyLengthMax))
-	case hash != "" && !isHash(hash):
+	case hash != "" && !isHash:
 		it.refuse(reasonHash, fmt.Sprintf("explicit hash key %q: want a decimal number below 2^128", short(hash)))
 	case size > recordBytesMax:
 		it.refuse(reasonLarge, fmt.Sprintf("record of %d bytes for stream %s: Kinesis takes at most %d", size, stream, recordBytesMax))
 	default:
-		it.place, it.data = place{stream, key, hash}, r.GetValueBytes()
+		it.place, it.data = place{stream, key, number}, r.GetValueBytes()
 		if it.data == nil {
 			it.data = []byte{}
 		}
@@ -96,15 +98,23 @@ func isStreamName(s string) bool {
 	return len(s) > 0 && len(s) <= streamNameMax
 }
 
-func isHash(s string) bool {
+// hashNumber answers a hash key in the only form that Kinesis takes: without zeros in front, as the Kinesis Producer Library writes it,
+// too. ok is false when it is none.
+func hashNumber(s string) (number string, ok bool) {
 	const longest = 39 // digits of 2^128
+	if len(s) > longest {
+		return "", false
+	}
 	for i := range len(s) {
 		if s[i] < '0' || s[i] > '9' {
-			return false
+			return "", false
 		}
 	}
-	n, ok := new(big.Int).SetString(s[:min(len(s), longest+1)], 10)
-	return ok && len(s) <= longest && n.Cmp(hashes) < 0
+	n, ok := new(big.Int).SetString(s, 10)
+	if !ok || n.Cmp(hashes) >= 0 {
+		return "", false
+	}
+	return n.String(), true
 }
 
 // refuse marks the output as one that is to be set aside. What it asked to be sent is forgotten.

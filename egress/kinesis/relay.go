@@ -25,7 +25,8 @@ type Relay struct {
 	client  client
 	next    uint64 // all below are delivered or set aside
 	window  []*item
-	bytes   int // of what is in the window and not done
+	movedAt time.Time // when the window last let go of something, or was last empty
+	bytes   int       // of what is in the window and not done
 	streams map[string]*stream
 	later   []later // refused for now: their turn comes again
 	flying  int     // calls on their way
@@ -200,6 +201,9 @@ func (r *Relay) fill(ctx context.Context) error {
 		if len(items) == 0 {
 			return ctx.Err()
 		}
+		if len(r.window) == 0 {
+			r.movedAt = time.Now()
+		}
 		var refused []*item
 		for _, it := range items {
 			r.window = append(r.window, it)
@@ -259,7 +263,7 @@ func (r *Relay) setAside(ctx context.Context, refused []*item) error {
 	return nil
 }
 
-// done ends an output; what waits for its place may go now.
+// done ends an output; what waits for its turn may go now.
 func (r *Relay) done(it *item) {
 	it.done = true
 	r.bytes -= it.output.Size()
@@ -279,7 +283,7 @@ func (r *Relay) advance() {
 	}
 	r.next = r.window[n-1].number + 1
 	clear(r.window[:n])
-	r.window = r.window[n:]
+	r.window, r.movedAt = r.window[n:], time.Now()
 	r.queue.delivered(r.next, time.Now())
 	r.engine.Delivered(r.lane, r.next)
 }

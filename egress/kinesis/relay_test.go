@@ -3,7 +3,6 @@ package kinesis
 import (
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
@@ -17,93 +16,6 @@ import (
 	"github.com/stategate/stategate/api/protocol"
 	"github.com/stategate/stategate/statestore"
 )
-
-// emitMany emits n records over some keys and two streams, in packs of several, and answers what each place must hold.
-func emitMany(m *member, rng *rand.Rand, n int) map[place][]string {
-	want := map[place][]string{}
-	for i := 0; i < n; {
-		var pack []api.Output
-		for range rng.IntN(30) + 1 {
-			p := place{fmt.Sprintf("s%d", rng.IntN(2)), fmt.Sprintf("k%d", rng.IntN(9)), ""}
-			if rng.IntN(5) == 0 {
-				p.hash = fmt.Sprint(rng.IntN(2))
-			}
-			v := fmt.Sprint(i)
-			want[p] = append(want[p], v)
-			pack = append(pack, record(p.stream, p.key, p.hash, v))
-			i++
-		}
-		m.emit(pack...)
-	}
-	return want
-}
-
-// TestOrderThroughFailures: whatever Kinesis refuses, records of one place arrive in order, each once while nobody crashes.
-func TestOrderThroughFailures(t *testing.T) {
-	seed := uint64(time.Now().UnixNano())
-	t.Logf("seed %d", seed)
-	rng := rand.New(rand.NewPCG(seed, 0))
-	f := newFake("s0", "s1")
-	f.refuse = func(*types.PutRecordsRequestEntry) string {
-		return []string{"", "", codeThrottled, "InternalFailure"}[rng.IntN(4)]
-	}
-	f.call = func(*kinesis.PutRecordsInput) error {
-		if rng.IntN(10) == 0 {
-			return errors.New("connection reset")
-		}
-		return nil
-	}
-	o := newOutbox()
-	cfg := f.config()
-	cfg.Outstanding = 100
-	m := begin(t, o, cfg)
-	want := emitMany(m, rand.New(rand.NewPCG(seed, 1)), 2000)
-	o.untilDelivered(t, o.next)
-	for p, values := range want {
-		if got := f.at(p.stream, p.key, p.hash); !slices.Equal(got, values) {
-			t.Errorf("%v: got %v, want %v", p, got, values)
-		}
-	}
-	if f.twice > 0 {
-		t.Errorf("%d calls held several records of one place", f.twice)
-	}
-	if f.most > 100 {
-		t.Errorf("%d outputs were on their way, want at most 100", f.most)
-	}
-	o.until(t, "counted", func() bool { return o.counts["ok"] == int(o.next-1) })
-}
-
-// TestSuccessor: what was on its way when the owner died is sent again, in order, and nothing is left out.
-func TestSuccessor(t *testing.T) {
-	seed := uint64(time.Now().UnixNano())
-	t.Logf("seed %d", seed)
-	rng := rand.New(rand.NewPCG(seed, 0))
-	f := newFake("s0", "s1")
-	o := newOutbox()
-	m := begin(t, o, f.config())
-	want := emitMany(m, rng, 300)
-	o.untilDelivered(t, 100)
-	next := begin(t, o, f.config()) // the old one sleeps on
-	for p, values := range emitMany(next, rng, 300) {
-		want[p] = append(want[p], values...)
-	}
-	o.untilDelivered(t, o.next)
-	if err := m.stop(); err != nil && !errors.Is(err, statestore.ErrFenced) {
-		t.Errorf("got %v", err)
-	}
-	for p, values := range want {
-		got := f.at(p.stream, p.key, p.hash)
-		for i, v := range values { // repeated ones may stand between
-			at := slices.Index(got, v)
-			if at < 0 {
-				t.Fatalf("%v: %s is missing", p, v)
-			}
-			if i+1 < len(values) && !slices.Contains(got[at:], values[i+1]) {
-				t.Errorf("%v: %s does not come after %s", p, values[i+1], v)
-			}
-		}
-	}
-}
 
 // TestStopKeepsWhatIsNotAcknowledged: a relay that stops in the middle of a call delivers nothing twice that was acknowledged.
 func TestStopKeepsWhatIsNotAcknowledged(t *testing.T) {

@@ -13,8 +13,8 @@ import (
 
 // stream is what the window holds for one stream, and what is known of it. Owned by Run.
 type stream struct {
-	turns map[place][]*item // not done, in the order of their numbers; the first of each may go
-	ready []*item           // those first ones that are not on their way and need not wait
+	turns map[string][]*item // not done, by partition key, in the order of their numbers; the first of each may go
+	ready []*item            // those first ones that are not on their way and need not wait
 
 	calls    int       // on their way
 	failures int       // calls in a row that failed as a whole
@@ -37,35 +37,37 @@ func (r *Relay) stream(name string) *stream {
 		if len(r.streams) >= streamsKnownMax {
 			maps.DeleteFunc(r.streams, func(_ string, s *stream) bool { return len(s.turns) == 0 })
 		}
-		s = &stream{turns: map[place][]*item{}}
+		s = &stream{turns: map[string][]*item{}}
 		r.streams[name] = s
 	}
 	return s
 }
 
-// queue puts an output behind those of its place.
+// queue puts an output behind those of its key.
 func (s *stream) queue(it *item) {
 	s.used = time.Now()
-	s.turns[it.place] = append(s.turns[it.place], it)
-	if len(s.turns[it.place]) == 1 {
+	key := it.place.key
+	s.turns[key] = append(s.turns[key], it)
+	if len(s.turns[key]) == 1 {
 		s.ready = append(s.ready, it)
 	}
 }
 
-// leave takes the first output of a place out; the next may go.
+// leave takes the first output of a key out; the next may go.
 func (s *stream) leave(it *item) {
-	turn := s.turns[it.place]
+	key := it.place.key
+	turn := s.turns[key]
 	i := slices.Index(turn, it)
 	switch {
 	case i < 0:
 		return
 	case len(turn) == 1:
-		delete(s.turns, it.place)
+		delete(s.turns, key)
 		return
 	case i == 0:
 		s.ready = append(s.ready, turn[1])
 	}
-	s.turns[it.place] = slices.Delete(turn, i, i+1)
+	s.turns[key] = slices.Delete(turn, i, i+1)
 }
 
 // launch makes the calls that can be made now. It answers what is refused because its stream is gone, and how long nothing else
@@ -104,6 +106,14 @@ func (r *Relay) launch(ctx context.Context, now time.Time) (refused []*item, wai
 		}
 	}
 	r.report(now)
+	if at := r.movedAt.Add(r.cfg.pace.held); !r.full() || at.After(now) {
+		r.trouble.end(troubleHeld, "outputs leave again, for all streams")
+		if r.full() {
+			soon(at)
+		}
+	} else {
+		r.heldUp()
+	}
 	return refused, wait
 }
 
@@ -247,4 +257,11 @@ func (r *Relay) report(now time.Time) {
 		return
 	}
 	r.trouble.begin(troubleStream, fmt.Sprintf("%d streams do not exist, %s for one: outputs for them become dead letters at once, but for one a second that finds out whether the stream is there", gone, example), slog.LevelWarn)
+}
+
+// heldUp tells operators which output all others wait for: those behind it fill the window.
+func (r *Relay) heldUp() {
+	it := r.window[0]
+	r.trouble.begin(troubleHeld, fmt.Sprintf("output %d for stream %s is not taken, and as many wait behind it as may: nothing leaves this egress, for other streams neither, "+
+		"until that stream takes it; a stream with an egress of its own holds up no other", it.number, it.place.stream), slog.LevelWarn)
 }

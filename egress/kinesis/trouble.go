@@ -14,6 +14,7 @@ const (
 	troubleThrottle = "throttled"      // shards take no more for now
 	troubleStore    = "store"          // the store does not answer the relay; it is tried again
 	troubleStream   = "stream missing" // outputs of missing streams become dead letters
+	troubleHeld     = "held up"        // what one stream does not take fills the window: nothing else leaves
 	troubleOutbox   = "outbox has a gap"
 )
 
