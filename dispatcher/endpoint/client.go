@@ -37,6 +37,7 @@ type Client struct {
 	own     bool // the pool is this client's alone
 	spec    Spec // defaults filled in
 	base    http.Request
+	secrets []string // of the URL, as a request carries them
 	// aloneUntil is until when each call has a connection of its own, in Unix nanoseconds: a reply broke the one it came over.
 	aloneUntil atomic.Int64
 }
@@ -71,7 +72,7 @@ func newClient(p *Pool, k *carrier, spec Spec, where location, key clientKey) *C
 		header["Authorization"] = []string{"Basic " + pair}
 	}
 	return &Client{
-		pool: p, carrier: k, key: key, spec: spec,
+		pool: p, carrier: k, key: key, spec: spec, secrets: secretsOf(where),
 		base: http.Request{
 			Method: http.MethodPost, URL: where.url, Host: where.url.Host, Header: header,
 			Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,

@@ -1,6 +1,9 @@
 package endpoint
 
 import (
+	"bytes"
+	"cmp"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"net/url"
@@ -86,4 +89,34 @@ func socketLocation(u *url.URL) (location, error) {
 		return location{network: "unix", socket: "/" + strings.Join(segments[:i+1], "/"), url: target}, nil
 	}
 	return location{}, errors.New("parse URL: no segment of the path ends in .sock")
+}
+
+// secretsOf are the parts of an URL that may be secrets, in every form in which a request carries them, the longest first.
+func secretsOf(where location) []string {
+	var out []string
+	if where.user != nil {
+		password, _ := where.user.Password()
+		pair := where.user.Username() + ":" + password
+		out = append(out, base64.StdEncoding.EncodeToString([]byte(pair)), pair, where.user.String(), password, url.QueryEscape(password))
+	}
+	out = append(out, where.url.RawQuery)
+	for _, values := range where.url.Query() {
+		for _, value := range values {
+			out = append(out, value, url.QueryEscape(value))
+		}
+	}
+	out = slices.DeleteFunc(out, func(s string) bool { return len(s) < secretBytesMin })
+	slices.SortFunc(out, func(a, b string) int { return cmp.Or(len(b)-len(a), strings.Compare(a, b)) })
+	return slices.Compact(out)
+}
+
+// secretBytesMin: what is shorter stands in any text.
+const secretBytesMin = 4
+
+// withoutOurs takes out of what a function says what it was sent by the URL: pages for developers repeat the request.
+func (c *Client) withoutOurs(text []byte) []byte {
+	for _, s := range c.secrets {
+		text = bytes.ReplaceAll(text, []byte(s), []byte("***"))
+	}
+	return text
 }

@@ -81,7 +81,7 @@ func (a *attempt) badStatus(response *http.Response) *Failure {
 	if location := response.Header.Get("Location"); location != "" && response.StatusCode < 400 {
 		text += " (redirects are not followed)"
 	}
-	if words := said(a.excerpt(response)); words != "" {
+	if words := said(a.client.withoutOurs(a.excerpt(response))); words != "" {
 		text += ": " + words
 	}
 	f := a.failure(kindOfStatus(response.StatusCode), response.StatusCode, text)
@@ -91,7 +91,7 @@ func (a *attempt) badStatus(response *http.Response) *Failure {
 
 func (a *attempt) rejected(response *http.Response, problem string) *Failure {
 	text := fmt.Sprintf("status %d with %s", response.StatusCode, problem)
-	if words := said(a.excerpt(response)); words != "" {
+	if words := said(a.client.withoutOurs(a.excerpt(response))); words != "" {
 		text += ": " + words
 	}
 	return a.failure(BadReply, response.StatusCode, text)
