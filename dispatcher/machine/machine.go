@@ -113,7 +113,7 @@ func New(cfg Config, claim *statestore.Claim, now int64) *Machine {
 		cells: map[api.Address]*cell{}, functions: map[api.FunctionType]*function{}, gates: map[string]*gate{},
 		flights: map[uint64]flight{}, sources: map[api.Source]*source{}, lanes: map[string]*lane{},
 		dead: map[string]*deadTotal{}, trials: map[api.Address]trial{},
-		replies: replies{waiting: map[string]uint64{}}, onces: onces{waiting: map[string][]string{}},
+		replies: replies{waiting: map[string]uint64{}, attempts: map[string]uint64{}}, onces: onces{waiting: map[string][]string{}},
 		loads: map[uint64][]*cell{}, mailLoads: map[uint64]mailLoad{}, walks: map[uint64]*function{},
 		timers: timers{
 			known: map[uint64]*timer{}, tokens: map[token]*timer{}, cancelled: map[token]ending{},

@@ -88,14 +88,14 @@ func (m *Machine) once(msg api.Message, o Once, verb string, token uint64) *Refu
 	record := msg
 	record.Target, record.Caller = api.Address{Type: OnceType, ID: o.Key}, msg.Target
 	record.Argument.TypeName = verb + o.Nonce + o.Digest + msg.Argument.TypeName
-	m.replies.waiting[o.Nonce] = token
+	m.replies.attempts[o.Nonce] = token
 	m.bring(event{msg: record, token: token}, m.function(msg.Target.Type))
 	return nil
 }
 
 // ForgetOnce tells that nobody waits for what came of an attempt.
 func (m *Machine) ForgetOnce(o Once) {
-	delete(m.replies.waiting, o.Nonce)
+	delete(m.replies.attempts, o.Nonce)
 	left := slices.DeleteFunc(m.onces.waiting[o.Key], func(nonce string) bool { return nonce == o.Nonce })
 	if len(left) == 0 {
 		delete(m.onces.waiting, o.Key)
@@ -210,7 +210,7 @@ func (m *Machine) takeOnce(c *cell, msg *api.Message) {
 		m.answerOnce(nonce, Answer{Value: api.TypedValue{TypeName: kept.TypeName[1:], HasValue: kept.TypeName[:1] == "1", Value: kept.Value}})
 		return
 	}
-	if _, waits := m.replies.waiting[nonce]; waits {
+	if _, waits := m.replies.attempts[nonce]; waits {
 		m.onces.waiting[c.address.ID] = append(m.onces.waiting[c.address.ID], nonce)
 	}
 }
@@ -259,11 +259,11 @@ func (m *Machine) keepOnce(c *cell, name string, v api.TypedValue) {
 
 // answerOnce answers an attempt with the next cut, if somebody waits for it.
 func (m *Machine) answerOnce(nonce string, a Answer) {
-	token, ok := m.replies.waiting[nonce]
+	token, ok := m.replies.attempts[nonce]
 	if !ok {
 		return
 	}
-	delete(m.replies.waiting, nonce)
+	delete(m.replies.attempts, nonce)
 	a.Token = token
 	m.effectBytes += len(a.Value.Value) + len(a.Value.TypeName)
 	m.replies.answers = append(m.replies.answers, a)

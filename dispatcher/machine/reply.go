@@ -16,8 +16,9 @@ type Answer struct {
 // replies are who waits outside, and what the next cut holds for them. Who waits is known to this memory alone: when it is dropped,
 // nobody waits any more.
 type replies struct {
-	waiting map[string]uint64 // token by id of the reply's address
-	answers []Answer          // of the cut that gathers
+	waiting  map[string]uint64 // token by id of the reply's address
+	attempts map[string]uint64 // token by nonce of an attempt under a key: only the key's record answers it
+	answers  []Answer          // of the cut that gathers
 }
 
 // Ask brings a message from outside whose sender waits for a reply: the first message to the address (ReplyType, id) that a commit
