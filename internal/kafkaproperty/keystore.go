@@ -140,7 +140,12 @@ func (r *tlsReader) trust() *x509.CertPool {
 		pool, err = certificate.Pool(data)
 	case formPKCS12:
 		pool, err = certificate.PKCS12Pool(data, secret)
-	default:
+	case formJKS:
+		if protected && secret == "" { // of a variable that is set to nothing, say: the file's integrity would go unchecked without a word
+			r.wrong(password, "it is empty, which no JKS file's is: leave it out if nobody is to check whether the file was changed")
+			return nil
+		}
+		pool, err = certificate.JKSPool(data, secret)
 		pool, err = certificate.JKSPool(data, secret)
 	}
 	if err != nil {
@@ -167,7 +172,7 @@ func (r *tlsReader) own() *tls.Certificate {
 		return nil
 	}
 	secret, protected := r.given[password]
-	key := r.given["ssl.key.password"]
+	key, keyGiven := r.given["ssl.key.password"]
 	var pair tls.Certificate
 	var err error
 	switch f {
@@ -178,6 +183,10 @@ func (r *tlsReader) own() *tls.Certificate {
 		}
 		pair, err = certificate.Pair(data, data, []byte(key))
 	case formPKCS12:
+		if keyGiven && key != secret {
+			r.wrong("ssl.key.password", "it differs from ssl.keystore.password, which is that of the key, too, in a PKCS12 keystore: leave it out, or write the same")
+			return nil
+		}
 		pair, err = certificate.PKCS12Pair(data, secret)
 	default:
 		pair, err = certificate.JKSPair(data, secret, key)

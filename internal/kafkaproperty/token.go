@@ -43,12 +43,16 @@ type pace struct {
 	retry, most    time.Duration
 }
 
-// Token is a token that is good now. While a new one cannot be had, the one before it serves to its end.
+// restMin is how long a token serves before the source is asked again, as long as it is good: one that is due for renewal as soon as it is
+// there (its life is shorter than the buffer, or the source is slow) would else be fetched by each login anew.
+const restMin = time.Second
+
+// Token is a token that is good now. While a new one cannot be had, the one before it serves to its end. It asks the source once at most.
 func (t *Tokens) Token(ctx context.Context) (Secret, error) {
 	for {
 		t.mu.Lock()
 		now := time.Now()
-		good := t.token.text.Reveal() != "" && (t.token.ends.IsZero() || now.Before(t.token.ends))
+		good := t.good(now)
 		switch {
 		case good && now.Before(t.stale), good && now.Before(t.again):
 			defer t.mu.Unlock()
@@ -60,11 +64,7 @@ func (t *Tokens) Token(ctx context.Context) (Secret, error) {
 			t.asking = make(chan struct{})
 			t.mu.Unlock()
 			fetched, err := t.source.fetch(ctx)
-			t.keep(fetched, err, ctx.Err() != nil)
-			if err != nil && ctx.Err() != nil {
-				return Secret{}, ctx.Err()
-			}
-			continue
+			return t.keep(fetched, err, ctx.Err())
 		}
 		asking := t.asking // another connection asks already
 		t.mu.Unlock()
@@ -76,29 +76,39 @@ func (t *Tokens) Token(ctx context.Context) (Secret, error) {
 	}
 }
 
-// keep notes what a fetch has brought. One that was called off says nothing about the source.
-func (t *Tokens) keep(fetched token, err error, calledOff bool) {
+// keep notes what a fetch has brought, and answers what whoever fetched it is to use: that, or the token before it. A fetch that was called
+// off says nothing about the source.
+func (t *Tokens) keep(fetched token, err, calledOff error) (Secret, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	close(t.asking)
 	t.asking = nil
 	now := time.Now()
 	switch {
+	case err != nil && calledOff != nil:
+		return Secret{}, calledOff
 	case err == nil && !fetched.ends.IsZero() && !now.Before(fetched.ends):
 		err = errors.New("the token has expired already (do the clocks agree?)")
 	case err == nil:
-		t.token, t.stale, t.err, t.failures, t.again = fetched, t.pace.stale(fetched), nil, 0, time.Time{}
-		return
-	case calledOff:
-		return
+		t.token, t.stale, t.err, t.failures, t.again = fetched, t.pace.stale(fetched, now), nil, 0, time.Time{}
+		return fetched.text, nil
 	}
 	t.err = err
 	t.again = now.Add(min(t.pace.retry<<min(t.failures, 16), max(t.pace.most, t.pace.retry)))
 	t.failures++
+	if t.good(now) {
+		return t.token.text, nil
+	}
+	return Secret{}, err
 }
 
-// stale is when a token is to be replaced: by the rules of Java's login.
-func (p pace) stale(t token) time.Time {
+// good reports whether there is a token that has not ended.
+func (t *Tokens) good(now time.Time) bool {
+	return t.token.text.Reveal() != "" && (t.token.ends.IsZero() || now.Before(t.token.ends))
+}
+
+// stale is when a token that arrives now is to be replaced: by the rules of Java's login, but not before it was of some use.
+func (p pace) stale(t token, now time.Time) time.Time {
 	if t.ends.IsZero() {
 		return t.issued.Add(time.Minute)
 	}
@@ -109,6 +119,9 @@ func (p pace) stale(t token) time.Time {
 	}
 	if earliest := t.issued.Add(p.least); at.Before(earliest) {
 		at = earliest
+	}
+	if rested := now.Add(restMin); at.Before(rested) {
+		at = rested
 	}
 	if at.After(t.ends) {
 		at = t.ends
