@@ -59,17 +59,32 @@ func role(active bool) string {
 	return "standby"
 }
 
-// secrets are the parts of an URL that may hold a password or a token: user and query.
-var secrets = regexp.MustCompile(`://[^/\s?#]*@|\?[^\s#]+`)
+// A text may hold URLs, and the user and the query of one may be a password or a token. A question mark elsewhere ends a question, unless
+// what follows it at once has the form of a query.
+var (
+	users   = regexp.MustCompile(`://[^/\s?#]*@`)
+	queries = regexp.MustCompile(`([a-zA-Z][a-zA-Z0-9+.-]*://[^\s?]*)\?(\S+)|(\S)\?([\w.~%+-]+=\S*)`)
+)
 
-// short cuts a text where it is long, and takes out what an URL in it may hide.
-func short(text string) string {
-	text = secrets.ReplaceAllStringFunc(text, func(found string) string {
-		if strings.HasPrefix(found, "?") {
-			return "?***"
+// goesOn is what may stand behind an URL and belongs to the sentence around it.
+const goesOn = "\"':;,.)]}>"
+
+// withoutSecrets takes out what an URL in a text may hide.
+func withoutSecrets(text string) string {
+	text = users.ReplaceAllString(text, "://***@")
+	return queries.ReplaceAllStringFunc(text, func(found string) string {
+		before, query, _ := strings.Cut(found, "?")
+		secret := strings.TrimRight(query, goesOn)
+		if secret == "" {
+			return found // the question mark is the sentence's
 		}
-		return "://***@"
+		return before + "?***" + query[len(secret):]
 	})
+}
+
+// short cuts a text where it is long, and shows no secret of an URL in it.
+func short(text string) string {
+	text = withoutSecrets(text)
 	if len(text) <= reasonBytesMax {
 		return text
 	}
