@@ -16,7 +16,6 @@ import (
 // that has forgotten them; new ones work.
 type swallower struct {
 	listener net.Listener
-	to       string
 	epoch    atomic.Int64
 	opened   atomic.Int64
 	all      sync.WaitGroup

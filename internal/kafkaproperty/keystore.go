@@ -146,7 +146,6 @@ func (r *tlsReader) trust() *x509.CertPool {
 			return nil
 		}
 		pool, err = certificate.JKSPool(data, secret)
-		pool, err = certificate.JKSPool(data, secret)
 	}
 	if err != nil {
 		r.wrong(location, r.given[location]+": "+r.told(err))
