@@ -3,6 +3,7 @@ package module
 import (
 	"fmt"
 	"math"
+	"regexp"
 	"strings"
 
 	yaml "go.yaml.in/yaml/v3"
@@ -26,6 +27,8 @@ type Endpoint struct {
 	// Fault says why no call can be made, "" if nothing is known. StateFun starts with such an endpoint and fails at the
 	// first call; here each call fails, with this text, and everything else goes on.
 	Fault string
+
+	written string // the template as the file has it, where that has placeholders
 }
 
 // OnFailure says what becomes of messages that a function keeps answering badly.
@@ -120,9 +123,14 @@ func (p *parser) addEndpoint(e Endpoint, spec *object, fault string, ok bool) {
 	e.Fault = fault
 	if e.URLTemplate != "" {
 		template := spec.take("urlPathTemplate")
+		e.written = p.source[template]
 		if err := checkTemplate(e.URLTemplate, e.Transport.Kind); err != nil {
-			p.complain(template, Warning, "urlPathTemplate %s: %v; no call can be made", p.describe(template), err)
-			e.Fault = "urlPathTemplate: " + err.Error()
+			why := err.Error()
+			if e.written != "" {
+				why = quoted.ReplaceAllString(why, hidden) // of a value that is no URL, and may be a secret in the wrong place
+			}
+			p.complain(template, Warning, "urlPathTemplate %s: %s; no call can be made", p.describe(template), why)
+			e.Fault = "urlPathTemplate: " + why
 		} else if e.Transport.hasTLS() && !strings.HasPrefix(strings.ToLower(e.URLTemplate), "https:") {
 			p.complain(template, Warning, "urlPathTemplate %s is not https: the certificates of the transport are not used", p.describe(template))
 		}
@@ -132,6 +140,17 @@ func (p *parser) addEndpoint(e Endpoint, spec *object, fault string, ok bool) {
 		p.module.index[e.Functions] = len(p.module.Endpoints)
 		p.module.Endpoints = append(p.module.Endpoints, e)
 	}
+}
+
+// quoted is a part of an URL in an error about it.
+var quoted = regexp.MustCompile(`"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.[^']*)'`)
+
+// shown is the URL for people. One that cannot be called is shown as it is written.
+func (e *Endpoint) shown() string {
+	if e.Fault != "" && e.written != "" {
+		return redact(withoutDefaults(e.written))
+	}
+	return redact(e.URLTemplate)
 }
 
 // bind takes an id and complains if it is taken.

@@ -57,7 +57,7 @@ const (
 )
 
 func (p *parser) kafkaIngress(spec *object) {
-	p.anIngress = true
+	p.anIngress, spec.kafka = true, true
 	id, at := spec.needID()
 	k := KafkaIngress{Place: p.place(at), ID: id, AutoOffsetReset: Latest}
 	k.Properties = spec.properties("properties")
@@ -249,6 +249,7 @@ type KafkaEgress struct {
 func (k *KafkaEgress) Brokers() []string { return brokers(k.Address) }
 
 func (p *parser) kafkaEgress(spec *object) {
+	spec.kafka = true
 	id, at := spec.needID()
 	k := KafkaEgress{Place: p.place(at), ID: id, Semantic: AtLeastOnce}
 	k.Address = spec.needText("address")

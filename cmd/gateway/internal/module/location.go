@@ -27,9 +27,14 @@ func files(locations []string) ([]string, Complaints) {
 	var complaints Complaints
 	var seen []fs.FileInfo
 	for _, location := range locations {
-		found, err := filesAt(pathOf(location))
+		path, err := pathOf(location)
 		if err != nil {
-			complaints = append(complaints, notRead(pathOf(location), err))
+			complaints = append(complaints, notRead(location, err))
+			continue
+		}
+		found, err := filesAt(path)
+		if err != nil {
+			complaints = append(complaints, notRead(path, err))
 			continue
 		}
 		for _, file := range found {
@@ -40,7 +45,7 @@ func files(locations []string) ([]string, Complaints) {
 				seen = append(seen, info)
 			}
 			if out = append(out, file); len(out) > filesMax {
-				return nil, append(complaints, notRead(pathOf(location), fmt.Errorf("the application has more than %d files", filesMax)))
+				return nil, append(complaints, notRead(path, fmt.Errorf("the application has more than %d files", filesMax)))
 			}
 		}
 	}
@@ -48,17 +53,22 @@ func files(locations []string) ([]string, Complaints) {
 }
 
 // pathOf takes off what StateFun's settings write before a path. Its class path is the folder of the application: here that in which
-// the gateway runs.
-func pathOf(location string) string {
+// the gateway runs. An URL of another machine's file is an error: a file of this one, of the same path, is not meant.
+func pathOf(location string) (string, error) {
 	if resource, ok := strings.CutPrefix(location, "classpath:"); ok {
-		return resource
+		return resource, nil
 	}
 	if strings.HasPrefix(location, "file:/") {
-		if u, err := url.Parse(location); err == nil && u.Path != "" {
-			return u.Path
+		u, err := url.Parse(location)
+		switch {
+		case err != nil:
+		case u.Host != "" && u.Host != "localhost":
+			return "", errors.New("what stands behind file:// is the name of a machine, and only files of this one are read: want file:///PATH")
+		case u.Path != "":
+			return u.Path, nil
 		}
 	}
-	return location
+	return location, nil
 }
 
 // filesAt are the modules at a path: the file itself, or in a folder its module.yaml and that of each folder in it, sorted. Names
@@ -104,6 +114,13 @@ func isNoFolder(path string) bool {
 }
 
 func readFile(path string) ([]byte, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() { // opening a pipe would wait for whoever writes it, maybe for ever
+		return nil, errors.New("it is no regular file")
+	}
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, err

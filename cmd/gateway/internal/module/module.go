@@ -52,7 +52,7 @@ func (m *Module) Summary() string {
 		if e.OnFailure != Retry {
 			policy = ", onFailure " + string(e.OnFailure)
 		}
-		fmt.Fprintf(&b, "endpoint %s: %s (%s, call %s%s)\n", e.Functions, redact(e.URLTemplate), e.Transport.Kind, e.Transport.Call, policy)
+		fmt.Fprintf(&b, "endpoint %s: %s (%s, call %s%s)\n", e.Functions, e.shown(), e.Transport.Kind, e.Transport.Call, policy)
 	}
 	for _, k := range m.KafkaIngresses {
 		fmt.Fprintf(&b, "ingress %s: kafka %s, group %s, from %s\n", k.ID, k.Address, k.ConsumerGroupID, k.StartupPosition.Kind)

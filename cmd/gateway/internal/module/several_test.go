@@ -6,7 +6,9 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -117,6 +119,43 @@ func TestLocationsThatAreNone(t *testing.T) {
 	}
 	if m, complaints := LoadAll(nil, nil); m != nil || !strings.Contains(complaints.String(), "no ingress") {
 		t.Errorf("nothing: %v, %s", m, complaints)
+	}
+}
+
+// TestLocationsThatAreNoFiles: a pipe that nobody writes holds nobody up, and a file of another machine is not taken for one of this.
+func TestLocationsThatAreNoFiles(t *testing.T) {
+	folder := t.TempDir()
+	pipe := filepath.Join(folder, "app", fileName)
+	if err := os.Mkdir(filepath.Dir(pipe), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
+		t.Skip(err)
+	}
+	in := put(t, filepath.Join(folder, "in.yaml"), anEndpoint+"---\n"+anIngress)
+	for location, want := range map[string]string{
+		pipe:                    pipe + ":1:1: read the module: it is no regular file\n",
+		filepath.Dir(pipe):      pipe + ":1:1: read the module: it is no regular file\n",
+		folder:                  pipe + ":1:1: read the module: it is no regular file\n",
+		os.DevNull:              os.DevNull + ":1:1: read the module: it is no regular file\n",
+		"file://host" + in:      "file://host" + in + ":1:1: read the module: what stands behind file:// is the name of a machine, and only files of this one are read: want file:///PATH\n",
+		"file://in.yaml":        "file://in.yaml:1:1: read the module: what stands behind file:// is the name of a machine, and only files of this one are read: want file:///PATH\n",
+		"file://localhost" + in: "",
+		"file://" + in:          "",
+	} {
+		done := make(chan string)
+		go func() {
+			_, complaints := Load(location, nil)
+			done <- complaints.String()
+		}()
+		select {
+		case got := <-done:
+			if got != want {
+				t.Errorf("%s: got %s, want %s", location, got, want)
+			}
+		case <-time.After(10 * time.Second):
+			t.Fatalf("%s holds the program up", location)
+		}
 	}
 }
 

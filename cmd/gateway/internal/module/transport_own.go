@@ -2,6 +2,7 @@ package module
 
 import (
 	"net/url"
+	"strconv"
 	"strings"
 
 	yaml "go.yaml.in/yaml/v3"
@@ -58,7 +59,13 @@ func isProxy(text string) bool {
 		return true
 	}
 	u, err := url.Parse(text)
-	return err == nil && u.Hostname() != "" && (u.Scheme == "http" || u.Scheme == "socks5")
+	return err == nil && u.Hostname() != "" && (u.Scheme == "http" || u.Scheme == "socks5") && isPort(u.Port())
+}
+
+// isPort reports whether the port of an URL is one; none is that of its scheme.
+func isPort(text string) bool {
+	n, err := strconv.Atoi(text)
+	return text == "" || err == nil && n >= 1 && n <= 65535
 }
 
 // checkOwnOptions says what the options of ours mean for an URL, and what they cannot.

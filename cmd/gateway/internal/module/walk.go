@@ -155,6 +155,7 @@ type object struct {
 	wrong  Severity // of a value that cannot be used. Warning where StateFun would find out only when it first calls a function
 	hides  bool     // its values are shown in no complaint: a secret may have slipped into a wrong one
 	ours   bool     // a kind of ours: unknown and repeated keys are errors
+	kafka  bool     // a spec with properties of Kafka: what of it is left out must hold none that concerns security
 	fields map[string]field
 	keys   []field // as they stand in the file, the last of each name
 	known  []string
@@ -273,17 +274,22 @@ func (o *object) close() {
 	for _, name := range o.known {
 		known[name] = true
 	}
-	first := map[string]*yaml.Node{}
+	first, before := map[string]*yaml.Node{}, map[string]field{}
 	for _, f := range o.keys {
 		switch at := first[f.name]; {
+		case at != nil && o.kafka && o.p.leavesOutSecurity(before[f.name]):
+			o.p.complain(f.key, Error, "key%s is given twice in %s (first in line %d), and what concerns security is never left out: write one list", o.shown(f), o.what, at.Line)
 		case at != nil:
 			o.p.complain(f.key, severity, "key%s is given twice in %s (first in line %d): the last one counts", o.shown(f), o.what, at.Line)
 		case o.told[f.name]:
+		case !known[f.name] && o.kafka && o.p.leavesOutSecurity(f):
+			o.p.complain(f.key, Error, "unknown key%s in %s, and what concerns security is never left out: properties is the list that counts", o.shown(f), o.what)
 		case !known[f.name]:
 			o.p.complain(f.key, severity, "unknown key%s in %s: %s", o.shown(f), o.what, guess(f.name, o.known))
 		}
 		if first[f.name] == nil {
 			first[f.name] = f.key
 		}
+		before[f.name] = f
 	}
 }
