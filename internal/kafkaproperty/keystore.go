@@ -140,7 +140,7 @@ func (r *tlsReader) trust() *x509.CertPool {
 		pool, err = certificate.Pool(data)
 	case formPKCS12:
 		pool, err = certificate.PKCS12Pool(data, secret)
-	case formJKS:
+	default:
 		if protected && secret == "" { // of a variable that is set to nothing, say: the file's integrity would go unchecked without a word
 			r.wrong(password, "it is empty, which no JKS file's is: leave it out if nobody is to check whether the file was changed")
 			return nil
