@@ -54,7 +54,6 @@ type world struct {
 	log       *slog.Logger
 	kafka     *kafka // nil: the module has none
 	processes []*process
-	app       *app.App
 	ports     map[string]string
 	events    net.Listener // nil: the module has no HTTP ingress
 }
