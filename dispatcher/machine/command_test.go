@@ -85,6 +85,8 @@ func (s *stage) command(line string) {
 		if r := take(api.Message{Target: address(to), Argument: v}, onceOf(args[2], args[3], args[4]), uint64(number(args[5]))); r != nil {
 			fmt.Fprintf(&s.extra, "refused %s: %s, %s\n", args[5], r.Reason, r.Detail)
 		}
+	case "plant":
+		s.plant(args[0], args[1])
 	case "forgetonce":
 		s.m.ForgetOnce(onceOf(args[0], "", args[1]))
 	case "forget":
@@ -105,6 +107,31 @@ func (s *stage) command(line string) {
 		s.show(args)
 	default:
 		s.t.Fatalf("unknown command %q", line)
+	}
+}
+
+// plant is what another program has written of a record of keys: KEY STATE=VALUE. Its types are empty.
+func (s *stage) plant(key, state string) {
+	claim, ok := s.store.TryAcquire(statestore.Member{ID: "m"}, nil)
+	if !ok {
+		s.t.Fatal("the store is not given")
+	}
+	name, value, _ := strings.Cut(state, "=")
+	id := key
+	if key != "total" {
+		id = onceOf(key, "", "").Key
+	}
+	found, err := s.store.States(context.Background(), []api.Address{{Type: machine.OnceType, ID: id}})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	values := slices.DeleteFunc(slices.Clone(found[0].Values), func(v statestore.StateValue) bool { return v.Name == name })
+	values = append(values, statestore.StateValue{Name: name, Value: []byte(value), Touched: s.now, Changed: true})
+	slices.SortFunc(values, func(a, b statestore.StateValue) int { return strings.Compare(a.Name, b.Name) })
+	c := &statestore.Commit{Fence: claim.Fence, Number: claim.Commit + 1, NextNumber: claim.NextNumber}
+	c.States = []statestore.AddressState{{Address: api.Address{Type: machine.OnceType, ID: id}, Values: values}}
+	if err := s.store.Commit(context.Background(), c); err != nil {
+		s.t.Fatal(err)
 	}
 }
 

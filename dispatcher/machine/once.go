@@ -172,6 +172,10 @@ func (m *Machine) takeOnce(c *cell, msg *api.Message) {
 	verb, rest := msg.Argument.TypeName[:1], msg.Argument.TypeName[1:]
 	nonce := rest[:NonceBytes]
 	at, known := findValue(c.values, onceAsk)
+	if known && len(c.values[at].Value) != NonceBytes+KeyBytes {
+		m.spoiltOnce(verb, nonce)
+		return
+	}
 	if verb == "r" {
 		_, replied := findValue(c.values, onceReply)
 		if !known || replied || string(c.values[at].Value[:NonceBytes]) != nonce {
@@ -206,6 +210,10 @@ func (m *Machine) takeOnce(c *cell, msg *api.Message) {
 		return
 	}
 	if at, ok := findValue(c.values, onceReply); ok {
+		if c.values[at].TypeName == "" {
+			m.spoiltOnce(verb, nonce)
+			return
+		}
 		kept := c.values[at]
 		m.answerOnce(nonce, Answer{Value: api.TypedValue{TypeName: kept.TypeName[1:], HasValue: kept.TypeName[:1] == "1", Value: kept.Value}})
 		return
@@ -213,6 +221,16 @@ func (m *Machine) takeOnce(c *cell, msg *api.Message) {
 	if _, waits := m.replies.attempts[nonce]; waits {
 		m.onces.waiting[c.address.ID] = append(m.onces.waiting[c.address.ID], nonce)
 	}
+}
+
+// spoiltOnce is takeOnce for a record that this program has not written so. What was done under its key is not known, so nothing is
+// done again until it expires.
+func (m *Machine) spoiltOnce(verb, nonce string) {
+	if verb == "r" {
+		m.stats.RepliesDropped++
+		return
+	}
+	m.answerOnce(nonce, Answer{Outcome: Conflict})
 }
 
 // beginOnce is the first attempt: its record, and the message that it stands for.
@@ -290,9 +308,12 @@ func (m *Machine) countOnce(records int64, bytes int) {
 	m.keepOnce(m.onces.total, onceSum, api.TypedValue{HasValue: true, Value: []byte(text)})
 }
 
-// whole reads a number that countOnce has written.
+// whole reads a number that countOnce has written; anything else is none.
 func whole(digits string) (n int64) {
 	for _, d := range digits {
+		if d < '0' || d > '9' {
+			return 0
+		}
 		n = n*10 + int64(d-'0')
 	}
 	return n
