@@ -84,6 +84,9 @@ func (e *exporter) head(h statestore.Holding) error {
 		return append(b, '}')
 	})
 	for _, f := range h.Functions {
+		if f.Function.Namespace == ours {
+			continue
+		}
 		if len(e.cfg.Functions) > 0 && !slices.Contains(e.cfg.Functions, f.Function) {
 			continue
 		}
@@ -139,6 +142,9 @@ func appendFunction(b []byte, f api.FunctionType) []byte {
 
 // address writes its values. They are sorted by name.
 func (e *exporter) address(a statestore.AddressState) error {
+	if a.Address.Type.Namespace == ours {
+		return nil
+	}
 	before := e.done.Values
 	for i := range a.Values {
 		v := &a.Values[i]

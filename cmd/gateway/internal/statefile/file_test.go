@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"strings"
 	"testing"
@@ -198,6 +199,40 @@ func TestExportOfSome(t *testing.T) {
 	cfg.Now = clock.Add(time.Hour - time.Millisecond)
 	if done, err = Export(t.Context(), cfg, &b); done.Values != 6 || err != nil {
 		t.Errorf("just before: %+v, %v", done, err)
+	}
+}
+
+// Records of keys belong to the store that made them: no export has them, also not one that asks for them. A file of old that has some
+// is refused, and whole without them.
+func TestRecordsOfKeysStay(t *testing.T) {
+	o := inMemory(t)
+	if _, err := o.load(t, value("a", 1), nil); err != nil {
+		t.Fatal(err)
+	}
+	want := o.dump(t)
+	once := api.FunctionType{Namespace: "io.stategate", Name: "once"}
+	c := &statestore.Commit{Fence: o.claim.Fence, Number: o.claim.Commit + 1, NextNumber: o.claim.NextNumber}
+	c.Functions = []statestore.FunctionSpec{{Function: once, States: []statestore.StateSpec{{Name: "sum"}}}}
+	c.States = []statestore.AddressState{{Address: api.Address{Type: once, ID: "total"}, Values: []statestore.StateValue{{Name: "sum", TypeName: "1", Value: []byte("1 230"), Changed: true}}}}
+	if err := o.Commit(t.Context(), c); err != nil {
+		t.Fatal(err)
+	}
+	o.claim.Commit++
+	if got := o.dump(t); got != want {
+		t.Errorf("got\n%s, want\n%s", got, want)
+	}
+	done, err := Export(t.Context(), ExportConfig{Store: o, Functions: []api.FunctionType{once}, Now: clock}, io.Discard)
+	if done != (Exported{}) || err != nil {
+		t.Errorf("asked for: %+v, %v", done, err)
+	}
+	old := `{"stategate":"state","version":1}` + "\n" + value("a", 1) + `{"function":"io.stategate/once","id":"total","state":"sum","type":"1","base64":"MSAyMzA="}` + "\n" + `{"end":true,"values":2}` + "\n"
+	into := inMemory(t)
+	if got, err := into.load(t, old, nil); err == nil || !strings.Contains(err.Error(), "f:3: io.stategate/once holds") || got.Written != 1 {
+		t.Errorf("got %+v, %v", got, err)
+	}
+	into = inMemory(t)
+	if got, err := into.load(t, old, func(c *ImportConfig) { c.Invalid = func(*LineError) {} }); err != nil || got.Written != 1 || got.Invalid != 1 || into.dump(t) != want {
+		t.Errorf("got %+v, %v", got, err)
 	}
 }
 

@@ -22,6 +22,9 @@ const (
 	fileVersion = 1
 )
 
+// ours is the namespace of what the gateway keeps for itself in the form of states: records of keys, and how many they are.
+const ours = "io.stategate"
+
 type lineKind uint8
 
 const (
@@ -191,6 +194,9 @@ func (l *line) complete(has map[string]json.RawMessage) error {
 
 // check enforces the limits of stores.
 func (l *line) check() error {
+	if l.address.Type.Namespace == ours {
+		return fmt.Errorf("%s holds the gateway's own records, those of keys among them: they belong to the store that made them, not to the application, and count for nothing in another one; leave the line out, or all such lines with --skip-invalid", l.address.Type)
+	}
 	if err := api.CheckAddress(l.address); err != nil {
 		return err
 	}
