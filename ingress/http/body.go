@@ -7,6 +7,7 @@ import (
 	nethttp "net/http"
 	"os"
 	"sync"
+	"time"
 )
 
 const (
@@ -40,6 +41,28 @@ func (b *budget) give(bytes int64) {
 	b.used -= bytes
 }
 
+// awaitBody gives the body time to arrive. A request without one has no deadline: its connection is being read already, to notice when the
+// client is gone, and a deadline would end the request.
+func awaitBody(control *nethttp.ResponseController, r *nethttp.Request, atMost time.Duration) {
+	if r.Body != nil && r.Body != nethttp.NoBody {
+		_ = control.SetReadDeadline(time.Now().Add(atMost)) // what cannot be given deadlines has none: a test that records answers
+	}
+}
+
+const (
+	discardBytesMax = 8 << 20
+	discardTimeMax  = 2 * time.Second
+)
+
+// discard reads on in a body that is refused, within bounds: a client that is still writing when its connection ends may not see why.
+func discard(control *nethttp.ResponseController, r *nethttp.Request) {
+	if r.ContentLength > discardBytesMax {
+		return
+	}
+	awaitBody(control, r, discardTimeMax)
+	_, _ = io.CopyN(io.Discard, r.Body, discardBytesMax)
+}
+
 // read reads a body; held is what it has taken of the budget, which is to be given back in any case. Memory grows with what has come, not
 // with what a header announces.
 func (b *budget) read(r *nethttp.Request, bytesMax int) (body []byte, held int64, wrong *problem) {
@@ -71,10 +94,16 @@ func (b *budget) read(r *nethttp.Request, bytesMax int) (body []byte, held int64
 			return nil, held, tooLarge
 		case errors.Is(err, io.EOF):
 			return body, held, nil
-		case errors.Is(err, os.ErrDeadlineExceeded):
-			return nil, held, &problem{status: nethttp.StatusRequestTimeout, detail: "the body did not arrive in time; nothing has happened", remedy: "send it again, quicker"}
 		case err != nil:
-			return nil, held, &problem{status: nethttp.StatusBadRequest, detail: fmt.Sprintf("the body did not arrive: %v; nothing has happened", err), remedy: "send it again"}
+			return nil, held, notArrived(err)
 		}
 	}
+}
+
+// notArrived is for a body that ends before its end.
+func notArrived(err error) *problem {
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return &problem{status: nethttp.StatusRequestTimeout, detail: "the body did not arrive in time; nothing has happened", remedy: "send it again, quicker"}
+	}
+	return &problem{status: nethttp.StatusBadRequest, detail: fmt.Sprintf("the body did not arrive: %v; nothing has happened", err), remedy: "send it again"}
 }

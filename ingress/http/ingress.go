@@ -50,7 +50,7 @@ type Config struct {
 	Onward    *tls.Config // by which members reach each other; nil: without TLS
 	// DrainMax bounds how long a stop waits for requests that are being answered. Default 4 s.
 	DrainMax time.Duration
-	// BodyTimeMax bounds how long a body may take to arrive. Default 30 s.
+	// BodyTimeMax bounds how long a request may take to arrive. Default 30 s.
 	BodyTimeMax time.Duration
 	Log         *slog.Logger
 	Hooks       ingress.Hooks
@@ -113,6 +113,8 @@ func New(cfg Config) *Server {
 func (s *Server) Run(ctx context.Context, listener net.Listener) error {
 	server := &nethttp.Server{
 		Handler: s, ReadHeaderTimeout: headerTimeMax, IdleTimeout: idleTimeMax, MaxHeaderBytes: headerBytesMax,
+		// Also of what is answered without a look at it: a body that nobody wants is read before or after its answer.
+		ReadTimeout: s.cfg.BodyTimeMax, WriteTimeout: s.cfg.BodyTimeMax + answerTimeMax,
 		ErrorLog: slog.NewLogLogger(s.cfg.Log.Handler(), slog.LevelDebug),
 	}
 	ended := make(chan error, 1)
@@ -191,6 +193,7 @@ func (s *Server) leave(w *worker) {
 func (s *Server) ServeHTTP(w nethttp.ResponseWriter, r *nethttp.Request) {
 	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Set("X-Content-Type-Options", "nosniff")
+	awaitBody(nethttp.NewResponseController(w), r, discardTimeMax) // whoever reads it gives it more
 	if !s.allowed(r) {
 		w.Header().Set("WWW-Authenticate", `Bearer realm="stategate"`)
 		answer(w, &problem{status: nethttp.StatusUnauthorized, detail: "the request carries no token that is known", remedy: "send it with the header Authorization: Bearer TOKEN"})
@@ -203,8 +206,7 @@ func (s *Server) ServeHTTP(w nethttp.ResponseWriter, r *nethttp.Request) {
 		answer(w, &problem{status: nethttp.StatusServiceUnavailable, detail: fmt.Sprintf("%d requests are being answered; nothing has happened", requestsMax), remedy: "send it again, a little later"})
 		return
 	}
-	_ = nethttp.NewResponseController(w).SetWriteDeadline(time.Now().Add(s.cfg.BodyTimeMax + answerTimeMax)) // that of the request before may be over
-	r.URL.RawPath = r.URL.EscapedPath()                                                                      // so that %2F in a part is not a slash; each part is decoded once
+	r.URL.RawPath = r.URL.EscapedPath() // so that %2F in a part is not a slash; each part is decoded once
 	s.handler.ServeHTTP(w, r)
 }
 

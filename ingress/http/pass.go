@@ -3,10 +3,13 @@ package http
 import (
 	"crypto/tls"
 	"errors"
+	"io"
 	"net"
 	nethttp "net/http"
+	"net/http/httptrace"
 	"net/http/httputil"
 	"net/url"
+	"sync/atomic"
 	"time"
 )
 
@@ -38,25 +41,29 @@ func (s *Server) pass(w nethttp.ResponseWriter, r *nethttp.Request) {
 		return
 	}
 	control := nethttp.NewResponseController(w)
-	_ = control.SetReadDeadline(time.Now().Add(s.cfg.BodyTimeMax))
+	awaitBody(control, r, s.cfg.BodyTimeMax)
 	_ = control.SetWriteDeadline(time.Now().Add(s.cfg.BodyTimeMax + s.longest() + 2*answerTimeMax)) // the one that works has bounds of its own
 	to := &url.URL{Scheme: "http", Host: address}
 	if s.cfg.Onward != nil {
 		to.Scheme = "https"
 	}
+	out := &passed{keyed: r.Header.Get(keyHeader) != ""}
 	proxy := &httputil.ReverseProxy{
 		Rewrite: func(p *httputil.ProxyRequest) {
-			p.Out.URL.Scheme, p.Out.URL.Host = to.Scheme, to.Host
+			p.Out.URL.Scheme, p.Out.URL.Host, p.Out.URL.RawQuery = to.Scheme, to.Host, p.In.URL.RawQuery // what is wrong with the query is for the other to say
 			p.Out.Host = r.Host
 			p.Out.Header.Set(passedHeader, "1")
+			out.send(p.Out)
 		},
 		Transport: s.onward,
 		ErrorHandler: func(w nethttp.ResponseWriter, _ *nethttp.Request, err error) {
 			s.cfg.Log.Debug("http: a request cannot be passed on", "to", address, "error", err)
-			answer(w, passProblem(err, nobody))
+			answer(w, out.problem(nobody))
 		},
 	}
-	proxy.ServeHTTP(w, r)
+	proxy.ServeHTTP(w, r.WithContext(httptrace.WithClientTrace(r.Context(), &httptrace.ClientTrace{
+		GotConn: func(httptrace.GotConnInfo) { out.left.Store(true) },
+	})))
 }
 
 // longest is how long an answer may take.
@@ -68,11 +75,42 @@ func (s *Server) longest() time.Duration {
 	return longest
 }
 
-// passProblem says what is known of a request that came to no answer.
-func passProblem(err error, nobody *problem) *problem {
-	var dial *net.OpError
-	if errors.As(err, &dial) && dial.Op == "dial" {
+// passed is a request that is being passed on, and what is known of it.
+type passed struct {
+	keyed bool
+	left  atomic.Bool           // there was a connection for it
+	body  io.Reader             // of the client
+	short atomic.Pointer[error] // the body did not arrive, so that what has left is no whole request
+}
+
+func (p *passed) send(out *nethttp.Request) {
+	switch {
+	case out.Body != nil:
+		p.body = out.Body
+		out.Body = io.NopCloser(p)
+	case out.Method == nethttp.MethodGet:
+		// Go's client sends a GET again by itself when a connection ends that was kept, and it may have taken effect by then. It cannot do
+		// so with a body that it cannot get again.
+		out.Body = io.NopCloser(nethttp.NoBody)
+	}
+}
+
+func (p *passed) Read(b []byte) (int, error) {
+	n, err := p.body.Read(b)
+	if err != nil && !errors.Is(err, io.EOF) {
+		p.short.CompareAndSwap(nil, &err)
+	}
+	return n, err
+}
+
+// problem says what is known of a request that came to no answer.
+func (p *passed) problem(nobody *problem) *problem {
+	if !p.left.Load() {
 		return nobody
 	}
-	return &problem{status: nethttp.StatusBadGateway, detail: "the gateway that works has not answered: it is not known whether the event was taken", remedy: "ask the function what came of it; sent again it may take effect twice"}
+	if err := p.short.Load(); err != nil {
+		return notArrived(*err)
+	}
+	unknown := &problem{status: nethttp.StatusBadGateway, detail: "the gateway that works has not answered: it is not known whether the event was taken", remedy: "ask the function what came of it; sent again it may take effect twice"}
+	return unknown.under(p.keyed)
 }

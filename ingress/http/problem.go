@@ -50,10 +50,14 @@ func write(w nethttp.ResponseWriter, status int, contentType string, body []byte
 }
 
 // problemOf words what became of a message. 503 says that nothing has happened, so that whoever sends it again by itself does no harm; what
-// may have happened is 502 or 504. What has a key may always be sent again.
+// may have happened is 502 or 504.
 func problemOf(ctx context.Context, err error, keyed bool) *problem {
-	p := outcome(ctx, err)
-	if keyed && p.status > nethttp.StatusInternalServerError {
+	return outcome(ctx, err).under(keyed)
+}
+
+// under adds what a key makes of a problem: what has one may always be sent again.
+func (p *problem) under(key bool) *problem {
+	if key && p.status > nethttp.StatusInternalServerError {
 		p.again, p.remedy = true, "send it again with the same "+keyHeader+": it takes effect once, and is answered with the same reply"
 	}
 	return p

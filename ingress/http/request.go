@@ -7,7 +7,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
 	nethttp "net/http"
 	"net/url"
 	"regexp"
@@ -215,17 +214,15 @@ func (s *Server) serve(w nethttp.ResponseWriter, r *nethttp.Request, ask request
 	if ask.call {
 		limit = ask.ingress.Timeout
 	}
-	// What cannot be given deadlines has none: a test that records answers.
-	_ = control.SetReadDeadline(time.Now().Add(s.cfg.BodyTimeMax))
+	awaitBody(control, r, s.cfg.BodyTimeMax)
 	_ = control.SetWriteDeadline(time.Now().Add(s.cfg.BodyTimeMax + limit + answerTimeMax))
 	key, value, held, wrong := s.argument(r, &ask)
 	defer s.bodies.give(held)
 	if wrong != nil {
-		discard(r, control)
+		discard(control, r)
 		answer(w, wrong)
 		return
 	}
-	_ = control.SetReadDeadline(time.Time{}) // whoever is gone while it waits is noticed by a read without one
 	if s.cfg.Hooks.Records != nil {
 		s.cfg.Hooks.Records(api.Source{Ingress: ask.ingress.ID}, 1, len(value.Value))
 	}
@@ -268,20 +265,6 @@ func (s *Server) argument(r *nethttp.Request, ask *request) (key string, value a
 		value, wrong = of.value(body)
 	}
 	return key, value, held, wrong
-}
-
-const (
-	discardBytesMax = 8 << 20
-	discardTimeMax  = 2 * time.Second
-)
-
-// discard reads on in a body that is refused, within bounds: a client that is still writing when its connection ends may not see why.
-func discard(r *nethttp.Request, control *nethttp.ResponseController) {
-	if r.ContentLength > discardBytesMax {
-		return
-	}
-	_ = control.SetReadDeadline(time.Now().Add(discardTimeMax))
-	_, _ = io.CopyN(io.Discard, r.Body, discardBytesMax)
 }
 
 const (
@@ -332,6 +315,7 @@ func (s *Server) cancel(w nethttp.ResponseWriter, r *nethttp.Request) {
 		wrong = &problem{status: nethttp.StatusBadRequest, detail: "the query has no token; nothing has happened", remedy: "add the ?token= with which the delayed event was sent"}
 	}
 	if wrong == nil {
+		discard(nethttp.NewResponseController(w), r) // it has none that means anything
 		wrong = s.inside(r.Context(), sendTimeMax, func(ctx context.Context, to ingress.Asker) error {
 			return to.CancelLater(ctx, laterName(ask.target, ask.token))
 		}, func(ctx context.Context, _ error) *problem {
