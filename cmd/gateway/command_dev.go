@@ -5,10 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"net"
 	"net/http"
 	"os"
+	"os/signal"
 	"strings"
 	"syscall"
 	"time"
@@ -46,12 +48,15 @@ With --once it plays the sample application of the repository: it puts records i
 	loader = config.RegisterModule(cmd.Flags())
 	cmd.Flags().BoolVar(&once, "once", false, "play the sample's records, check the results, and end")
 	cmd.Flags().BoolVar(&verbose, "verbose", false, "show all of the gateway's log")
-	cmd.Flags().StringVar(&address, "admin", config.Default().Admin, "HOST:PORT of the admin side; with --once, and when it is taken, any free port of the host")
-	cmd.Flags().StringVar(&events, "listen", config.Default().Listen, "HOST:PORT of HTTP ingresses, that nobody else reaches; when it is taken, any free port of the host")
+	cmd.Flags().StringVar(&address, "admin", config.Default().Admin, "HOST:PORT of the admin side; with --once, and when it is not given and taken, any free port of the host")
+	cmd.Flags().StringVar(&events, "listen", config.Default().Listen, "HOST:PORT of HTTP ingresses, that nobody else reaches; when it is not given and taken, any free port of the host")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		began := time.Now()
 		locations, _, err := loader.Module(os.Environ())
 		if err != nil {
+			return err
+		}
+		if err := applicationHere(locations); err != nil {
 			return err
 		}
 		program, err := os.Executable()
@@ -61,7 +66,7 @@ With --once it plays the sample application of the repository: it puts records i
 		if !loopback(events) {
 			return usage("flag --listen: want an address that nobody else reaches, such as %s: dev asks for no token", config.Default().Listen)
 		}
-		listener, err := listenForDev(address, "--admin", once)
+		listener, err := listenForDev(cmd, address, "admin", once)
 		if err != nil {
 			return err
 		}
@@ -72,17 +77,23 @@ With --once it plays the sample application of the repository: it puts records i
 		}
 		v := version.Read()
 		meters := metrics.New(v.Version, v.Commit, v.Go)
-		err = dev.Run(cmd.Context(), dev.Config{
+		ctx, stop := untilHangup(cmd.Context())
+		defer stop()
+		run := dev.Config{
 			Module: locations, Once: once, Began: began, Admin: listener, Guard: []string{program, guardCommand, "--"},
 			Out: cmd.OutOrStdout(), Colour: colours(cmd.OutOrStdout()), Level: level,
-			Events: func() (net.Listener, error) { return listenForDev(events, "--listen", once) },
+			Events: func() (net.Listener, error) { return listenForDev(cmd, events, "listen", once) },
 			Hooks:  app.Hooks{Ingress: meters.Ingress(), Egress: meters.Egress(), Dispatcher: meters.Dispatcher()},
 			ServeAdmin: func(ctx context.Context, l net.Listener, a *app.App, topics http.Handler) error {
 				g := &asked{}
 				g.app.Store(a)
 				return admin.Serve(ctx, l, withTopics(adminHandler(g, meters), topics))
 			},
-		})
+		}
+		if !once {
+			run.Wished.Admin, run.Wished.Events = address, events
+		}
+		err = dev.Run(ctx, run)
 		if err != nil && once {
 			return fmt.Errorf("the sample failed: %w", err)
 		}
@@ -121,19 +132,42 @@ func colours(w io.Writer) bool {
 	return ok && isatty.IsTerminal(f.Fd()) && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
 }
 
-// listenForDev gives way to another gateway.
-func listenForDev(address, setting string, any bool) (net.Listener, error) {
+// applicationHere names a way on where there is no module: a newcomer is in the wrong folder, or has no application yet.
+func applicationHere(locations []string) error {
+	for _, l := range locations {
+		if l != config.Default().Module[0] {
+			continue
+		}
+		if _, err := os.Stat(l); errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("there is no %s in this folder: go to the folder of an application, name its file with --module, or make an application with gateway init go FOLDER or gateway init python FOLDER", l)
+		}
+	}
+	return nil
+}
+
+// untilHangup ends with the terminal, too, unless somebody wants it to outlive that (nohup): what dev has made is removed by itself only.
+func untilHangup(ctx context.Context) (context.Context, context.CancelFunc) {
+	if signal.Ignored(syscall.SIGHUP) {
+		return context.WithCancel(ctx)
+	}
+	ctx, stop := signal.NotifyContext(ctx, syscall.SIGHUP)
+	context.AfterFunc(ctx, stop) // a second one ends the program at once
+	return ctx, stop
+}
+
+// listenForDev gives way to another gateway, unless somebody has asked for the very address.
+func listenForDev(cmd *cobra.Command, address, flag string, once bool) (net.Listener, error) {
 	host, _, err := net.SplitHostPort(address)
 	if err != nil {
-		return nil, usage("flag %s: want HOST:PORT", setting)
+		return nil, usage("flag --%s: want HOST:PORT", flag)
 	}
 	free := net.JoinHostPort(host, "0")
-	if any {
-		return listen(free, setting)
+	if once {
+		return listen(free, "--"+flag)
 	}
-	l, err := listen(address, setting)
-	if errors.Is(err, syscall.EADDRINUSE) {
-		return listen(free, setting)
+	l, err := listen(address, "--"+flag)
+	if errors.Is(err, syscall.EADDRINUSE) && !cmd.Flags().Changed(flag) {
+		return listen(free, "--"+flag)
 	}
 	return l, err
 }

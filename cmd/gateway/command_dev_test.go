@@ -2,9 +2,11 @@ package main
 
 import (
 	"bytes"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"strings"
 	"testing"
 )
 
@@ -54,6 +56,42 @@ func TestTopicsLeaveOtherPathsAlone(t *testing.T) {
 	if got := w.Body.String(); got != "admin /topics" {
 		t.Errorf("without Kafka: got %s", got)
 	}
+}
+
+// Who is in the wrong folder is told the ways on.
+func TestDevWithoutApplication(t *testing.T) {
+	t.Chdir(t.TempDir())
+	t.Setenv("STATEGATE_MODULE", "")
+	code, _, stderr := call(t, "dev", "--admin", "127.0.0.1:0")
+	if want := "gateway: there is no module.yaml in this folder: "; code != exitFailed || !strings.HasPrefix(stderr, want) || !strings.Contains(stderr, "gateway init go FOLDER") {
+		t.Errorf("exit %d, %q", code, stderr)
+	}
+}
+
+// A port that was asked for is that or none; one that nobody asked for gives way.
+func TestListenForDev(t *testing.T) {
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	cmd := newDev()
+	other, err := listenForDev(cmd, taken.Addr().String(), "listen", false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Close()
+	if err := cmd.Flags().Set("listen", taken.Addr().String()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := listenForDev(cmd, taken.Addr().String(), "listen", false); err == nil || !strings.Contains(err.Error(), "--listen: listen tcp") || !strings.Contains(err.Error(), "Give another address") {
+		t.Errorf("got %v", err)
+	}
+	once, err := listenForDev(cmd, taken.Addr().String(), "listen", true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = once.Close()
 }
 
 func TestInitRefuses(t *testing.T) {

@@ -32,6 +32,8 @@ type Config struct {
 	Once   bool      // play the sample's records, check the results, and end
 	Began  time.Time // of the process
 	Admin  net.Listener
+	// Wished are the addresses that were meant for Admin and for what Events opens. Where another port is in use, that is said.
+	Wished struct{ Admin, Events string }
 	// Events opens where HTTP ingresses listen, for a module that has some.
 	Events func() (net.Listener, error)
 	// ServeAdmin serves the admin side until ctx ends, and what is below /topics by topics, which is nil without Kafka.
@@ -242,6 +244,8 @@ func (w *world) gateway(ctx, running context.Context) (err error) {
 // use plays the sample, or says what to try and waits for the end.
 func (w *world) use(ctx context.Context) error {
 	if !w.Once {
+		w.moved("--admin", w.Wished.Admin, w.Admin)
+		w.moved("--listen", w.Wished.Events, w.events)
 		w.screen.print("%s", w.next())
 		<-ctx.Done()
 		w.screen.step(dim, "stop", "the gateway first, then the processes")
@@ -257,6 +261,15 @@ func (w *world) use(ctx context.Context) error {
 	w.screen.print("all is right: %d records in, each counted and answered once; the first result came %.1f s after the start",
 		len(sample), first.Sub(w.Began).Seconds())
 	return nil
+}
+
+// moved says that what was meant for one port is on another: what is sent to the port of old goes to somebody else.
+func (w *world) moved(flag, wished string, l net.Listener) {
+	_, port, err := net.SplitHostPort(wished)
+	if l == nil || err != nil || port == "0" || port == strconv.Itoa(l.Addr().(*net.TCPAddr).Port) {
+		return
+	}
+	w.screen.step(bad, "taken", "%s is another program's, maybe an earlier gateway dev: %s is %s here; end the other one, or give %s HOST:PORT", wished, flag, l.Addr(), flag)
 }
 
 // openEvents opens where HTTP ingresses listen, if the module has some.

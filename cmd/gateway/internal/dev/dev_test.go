@@ -47,8 +47,9 @@ spec:
 
 // running is "gateway dev" in a process of its own.
 type running struct {
-	t   *testing.T
-	log string
+	t         *testing.T
+	log       string
+	temporary string // the folder of its temporary files
 	*testgateway.Process
 }
 
@@ -63,9 +64,12 @@ func start(t *testing.T) *running {
 	if err := os.WriteFile(filepath.Join(folder, "module.yaml"), fmt.Appendf(nil, helper, functions.URL), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	r := &running{t: t, log: filepath.Join(folder, "log")}
+	r := &running{t: t, log: filepath.Join(folder, "log"), temporary: filepath.Join(folder, "tmp")}
 	cmd := exec.Command(testgateway.Binary(t), "dev", "--admin", "127.0.0.1:0")
-	cmd.Dir, cmd.Env = folder, testgateway.CleanEnviron()
+	if err := os.Mkdir(r.temporary, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	cmd.Dir, cmd.Env = folder, testgateway.CleanEnviron("TMPDIR="+r.temporary)
 	var err error
 	if r.Process, err = testgateway.Spawn("dev", r.log, cmd); err != nil {
 		t.Fatal(err)
@@ -202,6 +206,23 @@ func TestApplicationIsRunAndShown(t *testing.T) {
 	gone(t, second[:]...)
 	if !strings.HasSuffix(r.shown(), "stop   the gateway first, then the processes\n") {
 		t.Error("the end is not clean")
+	}
+}
+
+// The end of its terminal is an end like others.
+func TestHangupLeavesNothing(t *testing.T) {
+	r := start(t)
+	pids := r.pids(1)
+	if all, err := os.ReadDir(r.temporary); err != nil || len(all) == 0 {
+		t.Fatalf("no temporary files while it runs: %v", err)
+	}
+	if err := r.Signal(syscall.SIGHUP); err != nil {
+		t.Fatal(err)
+	}
+	testgateway.Poll(t, "the end", func() (bool, string) { return !r.Runs(), r.shown() })
+	gone(t, pids[:]...)
+	if all, err := os.ReadDir(r.temporary); err != nil || len(all) != 0 {
+		t.Errorf("%d temporary files are left, %v", len(all), err)
 	}
 }
 

@@ -74,6 +74,14 @@ func (p *process) run(ctx context.Context) error {
 	}
 }
 
+// asks is the signal that asks the program to end. "go run" removes what it has built only when it is interrupted.
+func (p *process) asks() syscall.Signal {
+	if c := p.spec.Command; len(c) > 1 && filepath.Base(c[0]) == "go" && c[1] == "run" {
+		return syscall.SIGINT
+	}
+	return syscall.SIGTERM
+}
+
 // errZero is why a program ended that says that all is well.
 var errZero = errors.New("exit status 0")
 
@@ -111,7 +119,7 @@ func (p *process) live(ctx context.Context) error {
 	select {
 	case err = <-exited: // what it has started would hold its port, for one
 	case <-ctx.Done():
-		_ = syscall.Kill(group, syscall.SIGTERM)
+		_ = syscall.Kill(group, p.asks())
 		limit := time.NewTimer(stopMax)
 		defer limit.Stop()
 		select { // not on its exit alone: what it has started may still be finishing

@@ -6,6 +6,8 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -65,6 +67,37 @@ func TestOnceEndsWithItsProcess(t *testing.T) {
 	}
 	if got := shown(); got != "p | no line end\n" {
 		t.Errorf("got %q", got)
+	}
+}
+
+// "go run" takes away what it has built when dev ends.
+func TestGoRunLeavesNothing(t *testing.T) {
+	var out bytes.Buffer
+	built := t.TempDir()
+	p, shown := testProcess(t, &out, module.Process{Command: []string{"go", "run", "main.go"}, Ready: module.Ready{Line: "up"}})
+	const text = "package main\n\nimport \"time\"\n\nfunc main() {\n\tprintln(\"up\")\n\ttime.Sleep(time.Hour)\n}\n"
+	if err := os.WriteFile(filepath.Join(p.spec.Directory, "main.go"), []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	p.vars = []string{"GOTMPDIR=" + built, "GOWORK=off"}
+	ctx, end := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- p.run(ctx) }()
+	select {
+	case <-p.ready:
+	case <-time.After(2 * time.Minute):
+		t.Error("it is never ready")
+	}
+	during, err := os.ReadDir(built)
+	if err != nil || len(during) == 0 {
+		t.Errorf("nothing is built there: %v", err)
+	}
+	end()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+	if after, err := os.ReadDir(built); err != nil || len(after) != 0 {
+		t.Errorf("%d folders are left, %v; shown: %s", len(after), err, shown())
 	}
 }
 
