@@ -67,6 +67,8 @@ var (
 	ErrKeyUsed = errors.New("key was used for another message")
 	// ErrReplyLost: the message takes effect, once, and nobody will be handed its reply.
 	ErrReplyLost = errors.New("message was taken, and its reply is lost")
+	// ErrFailing, beside ErrNoReply: the function fails on what waits for the address.
+	ErrFailing = errors.New("the function fails on what waits for the address")
 )
 
 // Hooks observe an ingress. Nil funcs are not called; they must be quick and safe for concurrent use.

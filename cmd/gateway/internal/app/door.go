@@ -35,14 +35,14 @@ func (d door) Send(ctx context.Context, msg api.Message) error {
 func (d door) Ask(ctx context.Context, msg api.Message) (api.TypedValue, error) {
 	d.sent(&msg)
 	v, err := d.Dispatcher.Ask(ctx, msg)
-	return v, outcome(err)
+	return v, d.noReply(ctx, msg.Target, outcome(err))
 }
 
 // Once delivers a message from outside that has a key (ingress.Asker).
 func (d door) Once(ctx context.Context, msg api.Message, key string, reply bool) (api.TypedValue, error) {
 	d.sent(&msg)
 	v, err := d.Dispatcher.Once(ctx, msg, key, reply)
-	return v, outcome(err)
+	return v, d.noReply(ctx, msg.Target, outcome(err))
 }
 
 // Later delivers a message from outside after a delay (ingress.Asker).
@@ -50,6 +50,27 @@ func (d door) Later(ctx context.Context, msg api.Message, delay time.Duration, n
 	d.sent(&msg)
 	return outcome(d.Dispatcher.Later(ctx, msg, delay, name))
 }
+
+// noReply says of a reply that has not come when the function fails on what waits for the address: waiting longer is no remedy.
+func (d door) noReply(ctx context.Context, target api.Address, err error) error {
+	if !errors.Is(err, ingress.ErrNoReply) {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), viewMax)
+	defer cancel()
+	if v, _, viewErr := d.View(ctx, target); viewErr == nil && v.FailingSince != 0 {
+		return fmt.Errorf("%w: %w", err, ingress.ErrFailing)
+	}
+	return err
+}
+
+const viewMax = time.Second
+
+// told is a sentinel of ingress's with the dispatcher's own words, which say the same and more.
+type told struct{ what, err error }
+
+func (t *told) Error() string   { return t.err.Error() }
+func (t *told) Unwrap() []error { return []error{t.what, t.err} }
 
 func (d door) sent(msg *api.Message) {
 	if d.hooks.Sent != nil {
@@ -68,13 +89,13 @@ func outcome(err error) error {
 	case errors.As(err, &refusal):
 		return fmt.Errorf("%w: %s", ingress.ErrUnusable, refusal.Detail)
 	case errors.Is(err, dispatcher.ErrNotSent):
-		return fmt.Errorf("%w: %w", ingress.ErrNotTaken, err)
+		return &told{ingress.ErrNotTaken, err}
 	case errors.Is(err, dispatcher.ErrKeyUsed):
-		return fmt.Errorf("%w: %w", ingress.ErrKeyUsed, err)
+		return &told{ingress.ErrKeyUsed, err}
 	case errors.Is(err, dispatcher.ErrNoReply):
-		return fmt.Errorf("%w: %w", ingress.ErrNoReply, err)
+		return &told{ingress.ErrNoReply, err}
 	case errors.Is(err, dispatcher.ErrReplyLost):
-		return fmt.Errorf("%w: %w", ingress.ErrReplyLost, err)
+		return &told{ingress.ErrReplyLost, err}
 	}
 	return fmt.Errorf("%w: %w", ingress.ErrMaybeTaken, err)
 }

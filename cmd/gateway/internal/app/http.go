@@ -70,10 +70,12 @@ func (o *owner) find(ctx context.Context) (address string, ok bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if time.Since(o.asked) > ownerFresh {
-		ctx, cancel := context.WithTimeout(ctx, ownerAskMax)
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), ownerAskMax) // the answer is for others, too
 		defer cancel()
-		member, ok, err := o.store.Owner(ctx)
-		o.member, o.ok, o.asked = member, ok && err == nil, time.Now()
+		if member, ok, err := o.store.Owner(ctx); err == nil { // while the store is away who worked last may still do so
+			o.member, o.ok = member, ok
+		}
+		o.asked = time.Now()
 	}
 	return o.member.Events, o.ok && o.member.ID != o.self && o.member.Events != ""
 }

@@ -34,6 +34,7 @@ func TestRequests(t *testing.T) {
 		{"/v1/call/shop/cart?id=", "", "Stategate-Type: any/type", 200, count(1, "any/type")},
 		{"/v1/call/shop/relay/a", "", "", 200, "answered by another"},
 		{"/v1/call/shop/answer/a", "", "", 504, "takes effect once"},
+		{"/v1/call/shop/fail/a", "", "", 504, "its function fails on what waits"},
 		{"/v1/call/other/cart/a", "", "", 404, "cannot be reached"},
 		{"/v1/call/io.stategate/reply/a", "", "", 404, "cannot be reached"},
 		{"/v1/send/shop/cart/a", strings.Repeat("x", 1<<20+1), "", 413, "maxBodySize"},

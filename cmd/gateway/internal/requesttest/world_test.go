@@ -67,6 +67,10 @@ func (f *functions) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	batch := call.GetInvocation()
+	if batch.GetTarget().GetType() == "fail" {
+		http.Error(w, "no such luck", http.StatusInternalServerError)
+		return
+	}
 	if batch.GetTarget().GetType() == "cart" {
 		f.seen <- batch.GetTarget().GetId()
 		f.mu.Lock()
