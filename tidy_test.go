@@ -45,7 +45,7 @@ var plan = []rule{
 	{folder: "ingress/kafka", house: []string{"api/.", "statestore/.", "ingress/.", "internal/kafkaproperty"}},
 	{folder: "ingress/kinesis", house: []string{"api/.", "statestore/.", "ingress/.", "internal/aws"}},
 	{folder: "ingress/playground", house: []string{"api", "statestore/.", "ingress/.", "internal/playground"}},
-	{folder: "ingress/http", house: []string{"api", "statestore/.", "ingress/."}},
+	{folder: "ingress/http", house: []string{"api", "statestore/.", "ingress/.", "internal/conns"}},
 	{folder: "egress", house: []string{"api/.", "statestore/."}},
 	{folder: "egress/kafka", house: []string{"api", "statestore/.", "egress/.", "internal/kafkaproperty"}, tests: []string{"statestore/memory"}},
 	{folder: "egress/kinesis", house: []string{"api", "statestore/.", "egress/.", "internal/aws"}, tests: []string{"statestore/memory"}},
@@ -61,7 +61,8 @@ var plan = []rule{
 	{folder: "internal/kafkaproperty", house: []string{"internal/certificate"}},
 	{folder: "internal/aws"},
 	// The port that both of the playground's kinds open while their member works.
-	{folder: "internal/playground"},
+	{folder: "internal/playground", house: []string{"internal/conns"}},
+	{folder: "internal/conns"},
 	// What tests start must be startable by the tests of every package, so it knows none of them.
 	{folder: "internal/testserver"},
 	{folder: "internal/testfunction", house: []string{"api/protocol"}},

@@ -18,6 +18,7 @@ import (
 
 	"github.com/stategate/stategate/api"
 	"github.com/stategate/stategate/ingress"
+	"github.com/stategate/stategate/internal/conns"
 )
 
 // Ingress is one ingress of the module.
@@ -52,8 +53,10 @@ type Config struct {
 	DrainMax time.Duration
 	// BodyTimeMax bounds how long a request may take to arrive. Default 30 s.
 	BodyTimeMax time.Duration
-	Log         *slog.Logger
-	Hooks       ingress.Hooks
+	// ConnsMax bounds the connections. Default 4,096. When all are in use, one that is idle is closed for the next.
+	ConnsMax int
+	Log      *slog.Logger
+	Hooks    ingress.Hooks
 }
 
 // Bounds of connections and requests. A slow or silent client holds nothing for longer.
@@ -98,6 +101,9 @@ func New(cfg Config) *Server {
 	if cfg.BodyTimeMax <= 0 {
 		cfg.BodyTimeMax = 30 * time.Second
 	}
+	if cfg.ConnsMax <= 0 {
+		cfg.ConnsMax = connsMax
+	}
 	if cfg.Log == nil {
 		cfg.Log = slog.Default()
 	}
@@ -111,16 +117,15 @@ func New(cfg Config) *Server {
 
 // Run answers on the listener until ctx ends, and closes it. Requests that wait by then have had their time: Work lets them finish.
 func (s *Server) Run(ctx context.Context, listener net.Listener) error {
+	bounded := conns.Bound(listener, s.cfg.ConnsMax)
 	server := &nethttp.Server{
-		Handler: s, ReadHeaderTimeout: headerTimeMax, IdleTimeout: idleTimeMax, MaxHeaderBytes: headerBytesMax,
+		Handler: s, ConnState: bounded.State, ReadHeaderTimeout: headerTimeMax, IdleTimeout: idleTimeMax, MaxHeaderBytes: headerBytesMax,
 		// Also of what is answered without a look at it: a body that nobody wants is read before or after its answer.
 		ReadTimeout: s.cfg.BodyTimeMax, WriteTimeout: s.cfg.BodyTimeMax + answerTimeMax,
 		ErrorLog: slog.NewLogLogger(s.cfg.Log.Handler(), slog.LevelDebug),
 	}
 	ended := make(chan error, 1)
-	go func() {
-		ended <- server.Serve(&bounded{Listener: listener, slots: make(chan struct{}, connsMax), closed: make(chan struct{})})
-	}()
+	go func() { ended <- server.Serve(bounded) }()
 	select {
 	case err := <-ended:
 		return fmt.Errorf("serve HTTP: %w", err)
@@ -195,6 +200,7 @@ func (s *Server) ServeHTTP(w nethttp.ResponseWriter, r *nethttp.Request) {
 	w.Header().Set("X-Content-Type-Options", "nosniff")
 	awaitBody(nethttp.NewResponseController(w), r, discardTimeMax) // whoever reads it gives it more
 	if !s.allowed(r) {
+		w.Header().Set("Connection", "close") // whoever has no token keeps no connection
 		w.Header().Set("WWW-Authenticate", `Bearer realm="stategate"`)
 		answer(w, &problem{status: nethttp.StatusUnauthorized, detail: "the request carries no token that is known", remedy: "send it with the header Authorization: Bearer TOKEN"})
 		return

@@ -12,6 +12,8 @@ import (
 	"net/http"
 	"strconv"
 	"time"
+
+	"github.com/stategate/stategate/internal/conns"
 )
 
 // Bounds of a connection. A slow or silent client holds nothing for longer.
@@ -62,16 +64,16 @@ func Serve(ctx context.Context, cfg Config) error {
 	if cfg.ConnsMax <= 0 {
 		cfg.ConnsMax = connsMax
 	}
-	conns := &bounded{Listener: listener, slots: make(chan struct{}, cfg.ConnsMax), closed: make(chan struct{})}
+	bounded := conns.Bound(listener, cfg.ConnsMax)
 	requests, endRequests := context.WithCancel(context.WithoutCancel(ctx))
 	defer endRequests()
 	server := &http.Server{
-		Handler: local(cfg.Handler), BaseContext: func(net.Listener) context.Context { return requests }, ConnState: conns.state,
+		Handler: local(cfg.Handler), BaseContext: func(net.Listener) context.Context { return requests }, ConnState: bounded.State,
 		ReadHeaderTimeout: headerTimeMax, ReadTimeout: requestTimeMax, WriteTimeout: writeTimeMax, IdleTimeout: idleTimeMax,
 		MaxHeaderBytes: headerBytesMax, ErrorLog: slog.NewLogLogger(cfg.Log.Handler(), slog.LevelDebug),
 	}
 	ended := make(chan error, 1)
-	go func() { ended <- server.Serve(conns) }()
+	go func() { ended <- server.Serve(bounded) }()
 	select {
 	case err := <-ended:
 		return fmt.Errorf("%s: serve %s: %w", cfg.Place, cfg.Name, err)

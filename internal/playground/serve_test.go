@@ -161,54 +161,6 @@ func TestStopWithRequests(t *testing.T) {
 	p.stop()
 }
 
-// TestConnectionsAreBounded: beyond the bound a connection waits until another one is closed.
-func TestConnectionsAreBounded(t *testing.T) {
-	inner, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	b := &bounded{Listener: inner, slots: make(chan struct{}, 2), closed: make(chan struct{})}
-	accepted, ended := make(chan net.Conn), make(chan error, 1)
-	go func() {
-		for {
-			conn, err := b.Accept()
-			if err != nil {
-				ended <- err
-				return
-			}
-			accepted <- conn
-		}
-	}()
-	for range 3 {
-		conn, err := net.Dial("tcp", inner.Addr().String())
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer func() { _ = conn.Close() }()
-	}
-	first, second := wait(t, "the first", accepted), wait(t, "the second", accepted)
-	select {
-	case <-accepted:
-		t.Fatal("a third connection is accepted")
-	case b.slots <- struct{}{}:
-		t.Fatal("there is a slot")
-	default:
-	}
-	for range 2 { // closing twice frees one slot
-		_ = first.Close()
-	}
-	third := wait(t, "the third", accepted)
-	if len(b.slots) != 2 {
-		t.Errorf("%d slots are used", len(b.slots))
-	}
-	_ = b.Close()
-	_ = b.Close()
-	if err := wait(t, "the end", ended); err == nil {
-		t.Error("accepts after its end")
-	}
-	_, _ = second.Close(), third.Close()
-}
-
 func TestAnswerIsPlain(t *testing.T) {
 	w := httptest.NewRecorder()
 	Answer(w, 200, 200, "")

@@ -1,16 +1,18 @@
-package playground
+// Package conns bounds the connections of a server. Those that are idle keep nobody out.
+package conns
 
 import (
+	"crypto/tls"
 	"net"
 	"net/http"
 	"slices"
 	"sync"
 )
 
-// bounded accepts no more connections than it has slots. Those that are idle keep nobody out: when there is no slot the one that has been
+// Bounded accepts no more connections than it has slots. Those that are idle keep nobody out: when there is no slot the one that has been
 // idle for longest is closed, or the next one that becomes idle. A client whose request is on its way then gets no answer, as from any
 // server that closes what is idle.
-type bounded struct {
+type Bounded struct {
 	net.Listener
 	slots  chan struct{}
 	closed chan struct{}
@@ -21,7 +23,13 @@ type bounded struct {
 	waiting bool       // for a slot
 }
 
-func (b *bounded) Accept() (net.Conn, error) {
+// Bound bounds what a listener accepts. The server needs State as its ConnState.
+func Bound(listener net.Listener, atOnce int) *Bounded {
+	return &Bounded{Listener: listener, slots: make(chan struct{}, atOnce), closed: make(chan struct{})}
+}
+
+// Accept waits for a slot, and then for a connection.
+func (b *Bounded) Accept() (net.Conn, error) {
 	select {
 	case b.slots <- struct{}{}:
 	default:
@@ -38,7 +46,7 @@ func (b *bounded) Accept() (net.Conn, error) {
 }
 
 // wait takes a slot as soon as there is one.
-func (b *bounded) wait() error {
+func (b *Bounded) wait() error {
 	b.mu.Lock()
 	b.waiting = true
 	b.mu.Unlock()
@@ -55,7 +63,7 @@ func (b *bounded) wait() error {
 }
 
 // makeRoom closes an idle connection if somebody waits for its slot.
-func (b *bounded) makeRoom() {
+func (b *Bounded) makeRoom() {
 	b.mu.Lock()
 	var spare *counted
 	if b.waiting && len(b.idle) > 0 {
@@ -63,12 +71,12 @@ func (b *bounded) makeRoom() {
 	}
 	b.mu.Unlock()
 	if spare != nil {
-		_ = spare.Close() // nobody uses it
+		spare.cut()
 	}
 }
 
-// state is told by the server what a connection does.
-func (b *bounded) state(conn net.Conn, now http.ConnState) {
+// State is told by the server what a connection does.
+func (b *Bounded) State(conn net.Conn, now http.ConnState) {
 	c, ok := conn.(*counted)
 	if !ok {
 		return
@@ -82,7 +90,8 @@ func (b *bounded) state(conn net.Conn, now http.ConnState) {
 	b.makeRoom()
 }
 
-func (b *bounded) Close() error {
+// Close ends Accept.
+func (b *Bounded) Close() error {
 	b.once.Do(func() { close(b.closed) })
 	return b.Listener.Close()
 }
@@ -96,4 +105,14 @@ type counted struct {
 func (c *counted) Close() error {
 	defer c.free()
 	return c.Conn.Close()
+}
+
+// cut closes at once: that of TLS would first write that it ends, and wait for seconds for a client that does not read.
+func (c *counted) cut() {
+	defer c.free()
+	raw := c.Conn
+	if secured, ok := raw.(*tls.Conn); ok {
+		raw = secured.NetConn()
+	}
+	_ = raw.Close() // nobody uses it
 }
