@@ -53,6 +53,9 @@ type Config struct {
 	DrainMax time.Duration
 	// BodyTimeMax bounds how long a request may take to arrive. Default 30 s.
 	BodyTimeMax time.Duration
+	// PassTimeMax bounds how long a request may take that is passed on. Default: BodyTimeMax, the longest time that one may wait for its
+	// reply, and 30 s.
+	PassTimeMax time.Duration
 	// ConnsMax bounds the connections. Default 4,096. When all are in use, one that is idle is closed for the next.
 	ConnsMax int
 	Log      *slog.Logger
@@ -80,8 +83,12 @@ type Server struct {
 	requests chan struct{} // a token for each that is being answered
 	onward   nethttp.RoundTripper
 
-	mu     sync.Mutex
-	worker *worker // nil: another member works. Guarded by mu
+	mu        sync.Mutex    // guards all below
+	worker    *worker       // nil: another member works
+	waiting   *waiting      // of what is passed on while there is no worker
+	passing   int           // requests that are being passed on
+	stopping  bool          // nothing is passed on any more
+	passedAll chan struct{} // closed when it stops and nothing is being passed on
 }
 
 // worker is an incarnation of this member that works.
@@ -107,7 +114,11 @@ func New(cfg Config) *Server {
 	if cfg.Log == nil {
 		cfg.Log = slog.Default()
 	}
-	s := &Server{cfg: cfg, bodies: budget{bytesMax: bodiesBytesMax}, requests: make(chan struct{}, requestsMax), onward: newOnward(cfg.Onward)}
+	s := &Server{cfg: cfg, bodies: budget{bytesMax: bodiesBytesMax}, requests: make(chan struct{}, requestsMax), onward: newOnward(cfg.Onward),
+		waiting: newWaiting(), passedAll: make(chan struct{})}
+	if s.cfg.PassTimeMax <= 0 {
+		s.cfg.PassTimeMax = cfg.BodyTimeMax + s.longest() + answerTimeMax // the one that works has bounds of its own
+	}
 	for _, token := range cfg.Tokens {
 		s.tokens = append(s.tokens, sha256.Sum256([]byte(token)))
 	}
@@ -115,7 +126,8 @@ func New(cfg Config) *Server {
 	return s
 }
 
-// Run answers on the listener until ctx ends, and closes it. Requests that wait by then have had their time: Work lets them finish.
+// Run answers on the listener until ctx ends, and closes it. Requests that wait by then have had their time: Work lets them finish. Those
+// that are passed on have it now.
 func (s *Server) Run(ctx context.Context, listener net.Listener) error {
 	bounded := conns.Bound(listener, s.cfg.ConnsMax)
 	server := &nethttp.Server{
@@ -131,6 +143,7 @@ func (s *Server) Run(ctx context.Context, listener net.Listener) error {
 		return fmt.Errorf("serve HTTP: %w", err)
 	case <-ctx.Done():
 	}
+	s.stopPassing()
 	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeMax)
 	defer cancel()
 	if err := server.Shutdown(stop); err != nil {
@@ -149,6 +162,7 @@ func (s *Server) Work(ctx context.Context, asker ingress.Asker) error {
 	w := &worker{asker: asker, ctx: life, empty: make(chan struct{})}
 	s.mu.Lock()
 	s.worker = w
+	s.waiting.end(errWorks) // the one that was asked works no longer
 	s.mu.Unlock()
 	<-ctx.Done()
 	s.mu.Lock()
@@ -167,7 +181,7 @@ func (s *Server) Work(ctx context.Context, asker ingress.Asker) error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.worker = nil
+	s.worker, s.waiting = nil, newWaiting()
 	return nil
 }
 

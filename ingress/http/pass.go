@@ -1,6 +1,7 @@
 package http
 
 import (
+	"context"
 	"crypto/tls"
 	"errors"
 	"io"
@@ -28,21 +29,75 @@ func newOnward(tlsConfig *tls.Config) nethttp.RoundTripper {
 	}
 }
 
+// waiting is a time in which this member does not work and passes requests on.
+type waiting struct {
+	ctx context.Context // of the requests
+	end context.CancelCauseFunc
+}
+
+func newWaiting() *waiting {
+	ctx, end := context.WithCancelCause(context.Background())
+	return &waiting{ctx, end}
+}
+
+// errWorks is why a request that was passed on is no longer waited for.
+var errWorks = errors.New("this gateway works now, and no longer the one that was asked")
+
+// passes bounds a request that is passed on: by a time, and by the end of what this member waits for.
+func (s *Server) passes(request context.Context, during *waiting) (ctx context.Context, end func()) {
+	ctx, cause := context.WithCancelCause(request)
+	forget := context.AfterFunc(during.ctx, func() { cause(context.Cause(during.ctx)) })
+	ctx, cancel := context.WithTimeout(ctx, s.cfg.PassTimeMax)
+	return ctx, func() { forget(); cancel(); cause(nil) }
+}
+
+// passed ends a pass.
+func (s *Server) passed() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.passing--
+	if s.stopping && s.passing == 0 {
+		close(s.passedAll)
+	}
+}
+
+// stopPassing passes nothing on any more, and lets what was passed on be answered, within a bound.
+func (s *Server) stopPassing() {
+	s.mu.Lock()
+	s.stopping = true
+	if s.passing == 0 {
+		close(s.passedAll)
+	}
+	s.mu.Unlock()
+	bound := time.NewTimer(s.cfg.DrainMax)
+	defer bound.Stop()
+	select {
+	case <-s.passedAll:
+	case <-bound.C:
+		s.mu.Lock()
+		s.waiting.end(errStopping) // they say so, and Shutdown waits for that
+		s.mu.Unlock()
+	}
+}
+
 // pass passes a request on to the member that works.
-func (s *Server) pass(w nethttp.ResponseWriter, r *nethttp.Request) {
+func (s *Server) pass(w nethttp.ResponseWriter, r *nethttp.Request, during *waiting) {
+	ctx, end := s.passes(r.Context(), during)
+	defer end()
 	nobody := &problem{status: nethttp.StatusServiceUnavailable, detail: "no gateway works right now; nothing has happened", remedy: "send it again, a little later"}
 	if r.Header.Get(passedHeader) != "" || s.cfg.Owner == nil {
 		answer(w, nobody)
 		return
 	}
-	address, ok := s.cfg.Owner(r.Context())
+	address, ok := s.cfg.Owner(ctx)
 	if !ok {
 		answer(w, nobody)
 		return
 	}
 	control := nethttp.NewResponseController(w)
 	awaitBody(control, r, s.cfg.BodyTimeMax)
-	_ = control.SetWriteDeadline(time.Now().Add(s.cfg.BodyTimeMax + s.longest() + 2*answerTimeMax)) // the one that works has bounds of its own
+	_ = control.SetWriteDeadline(time.Now().Add(s.cfg.PassTimeMax + answerTimeMax))
+	defer context.AfterFunc(ctx, func() { awaitBody(control, r, 0) })() // what still comes is waited for no longer
 	to := &url.URL{Scheme: "http", Host: address}
 	if s.cfg.Onward != nil {
 		to.Scheme = "https"
@@ -58,10 +113,10 @@ func (s *Server) pass(w nethttp.ResponseWriter, r *nethttp.Request) {
 		Transport: s.onward,
 		ErrorHandler: func(w nethttp.ResponseWriter, _ *nethttp.Request, err error) {
 			s.cfg.Log.Debug("http: a request cannot be passed on", "to", address, "error", err)
-			answer(w, out.problem(nobody))
+			answer(w, out.problem(ctx, nobody))
 		},
 	}
-	proxy.ServeHTTP(w, r.WithContext(httptrace.WithClientTrace(r.Context(), &httptrace.ClientTrace{
+	proxy.ServeHTTP(w, r.WithContext(httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
 		GotConn: func(httptrace.GotConnInfo) { out.left.Store(true) },
 	})))
 }
@@ -104,13 +159,17 @@ func (p *passed) Read(b []byte) (int, error) {
 }
 
 // problem says what is known of a request that came to no answer.
-func (p *passed) problem(nobody *problem) *problem {
+func (p *passed) problem(ctx context.Context, nobody *problem) *problem {
 	if !p.left.Load() {
 		return nobody
 	}
 	if err := p.short.Load(); err != nil {
 		return notArrived(*err)
 	}
-	unknown := &problem{status: nethttp.StatusBadGateway, detail: "the gateway that works has not answered: it is not known whether the event was taken", remedy: "ask the function what came of it; sent again it may take effect twice"}
+	status := nethttp.StatusBadGateway
+	if errors.Is(context.Cause(ctx), context.DeadlineExceeded) {
+		status = nethttp.StatusGatewayTimeout
+	}
+	unknown := &problem{status: status, detail: "the gateway that works has not answered: it is not known whether the event was taken", remedy: "ask the function what came of it; sent again it may take effect twice"}
 	return unknown.under(p.keyed)
 }

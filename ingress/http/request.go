@@ -48,15 +48,22 @@ func (s *Server) routes() nethttp.Handler {
 func (s *Server) here(serve nethttp.HandlerFunc) nethttp.HandlerFunc {
 	return func(w nethttp.ResponseWriter, r *nethttp.Request) {
 		s.mu.Lock()
-		works, draining := s.worker != nil, s.worker != nil && s.worker.draining
+		works, during := s.worker != nil, s.waiting
+		refuses := s.stopping
+		if works {
+			refuses = s.worker.draining
+		} else if !refuses {
+			s.passing++
+		}
 		s.mu.Unlock()
 		switch {
-		case draining:
+		case refuses:
 			answer(w, stopping())
 		case works:
 			serve(w, r)
 		default:
-			s.pass(w, r)
+			defer s.passed()
+			s.pass(w, r, during)
 		}
 	}
 }

@@ -136,6 +136,10 @@ func (h *held) Ask(ctx context.Context, _ api.Message) (api.TypedValue, error) {
 	}
 }
 
+func (h *held) Once(ctx context.Context, m api.Message, _ string, _ bool) (api.TypedValue, error) {
+	return h.Ask(ctx, m)
+}
+
 // TestStop: a stop takes no more, lets those inside finish, and tells those that do not what is known.
 func TestStop(t *testing.T) {
 	for name, c := range map[string]struct {
