@@ -14,6 +14,7 @@ import (
 	"net"
 	nethttp "net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/stategate/stategate/api"
@@ -83,6 +84,7 @@ type Server struct {
 	requests chan struct{} // a token for each that is being answered
 	onward   nethttp.RoundTripper
 
+	local     atomic.Bool   // it listens where nobody but this host is let in, by nothing else
 	mu        sync.Mutex    // guards all below
 	worker    *worker       // nil: another member works
 	waiting   *waiting      // of what is passed on while there is no worker
@@ -129,6 +131,7 @@ func New(cfg Config) *Server {
 // Run answers on the listener until ctx ends, and closes it. Requests that wait by then have had their time: Work lets them finish. Those
 // that are passed on have it now.
 func (s *Server) Run(ctx context.Context, listener net.Listener) error {
+	s.local.Store(len(s.tokens) == 0 && s.cfg.Onward == nil && loopback(listener.Addr()))
 	bounded := conns.Bound(listener, s.cfg.ConnsMax)
 	server := &nethttp.Server{
 		Handler: s, ConnState: bounded.State, ReadHeaderTimeout: headerTimeMax, IdleTimeout: idleTimeMax, MaxHeaderBytes: headerBytesMax,
@@ -213,6 +216,10 @@ func (s *Server) ServeHTTP(w nethttp.ResponseWriter, r *nethttp.Request) {
 	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Set("X-Content-Type-Options", "nosniff")
 	awaitBody(nethttp.NewResponseController(w), r, discardTimeMax) // whoever reads it gives it more
+	if wrong := s.ofOthers(r); wrong != nil {
+		answer(w, wrong)
+		return
+	}
 	if !s.allowed(r) {
 		w.Header().Set("Connection", "close") // whoever has no token keeps no connection
 		w.Header().Set("WWW-Authenticate", `Bearer realm="stategate"`)

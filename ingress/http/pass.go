@@ -106,7 +106,7 @@ func (s *Server) pass(w nethttp.ResponseWriter, r *nethttp.Request, during *wait
 	proxy := &httputil.ReverseProxy{
 		Rewrite: func(p *httputil.ProxyRequest) {
 			p.Out.URL.Scheme, p.Out.URL.Host, p.Out.URL.RawQuery = to.Scheme, to.Host, p.In.URL.RawQuery // what is wrong with the query is for the other to say
-			p.Out.Host = r.Host
+			p.Out.Host = to.Host                                                                         // that of this request was looked at here
 			p.Out.Header.Set(passedHeader, "1")
 			out.send(p.Out)
 		},

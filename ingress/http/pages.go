@@ -1,0 +1,38 @@
+package http
+
+import (
+	"net"
+	nethttp "net/http"
+	"strings"
+)
+
+// A browser sends requests for every page that is looked at on its host, also to addresses that nobody else reaches. Those of other sites
+// are refused: by what the browser says of them and, where nothing but the loopback address keeps others out, by the name that was asked
+// for, which a page may have pointed to the loopback address. Programs say neither.
+
+// ofOthers refuses what a page of another site asks.
+func (s *Server) ofOthers(r *nethttp.Request) *problem {
+	if r.Header.Get("Sec-Fetch-Site") == "cross-site" {
+		return &problem{status: nethttp.StatusForbidden, detail: "a page of another site may not ask here; nothing has happened", remedy: "let the page's own server ask"}
+	}
+	if s.local.Load() && !localName(r.Host) {
+		return &problem{status: nethttp.StatusForbidden, detail: "the gateway listens for its own host, and the request asks for " + shown(r.Host) + "; nothing has happened",
+			remedy: "ask for localhost or an address, also where a proxy passes requests on; or give the gateway --listen-token-file"}
+	}
+	return nil
+}
+
+// localName reports whether a Host is none that somebody else could have pointed here: localhost, or an address.
+func localName(host string) bool {
+	if name, _, err := net.SplitHostPort(host); err == nil {
+		host = name
+	}
+	host = strings.TrimSuffix(strings.ToLower(strings.Trim(host, "[]")), ".")
+	host, _, _ = strings.Cut(host, "%") // the zone of an address
+	return host == "" || host == "localhost" || strings.HasSuffix(host, ".localhost") || net.ParseIP(host) != nil
+}
+
+func loopback(addr net.Addr) bool {
+	tcp, ok := addr.(*net.TCPAddr)
+	return ok && tcp.IP.IsLoopback()
+}
