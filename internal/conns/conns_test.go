@@ -116,11 +116,11 @@ func TestSecuredIsCut(t *testing.T) {
 	next, other := net.Pipe()
 	defer other.Close()
 	g.conns <- next
-	accepted := make(chan error, 1)
-	go func() { _, err := b.Accept(); accepted <- err }()
 	if err := theirs.SetReadDeadline(time.Now().Add(patience)); err != nil {
 		t.Fatal(err)
 	}
+	accepted := make(chan error, 1)
+	go func() { _, err := b.Accept(); accepted <- err }()
 	if n, err := theirs.Read(make([]byte, 100)); n > 0 || !errors.Is(err, io.EOF) {
 		t.Errorf("the client reads %d bytes, %v: want the end alone", n, err)
 	}
