@@ -133,7 +133,8 @@ func follow(t *testing.T, steps []step, shown []string) {
 	}
 	if failed != nil {
 		for i, s := range steps {
-			if strings.Contains(string(said), fmt.Sprintf("step %d:", i)) && strings.Contains(s.command, "pip install") {
+			required := os.Getenv("CI") != "" || os.Getenv("STATEGATE_TEST_REQUIRE") != ""
+			if !required && strings.Contains(string(said), fmt.Sprintf("step %d:", i)) && strings.Contains(s.command, "pip install") {
 				t.Skipf("pip cannot install here: %s", outputs[i])
 			}
 		}
