@@ -36,7 +36,7 @@ sources() {
   mkdir -p "$1/$2"
   local f
   for f in api/protocol/*.proto; do
-    sed "s/^package .*/package $3;/" "$f" >"$1/$2/$(basename "$f")"
+    sed "s/^package .*/package $3;/; s#^import \"stategate/protocol/v1/#import \"$2/#" "$f" >"$1/$2/$(basename "$f")"
   done
 }
 

@@ -92,6 +92,9 @@ type Call struct {
 	Messages []api.Message // all to Target, in order
 	Attempt  int           // 1 for the first
 	Timeout  int64         // milliseconds
+	// Bulk marks calls that travel in one request: those with the same number, which stand one behind the other in Work.Calls, two at
+	// least, all of one endpoint. 0: this one goes alone, as an ordinary request.
+	Bulk uint64
 }
 
 // CallState is one state as the function is shown it.
@@ -106,6 +109,8 @@ type Reply struct {
 	// Incomplete: the function wants these states before it runs; everything else is empty.
 	Incomplete bool
 	Missing    []statestore.StateSpec
+	// BulkCalls is how many calls of a bulk the endpoint runs at once, as it has said with this reply; below 2: it takes no bulk calls.
+	BulkCalls int
 
 	Sends     []Send
 	Delayed   []Delayed
