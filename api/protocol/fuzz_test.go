@@ -73,6 +73,14 @@ func FuzzToFunction(f *testing.F) {
 	fuzzDecode(f, []string{"request.json", "broken.json"}, func() proto.Message { return &protocol.ToFunction{} })
 }
 
+func FuzzBulkRequest(f *testing.F) {
+	fuzzDecode(f, []string{"bulk.json", "bulk-refused.json", "broken.json"}, func() proto.Message { return &protocol.ToFunctions{} })
+}
+
+func FuzzBulkResponse(f *testing.F) {
+	fuzzDecode(f, []string{"bulk.json", "broken.json"}, func() proto.Message { return &protocol.FromFunctions{} })
+}
+
 func FuzzKafkaProducerRecord(f *testing.F) {
 	fuzzDecode(f, []string{"egress.json", "broken.json"}, func() proto.Message { return &protocol.KafkaProducerRecord{} })
 }

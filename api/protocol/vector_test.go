@@ -34,7 +34,7 @@ func (v vector) bytes(t testing.TB) []byte {
 func (v vector) empty(t testing.TB) proto.Message {
 	t.Helper()
 	for _, m := range []proto.Message{
-		&protocol.ToFunction{}, &protocol.FromFunction{},
+		&protocol.ToFunction{}, &protocol.FromFunction{}, &protocol.ToFunctions{}, &protocol.FromFunctions{},
 		&protocol.BooleanWrapper{}, &protocol.IntWrapper{}, &protocol.LongWrapper{},
 		&protocol.FloatWrapper{}, &protocol.DoubleWrapper{}, &protocol.StringWrapper{},
 		&protocol.KafkaProducerRecord{}, &protocol.KinesisEgressRecord{},
@@ -64,7 +64,7 @@ func vectors(t testing.TB, file string) []vector {
 }
 
 func TestVectors(t *testing.T) {
-	for _, file := range []string{"request.json", "reply.json", "type.json", "egress.json"} {
+	for _, file := range []string{"request.json", "reply.json", "bulk.json", "bulk-refused.json", "type.json", "egress.json"} {
 		for _, v := range vectors(t, file) {
 			t.Run(file+"/"+v.Name, func(t *testing.T) {
 				want := v.empty(t)
@@ -101,6 +101,30 @@ func TestBroken(t *testing.T) {
 				t.Errorf("decoded to %v, want an error", m)
 			}
 		})
+	}
+}
+
+// What bulk-refused.json holds breaks the rules of numbers, and what bulk.json holds keeps them.
+func TestBulkNumbers(t *testing.T) {
+	for file, want := range map[string]bool{"bulk.json": true, "bulk-refused.json": false} {
+		for _, v := range vectors(t, file) {
+			if v.Message != "ToFunctions" {
+				continue
+			}
+			var m protocol.ToFunctions
+			if err := proto.Unmarshal(v.bytes(t), &m); err != nil {
+				t.Fatalf("%s: %v", v.Name, err)
+			}
+			numbers := map[uint32]bool{0: true}
+			got := true
+			for _, call := range m.GetCalls() {
+				got = got && !numbers[call.GetNumber()]
+				numbers[call.GetNumber()] = true
+			}
+			if got != want {
+				t.Errorf("%s: the numbers are good: %v, want %v", v.Name, got, want)
+			}
+		}
 	}
 }
 
