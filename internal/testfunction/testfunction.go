@@ -8,7 +8,7 @@
 //	test/pong
 //	test/quiet     counts and writes nothing
 //
-// An id that begins with "bad-" is answered 500, one with "hang-" not at all, one with "slow-" after SlowFor.
+// Calls come one by one or, where Bulk says so, many in a request. An id that begins with "bad-" is answered 500, one with "hang-" not at all, one with "slow-" after SlowFor.
 package testfunction
 
 import (
@@ -46,9 +46,12 @@ type Handler struct {
 	Kinesis bool
 	// Counted is told of each batch that a counting function has run, before its answer leaves. An error is answered instead.
 	Counted func(function, id string, invocations int) error
+	// Bulk is how many calls of one bulk request run at once, as it is announced; 0: bulk calls are unknown.
+	Bulk int
 
-	down  sync.Map // function name -> true: answered 503
-	calls atomic.Int64
+	down   sync.Map // function name -> true: answered 503
+	calls  atomic.Int64
+	forgot atomic.Bool // bulk calls, for now
 }
 
 // Calls counts the calls that were answered with effects.
@@ -63,7 +66,11 @@ func (h *Handler) SetDown(function string, down bool) {
 	}
 }
 
-// ServeHTTP answers one call; "POST /control?down=NAME" and "?up=NAME" are the switches for a server in another process.
+// ForgetBulk makes bulk calls unknown, or ends that, as a new version of a function may.
+func (h *Handler) ForgetBulk(forgot bool) { h.forgot.Store(forgot) }
+
+// ServeHTTP answers one call or a bulk of them; "POST /control?down=NAME", "?up=NAME" and "?bulk=off" or "on" are the switches for a
+// server in another process.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if r.URL.Path == "/control" {
 		if name := r.URL.Query().Get("down"); name != "" {
@@ -72,6 +79,13 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		if name := r.URL.Query().Get("up"); name != "" {
 			h.SetDown(name, false)
 		}
+		if set := r.URL.Query().Get("bulk"); set != "" {
+			h.ForgetBulk(set == "off")
+		}
+		return
+	}
+	if r.Header.Get("Content-Type") == bulkContentType {
+		h.serveBulk(w, r)
 		return
 	}
 	body, err := io.ReadAll(r.Body)
@@ -83,59 +97,68 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, fmt.Sprintf("request: %v", err), http.StatusBadRequest)
 		return
 	}
-	batch := call.GetInvocation()
-	if !h.admit(r.Context(), w, batch.Target) {
-		return
+	out, failed := h.run(r.Context(), call.GetInvocation())
+	switch {
+	case r.Context().Err() != nil:
+	case failed != nil:
+		http.Error(w, failed.Reason, int(failed.Status))
+	default:
+		w.Header().Set("Content-Type", protocol.ContentType)
+		if h.bulk() > 0 && offersBulk(r) {
+			h.announce(w)
+		}
+		_, _ = w.Write(out)
+	}
+}
+
+// run is one call, whichever way it came. It answers nothing that counts when the context has ended.
+func (h *Handler) run(ctx context.Context, batch *protocol.ToFunction_InvocationBatchRequest) ([]byte, *failure) {
+	if failed := h.admit(ctx, batch.GetTarget()); failed != nil || ctx.Err() != nil {
+		return nil, failed
 	}
 	reply, err := h.answer(batch)
 	if err != nil {
-		http.Error(w, err.Error(), http.StatusInternalServerError)
-		return
+		return nil, &failure{Status: http.StatusInternalServerError, Reason: err.Error()}
 	}
 	out, err := proto.Marshal(reply)
 	if err != nil {
-		http.Error(w, err.Error(), http.StatusInternalServerError)
-		return
+		return nil, &failure{Status: http.StatusInternalServerError, Reason: err.Error()}
 	}
 	h.calls.Add(1)
-	w.Header().Set("Content-Type", protocol.ContentType)
-	_, _ = w.Write(out)
+	return out, nil
 }
 
-// admit judges by id and switches; false: it has answered.
-func (h *Handler) admit(ctx context.Context, w http.ResponseWriter, target *protocol.Address) bool {
-	if _, down := h.down.Load(target.Type); down {
-		http.Error(w, "down on purpose", http.StatusServiceUnavailable)
-		return false
+type failure = protocol.FromFunctions_Failure
+
+// admit judges by id and switches. It may wait until the context ends.
+func (h *Handler) admit(ctx context.Context, target *protocol.Address) *failure {
+	if _, down := h.down.Load(target.GetType()); down {
+		return &failure{Status: http.StatusServiceUnavailable, Reason: "down on purpose"}
 	}
 	if h.Before != nil {
-		if status := h.Before(target.Type, target.Id); status != 0 {
-			http.Error(w, "on purpose", status)
-			return false
+		if status := h.Before(target.GetType(), target.GetId()); status != 0 {
+			return &failure{Status: uint32(status), Reason: "on purpose"}
 		}
 	}
-	switch {
-	case strings.HasPrefix(target.Id, "bad-"):
-		http.Error(w, "bad on purpose", http.StatusInternalServerError)
-		return false
-	case strings.HasPrefix(target.Id, "hang-"):
+	switch id := target.GetId(); {
+	case strings.HasPrefix(id, "bad-"):
+		return &failure{Status: http.StatusInternalServerError, Reason: "bad on purpose"}
+	case strings.HasPrefix(id, "hang-"):
 		<-ctx.Done()
-		return false
-	case strings.HasPrefix(target.Id, "slow-"):
+	case strings.HasPrefix(id, "slow-"):
 		t := time.NewTimer(h.SlowFor)
 		defer t.Stop()
 		select {
 		case <-t.C:
 		case <-ctx.Done():
-			return false
 		}
 	}
-	return true
+	return nil
 }
 
 // answer runs one batch.
 func (h *Handler) answer(batch *protocol.ToFunction_InvocationBatchRequest) (*protocol.FromFunction, error) {
-	name, id := batch.Target.Type, batch.Target.Id
+	name, id := batch.GetTarget().GetType(), batch.GetTarget().GetId()
 	out := &protocol.FromFunction_InvocationResponse{}
 	send := func(function string, argument *protocol.TypedValue) {
 		out.OutgoingMessages = append(out.OutgoingMessages, &protocol.FromFunction_Invocation{
