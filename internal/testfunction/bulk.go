@@ -151,6 +151,11 @@ func (h *Handler) serveBulk(w http.ResponseWriter, r *http.Request) {
 				out.add(c.number, reply, nil)
 				continue
 			}
+			if !waits(c.in.id) {
+				reply, failed := h.runOne(r.Context(), c.toFunction)
+				out.add(c.number, reply, failed)
+				continue
+			}
 		}
 		others.Go(func() {
 			if reply, failed := h.runOne(r.Context(), c.toFunction); r.Context().Err() == nil {

@@ -7,6 +7,10 @@
 //	test/ping,     a cycle: each sends to the other with one less, same id, and then to test/count
 //	test/pong
 //	test/quiet     counts and writes nothing
+//	test/fan       sends to ten addresses of test/count
+//	test/later     sends to test/count with the delay that the message asks for
+//	test/large     counts as test/count, in a state of StateBytes bytes
+//	test/ask       counts, and answers its caller with the count
 //
 // Calls come one by one or, where Bulk says so, many in a request. An id that begins with "bad-" is answered 500, one with "hang-" not at all, one with "slow-" after SlowFor.
 package testfunction
@@ -48,6 +52,8 @@ type Handler struct {
 	Counted func(function, id string, invocations int) error
 	// Bulk is how many calls of one bulk request run at once, as it is announced; 0: bulk calls are unknown.
 	Bulk int
+	// StateBytes is how long the state of test/large is.
+	StateBytes int
 
 	down   sync.Map // function name -> true: answered 503
 	calls  atomic.Int64
@@ -193,6 +199,16 @@ func (h *Handler) answer(batch *protocol.ToFunction_InvocationBatchRequest) (*pr
 			}
 			send(other, &protocol.TypedValue{Typename: in.Argument.Typename, HasValue: true, Value: []byte(strconv.Itoa(left - 1))})
 		}
+	case name == "fan":
+		fan(batch, out)
+	case name == "later":
+		if err := later(batch, out, time.Now()); err != nil {
+			return nil, err
+		}
+	case name == "large":
+		return h.large(batch, out)
+	case name == "ask":
+		return ask(batch, out)
 	default:
 		return nil, fmt.Errorf("unknown function %q", name)
 	}
