@@ -9,6 +9,8 @@ import (
 	"mime"
 	"net/http"
 	"strconv"
+	"sync"
+	"sync/atomic"
 
 	"google.golang.org/protobuf/proto"
 
@@ -31,6 +33,10 @@ type Config struct {
 	// RequestBytesMax bounds the body of a request, in bytes; a larger one is answered with 413. 0: 64 MiB.
 	RequestBytesMax int64
 
+	// BulkCallsMax is how many calls a gateway may put into one request: they run side by side, and a request of more is answered with
+	// 400. 0: 256. 1: bulk calls are off, each request is one call.
+	BulkCallsMax int
+
 	// Logger is told of calls that failed. nil: slog.Default().
 	Logger *slog.Logger
 }
@@ -38,20 +44,31 @@ type Config struct {
 // Handler serves functions over HTTP. It answers 200 with the effects of a call; every other status means that none happened, and
 // has the reason as plain text: 400 no request, 404 a function that is not served, 405 not POST, 413 too large, 415 another content
 // type, 500 the function failed.
+//
+// A gateway that offers bulk calls is told that it may send them. The answer to one is 200 with an answer to each call, as they finish:
+// its effects, or the status and the reason that it would have had alone.
 type Handler struct {
 	functions       map[string]*function
 	requestBytesMax int64
+	bulkCallsMax    int
+	crewSize        atomic.Int64 // how many workers the next bulk begins with
 	logger          *slog.Logger
 }
 
 // NewHandler makes a Handler of a Config.
 func NewHandler(cfg Config) (*Handler, error) {
-	h := &Handler{functions: make(map[string]*function), requestBytesMax: cfg.RequestBytesMax, logger: cfg.Logger}
+	h := &Handler{functions: make(map[string]*function), requestBytesMax: cfg.RequestBytesMax, bulkCallsMax: cfg.BulkCallsMax, logger: cfg.Logger}
 	if h.requestBytesMax < 0 {
 		return nil, fmt.Errorf("make handler: RequestBytesMax is %d: want 0 or more", h.requestBytesMax)
 	}
 	if h.requestBytesMax == 0 {
 		h.requestBytesMax = requestBytesMaxDefault
+	}
+	if h.bulkCallsMax < 0 {
+		return nil, fmt.Errorf("make handler: BulkCallsMax is %d: want 0 or more", h.bulkCallsMax)
+	}
+	if h.bulkCallsMax == 0 {
+		h.bulkCallsMax = bulkCallsMaxDefault
 	}
 	if h.logger == nil {
 		h.logger = slog.Default()
@@ -73,27 +90,56 @@ func NewHandler(cfg Config) (*Handler, error) {
 }
 
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	reply, status, err := h.serve(w, r)
+	media, status, err := h.mediaOf(w, r)
 	if err != nil {
-		h.log(r, status, err)
-		http.Error(w, err.Error(), status)
+		h.refuse(w, r, status, err)
 		return
+	}
+	body := buffers.Get().(*bytes.Buffer)
+	defer putBuffer(body)
+	if status, err := h.read(body, w, r); err != nil {
+		h.refuse(w, r, status, err)
+		return
+	}
+	if media == bulkContentType {
+		h.serveBulk(w, r, body.Bytes())
+		return
+	}
+	reply, status, err := h.answer(r.Context(), body.Bytes(), nil)
+	if err != nil {
+		h.refuse(w, r, status, err)
+		return
+	}
+	if offersBulk(r.Header) {
+		h.announce(w.Header())
 	}
 	w.Header().Set("Content-Type", contentType)
 	w.Header().Set("Content-Length", strconv.Itoa(len(reply)))
 	_, _ = w.Write(reply) // a caller that went away calls again
 }
 
-// serve answers the reply, or why there is none and the status that says so.
-func (h *Handler) serve(w http.ResponseWriter, r *http.Request) (reply []byte, status int, err error) {
+// mediaOf answers what a request carries, contentType or bulkContentType, or the status that refuses it.
+func (h *Handler) mediaOf(w http.ResponseWriter, r *http.Request) (media string, status int, err error) {
 	if r.Method != http.MethodPost {
 		w.Header().Set("Allow", http.MethodPost)
-		return nil, http.StatusMethodNotAllowed, fmt.Errorf("method %s: want POST", r.Method)
+		return "", http.StatusMethodNotAllowed, fmt.Errorf("method %s: want POST", r.Method)
 	}
-	if media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || media != contentType {
-		return nil, http.StatusUnsupportedMediaType, fmt.Errorf("content type %q: want %s", r.Header.Get("Content-Type"), contentType)
+	sent := r.Header.Get("Content-Type")
+	if media = sent; media != contentType && media != bulkContentType { // what gateways write needs no parsing
+		media, _, err = mime.ParseMediaType(sent)
 	}
-	var body bytes.Buffer
+	if err == nil && (media == contentType || media == bulkContentType && h.bulkCallsMax > 1) {
+		return media, 0, nil
+	}
+	want := contentType
+	if h.bulkCallsMax > 1 {
+		want += " or " + bulkContentType
+	}
+	return "", http.StatusUnsupportedMediaType, fmt.Errorf("content type %q: want %s", sent, want)
+}
+
+// read reads the body of a request, or answers the status that refuses it.
+func (h *Handler) read(body *bytes.Buffer, w http.ResponseWriter, r *http.Request) (status int, err error) {
 	if r.ContentLength > 0 {
 		body.Grow(int(min(r.ContentLength, bodyBytesAhead)) + bytes.MinRead)
 	}
@@ -102,19 +148,35 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request) (reply []byte, s
 		if tooLarge := (*http.MaxBytesError)(nil); errors.As(err, &tooLarge) {
 			status = http.StatusRequestEntityTooLarge
 		}
-		return nil, status, fmt.Errorf("read request: %w", err)
+		return status, fmt.Errorf("read request: %w", err)
 	}
-	return h.answer(r.Context(), body.Bytes())
+	return 0, nil
+}
+
+func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, status int, err error) {
+	h.log(r.Context(), status, err)
+	http.Error(w, err.Error(), status)
+}
+
+// buffers are bodies of requests, to be used again: what is decoded shares nothing with them.
+var buffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
+
+func putBuffer(b *bytes.Buffer) {
+	if b.Cap() <= bodyBytesAhead {
+		b.Reset()
+		buffers.Put(b)
+	}
 }
 
 // Call answers the body of a request with the body of a reply, for fronts that are no HTTP server. An error is one for which HTTP has
 // a status other than 200: there is no reply, none of the effects happen, and the gateway is to call again.
 func (h *Handler) Call(ctx context.Context, request []byte) (reply []byte, err error) {
-	reply, _, err = h.answer(ctx, request)
+	reply, _, err = h.answer(ctx, request, nil)
 	return reply, err
 }
 
-func (h *Handler) answer(ctx context.Context, body []byte) (reply []byte, status int, err error) {
+// answer runs one call. The reply takes the space of scratch, if that suffices.
+func (h *Handler) answer(ctx context.Context, body, scratch []byte) (reply []byte, status int, err error) {
 	var request protocol.ToFunction
 	if err := proto.Unmarshal(body, &request); err != nil {
 		return nil, http.StatusBadRequest, fmt.Errorf("parse request: %w", err)
@@ -131,16 +193,17 @@ func (h *Handler) answer(ctx context.Context, body []byte) (reply []byte, status
 	if err != nil {
 		return nil, http.StatusInternalServerError, err
 	}
-	if reply, err = proto.Marshal(effects); err != nil {
+	reply, err = proto.MarshalOptions{}.MarshalAppend(scratch, effects)
+	if err != nil {
 		return nil, http.StatusInternalServerError, fmt.Errorf("encode reply of %s: %w", addressOf(invocation.GetTarget()), err)
 	}
 	return reply, http.StatusOK, nil
 }
 
-func (h *Handler) log(r *http.Request, status int, err error) {
+func (h *Handler) log(ctx context.Context, status int, err error) {
 	if panicked := (*PanicError)(nil); errors.As(err, &panicked) {
-		h.logger.ErrorContext(r.Context(), "call failed", "status", status, "error", err, "stack", string(panicked.Stack))
+		h.logger.ErrorContext(ctx, "call failed", "status", status, "error", err, "stack", string(panicked.Stack))
 		return
 	}
-	h.logger.WarnContext(r.Context(), "call failed", "status", status, "error", err)
+	h.logger.WarnContext(ctx, "call failed", "status", status, "error", err)
 }
