@@ -10,15 +10,16 @@ import (
 
 // flight is a call that is out.
 type flight struct {
-	cell  *cell
-	gate  *gate
-	retry bool                   // it holds one of the slots for failed addresses
-	specs []statestore.StateSpec // of the states that it carries; learning makes a new slice
-	built int64                  // when: what AFTER_INVOKE counts from
+	cell    *cell
+	gate    *gate
+	retry   bool                   // it holds one of the slots for failed addresses
+	request *request               // nil: it is alone, and holds up nobody
+	specs   []statestore.StateSpec // of the states that it carries; learning makes a new slice
+	built   int64                  // when: what AFTER_INVOKE counts from
 }
 
 // startCall builds the request of a cell's next batch. States are judged for expiration now.
-func (m *Machine) startCall(c *cell, g *gate, retry bool) {
+func (m *Machine) startCall(c *cell, g *gate, retry bool, r *request) {
 	c.phase, c.crowded = calling, false
 	c.batch = m.batchOf(c)
 	m.expire(c)
@@ -44,7 +45,10 @@ func (m *Machine) startCall(c *cell, g *gate, retry bool) {
 	if retry {
 		g.inRetry++
 	}
-	m.flights[call.ID.N] = flight{cell: c, gate: g, retry: retry, specs: specs, built: m.now}
+	if r != nil {
+		r.open++
+	}
+	m.flights[call.ID.N] = flight{cell: c, gate: g, retry: retry, request: r, specs: specs, built: m.now}
 	m.work.Calls = append(m.work.Calls, call)
 }
 
@@ -81,6 +85,7 @@ func (m *Machine) land(id ID) (flight, bool) {
 	if f.retry {
 		f.gate.inRetry--
 	}
+	m.landed(f.gate, f.request)
 	m.pumpLater(f.gate)
 	f.cell.call = 0
 	return f, true
@@ -121,6 +126,7 @@ func (m *Machine) Replied(id ID, reply *Reply) *Failure {
 	if !ok {
 		return nil
 	}
+	m.announced(f.gate, reply.BulkCalls)
 	if failure := m.unusable(f, reply); failure != nil {
 		m.failed(f, *failure)
 		return failure
@@ -159,7 +165,7 @@ func (m *Machine) finished(f flight, reply *Reply) {
 	m.stats.Calls++
 	m.stats.Invocations += int64(c.batch)
 	m.apply(f, reply)
-	c.attempts, c.failedSince, c.lastError = 0, 0, ""
+	c.attempts, c.failedSince, c.lastError, c.alone = 0, 0, "", false
 	c.loosen()
 	for range c.batch {
 		msg := c.mail.pop()

@@ -76,6 +76,7 @@ type cell struct {
 	due         int64 // backoff: when to try again
 	timerIndex  int   // place in the heap of back-offs, -1 when not there
 	queued      bool  // it stands in a queue of its gate
+	alone       bool  // a bulk left it without an answer: its calls go by themselves until one succeeds
 
 	pins int // cuts that hold changes of it, and loads that were asked for it; 0: it may be forgotten
 

@@ -11,7 +11,9 @@ type gate struct {
 	inUse    int
 	inRetry  int // slots held by cells whose last attempt failed
 	fresh    fifo[*cell]
+	alone    fifo[*cell] // a bulk left them without an answer: they go by themselves
 	retry    fifo[*cell]
+	bulk     bulk
 	listed   bool // it stands in the machine's list of gates to pump
 	failures int  // endpoint failures since the last success
 
@@ -46,9 +48,12 @@ func (m *Machine) makeReady(c *cell) {
 		return
 	}
 	c.queued = true
-	if c.failedSince != 0 || c.trial.spentTo != 0 {
+	switch {
+	case c.failedSince != 0 || c.trial.spentTo != 0:
 		g.retry.push(c)
-	} else {
+	case c.alone:
+		g.alone.push(c)
+	default:
 		g.fresh.push(c)
 	}
 	m.pumpLater(g)
@@ -95,7 +100,11 @@ func (m *Machine) pumpGate(g *gate) {
 			g.probeGap = min(2*g.probeGap, m.cfg.ProbeInterval)
 			g.nextProbe = m.now + g.probeGap
 		}
-		m.startCall(c, g, failed)
+		if !failed && !c.alone && m.takesBulk(g) {
+			m.dispatch(c, g)
+			continue
+		}
+		m.startCall(c, g, failed, nil)
 	}
 	m.pumpLater(g)
 }
@@ -116,12 +125,21 @@ func (m *Machine) next(g *gate) (c *cell, failed bool) {
 			return c, true
 		}
 	}
-	for g.fresh.len() > 0 {
-		c := g.fresh.pop()
+	for g.alone.len() > 0 {
+		c := g.alone.pop()
 		c.queued = false
 		if c.phase == ready && c.mail.len() > 0 {
 			return c, false
 		}
+	}
+	if m.takesBulk(g) && m.crowded(g) {
+		m.waitToAge(g)
+		return nil, false
+	}
+	if c := g.peekFresh(); c != nil {
+		g.fresh.pop()
+		c.queued = false
+		return c, false
 	}
 	return nil, false
 }

@@ -37,6 +37,7 @@ type Machine struct {
 	openGates    []*gate // whose breaker is open
 	pump         []*gate // that may start calls
 	pumped       []*gate // room for the next pump
+	lates        []*gate // whose calls gather until a young request grows old
 	backoffs     backoffHeap
 	flights      map[uint64]flight
 	mailBytes    int
@@ -101,7 +102,7 @@ type Machine struct {
 
 // Stats counts what happened in this incarnation.
 type Stats struct {
-	Records, RecordsSkipped, Events, Replies, RepliesDropped, Calls, Invocations, CallsFailed, Commits, DeadLetters, TimersFired, Spilled, StaleAnswers int64
+	Records, RecordsSkipped, Events, Replies, RepliesDropped, Calls, Invocations, CallsFailed, Unanswered, Commits, DeadLetters, TimersFired, Spilled, StaleAnswers int64
 }
 
 // New builds a machine on what the store keeps.

@@ -21,6 +21,7 @@ func (m *Machine) Tick(now int64) {
 			m.pumpLater(g)
 		}
 	}
+	m.growOld()
 	if m.now >= m.nextHold {
 		m.nextHold = m.now + min(100, m.cfg.HoldMax)
 		m.holdBack()
@@ -70,8 +71,13 @@ func (m *Machine) nextTick() int64 {
 		soon(m.lazySince + m.cfg.LazyAgeMax)
 	}
 	for _, g := range m.openGates {
-		if len(g.parked) > 0 || g.fresh.len() > 0 || g.retry.len() > 0 {
+		if len(g.parked) > 0 || g.fresh.len() > 0 || g.alone.len() > 0 || g.retry.len() > 0 {
 			soon(g.nextProbe)
+		}
+	}
+	for _, g := range m.lates {
+		if t, ok := g.agesAt(m.cfg.YoungAge); ok {
+			soon(t)
 		}
 	}
 	if m.pending > 0 || m.fulls > 0 || m.events.waiting.len() > 0 {

@@ -37,7 +37,7 @@ func (m *Machine) walkSpills() {
 			continue
 		}
 		m.unwatched.push(f)
-		if f.gate.open && f.gate.fresh.len()+f.gate.retry.len() > 0 {
+		if f.gate.open && f.gate.fresh.len()+f.gate.alone.len()+f.gate.retry.len() > 0 {
 			continue
 		}
 		m.walkers++

@@ -93,6 +93,9 @@ func (inc *incarnation) answerCall() bool {
 		inc.m.Replied(f.call.ID, f.reply)
 		return true
 	}
+	if inc.endsUnanswered(f) {
+		return true
+	}
 	if !f.hangs && inc.strikes(faultCallHangs) {
 		f.hangs = true
 		inc.tell("%v: the call of %s hangs", inc, name(f.call.Target))
@@ -104,6 +107,7 @@ func (inc *incarnation) answerCall() bool {
 	}
 	inc.calls = append(inc.calls[:at], inc.calls[at+1:]...)
 	delete(inc.busy, f.call.Target)
+	inc.bulks.landed(&f.call, inc.endpoint(f.call.Target.Type), true)
 	if failure, failed := inc.fails(f); failed {
 		inc.tell("%v: the call of %s fails: %v", inc, name(f.call.Target), failure.Kind)
 		inc.bounds.landed(&f.call)
@@ -118,7 +122,7 @@ func (inc *incarnation) answerCall() bool {
 		inc.bounds.landed(&f.call)
 		inc.prompt.failed[f.call.Target] = true
 		inc.tryFailed(f, machine.FailAnswer)
-		inc.m.Replied(f.call.ID, inc.w.garbage(&f.call, inc.dice.fault(faultCallGarbage, 6)))
+		inc.m.Replied(f.call.ID, inc.announces(&f.call, inc.w.garbage(&f.call, inc.dice.fault(faultCallGarbage, 6))))
 		return true
 	}
 	inc.reply(f)
@@ -127,7 +131,7 @@ func (inc *incarnation) answerCall() bool {
 
 // reply is a good answer.
 func (inc *incarnation) reply(f *flying) {
-	reply := inc.w.answer(&f.call)
+	reply := inc.announces(&f.call, inc.w.answer(&f.call))
 	inc.tell("%v: the call of %s answers%s", inc, name(f.call.Target), effects(reply))
 	inc.bounds.landed(&f.call)
 	if failure := inc.m.Replied(f.call.ID, reply); failure != nil {
@@ -142,6 +146,7 @@ func (inc *incarnation) reply(f *flying) {
 	inc.heard[f.call.Target.Type] = true
 	inc.trySucceeded(f, reply.Incomplete)
 	if !reply.Incomplete {
+		delete(inc.bulks.apart, f.call.Target)
 		inc.messages += len(f.call.Messages)
 		if err := inc.shadow.replied(inc.w, &f.call, f.built, inc.told, inc.latest, inc.at); err != nil && inc.owner == inc {
 			inc.failf("once", "%v: %v", inc, err)

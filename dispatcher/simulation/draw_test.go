@@ -14,6 +14,7 @@ const (
 	streamFaults // and kind, step and how many there were in the step
 	streamEpilogue
 	streamClients // and number of the step; 0: what they send
+	streamBulks
 )
 
 // mix is a seed for a stream (splitmix64).

@@ -52,6 +52,9 @@ const (
 	faultCommitTwice // it is made, and arrives again
 	faultDecide      // where a source is read from is decided anew, in the middle of its records
 	faultModule      // a process begins with a module that does not declare a function, until the next one
+	faultBulkCut     // a bulk ends, and some of its calls have no answer
+	faultBulkRefused // an endpoint takes no bulk
+	faultBulkAnew    // another version of it takes other ones, or none
 
 	faultKinds
 )
@@ -62,7 +65,7 @@ var faultNames = [faultKinds]string{
 	"call-endpoint", "call-timeout", "call-answer", "call-too-large", "call-hangs", "call-twice", "call-garbage", "call-stale", "down", "poison", "aside",
 	"rewind", "partition", "forward", "back",
 	"sink-begin", "sink-send", "sink-lost", "sink-done", "sink-late", "sink-cursor", "sink-refuse",
-	"commit-twice", "decide", "module",
+	"commit-twice", "decide", "module", "bulk-cut", "bulk-refused", "bulk-anew",
 }
 
 func (f fault) String() string { return faultNames[f] }
@@ -163,6 +166,8 @@ func cannot(f fault, p phase) string {
 		return "whoever talks to a sink begins, or has outputs to deliver"
 	case p != phaseOpening && f == faultModule:
 		return "a module is read when a process begins"
+	case p == phaseIdle && (f == faultBulkCut || f == faultBulkRefused):
+		return "the bulk is out"
 	case p == phaseDraining && f == faultStop:
 		return "it stops already"
 	case p == phaseDraining && (f == faultRewind || f == faultPartition || f == faultDecide):
@@ -206,6 +211,9 @@ func newRates(seed uint64) (r rates) {
 	per(faultCommitTwice, 20, 60, 200)
 	per(faultDecide, 2, 5, 15)
 	per(faultModule, 100, 300) // of a thousand processes
+	per(faultBulkCut, 20, 60, 200)
+	per(faultBulkRefused, 20, 60)
+	per(faultBulkAnew, 5, 20)
 	// Of a thousand lives, or places in them.
 	r[faultDown], r[faultPoison], r[faultPartition], r[faultAside] = 330, 330, 250, 500
 	return r

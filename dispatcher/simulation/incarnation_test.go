@@ -37,6 +37,7 @@ type incarnation struct {
 	bounds  bounds
 	trials  trials
 	prompt  prompt
+	bulks   bulks
 
 	discarding bool // an operator waits
 	slowUntil  int  // the store takes its time until this step
@@ -73,6 +74,7 @@ func (l *life) newIncarnation(m *member, claim *statestore.Claim) *incarnation {
 	inc.bounds.begin(l.w, claim)
 	inc.trials.begin()
 	inc.prompt = newPrompt()
+	inc.bulks = newBulks()
 	return inc
 }
 
@@ -208,6 +210,9 @@ func (inc *incarnation) work() {
 	}
 	inc.takeGates(&w)
 	inc.takeAsks(&w)
+	if !inc.draining {
+		inc.checkBulks(w.Calls)
+	}
 	for i := range w.Calls {
 		if inc.draining { // calls that have not started stay where they are
 			inc.checkCall(&w.Calls[i])

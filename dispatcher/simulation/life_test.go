@@ -59,6 +59,7 @@ type life struct {
 
 	story   *strings.Builder // nil: nobody wants to know
 	details bool
+	bulks   map[string]int // by endpoint: calls of a bulk that it runs at once now; below 2: it takes none
 }
 
 // coverage is what a life went through.
@@ -199,6 +200,7 @@ func newLife(p *plan) *life {
 		l.w.spoil(drawer(p.seed, streamSpoil))
 	}
 	l.cfg = l.newConfig()
+	l.boundBulks(&l.cfg)
 	if len(l.w.clients) > 0 {
 		boundEvents(&l.cfg, drawer(p.seed, streamClients, 0, 1))
 	}
