@@ -5,7 +5,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/stategate/stategate/api/protocol"
 	"github.com/stategate/stategate/dispatcher/endpoint"
 	"github.com/stategate/stategate/dispatcher/machine"
 )
@@ -94,12 +93,9 @@ func (d *Dispatcher) attempt(call *machine.Call) (*machine.Reply, *endpoint.Fail
 		return nil, failure
 	}
 	defer client.Release(body)
-	wire, err := protocol.DecodeReply(body)
+	reply, err := decodeReply(body, call, d.speakers.words(call.Function))
 	if err == nil {
-		var reply *machine.Reply
-		if reply, err = replyOf(wire); err == nil {
-			return reply, nil
-		}
+		return reply, nil
 	}
 	return nil, &endpoint.Failure{Kind: endpoint.BadReply, Status: 200, Text: err.Error()}
 }
