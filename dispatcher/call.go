@@ -88,13 +88,14 @@ func (d *Dispatcher) attempt(call *machine.Call) (*machine.Reply, *endpoint.Fail
 		}
 	}()
 	*buffer = appendRequest((*buffer)[:0], call)
-	body, failure := client.Call(ctx, *buffer)
+	body, bulk, failure := client.Call(ctx, *buffer)
 	if failure != nil {
 		return nil, failure
 	}
 	defer client.Release(body)
 	reply, err := decodeReply(body, call, d.speakers.words(call.Function))
 	if err == nil {
+		reply.BulkCalls = bulk
 		return reply, nil
 	}
 	return nil, &endpoint.Failure{Kind: endpoint.BadReply, Status: 200, Text: err.Error()}
