@@ -78,7 +78,7 @@ var libraries = []struct {
 	folders []string
 	inTests bool
 }{
-	{"github.com/jackc/pgx", []string{"statestore/postgres"}, false},
+	{"github.com/jackc/pgx", []string{"statestore/postgres", "bench"}, false},
 	{"modernc.org/sqlite", []string{"statestore/sqlite"}, false},
 	{"github.com/pressly/goose", []string{"statestore/postgres", "statestore/sqlite"}, false},
 	{"github.com/IBM/sarama", []string{"ingress/kafka", "egress/kafka"}, false},
@@ -101,7 +101,7 @@ var libraries = []struct {
 	{"github.com/google/go-cmp", []string{"statestore/storetest"}, true},
 	{"go.uber.org/goleak", nil, true},
 	{"github.com/anishathalye/porcupine", nil, true},
-	{"google.golang.org/protobuf", []string{"api", "statestore", "dispatcher", "ingress", "egress", "cmd/gateway", "internal/testfunction", "sdk/go"}, true},
+	{"google.golang.org/protobuf", []string{"api", "statestore", "dispatcher", "ingress", "egress", "cmd/gateway", "bench", "internal/testfunction", "sdk/go"}, true},
 }
 
 // machineStandard is all of the standard library that the machine uses: no clock, no I/O, no goroutine's tools.

@@ -1,129 +1,86 @@
 //go:build linux
 
 // Command bench measures the gateway with real servers: a real Kafka, a real PostgreSQL or an SQLite file, functions in a process
-// of their own, and the gateway as it is built. It checks that what came out is right: a fast wrong answer is a failure. What
-// must be installed is what the tests need.
+// of their own, and the gateway as it is built. Beside it, in the same run, it measures the floor (bench/floor): the least that a
+// program with the same guarantees can do. It checks that what came out is right: a fast wrong answer is a failure. What must be
+// installed is what the tests need.
 //
-//	go run ./bench                 # both stores; some three minutes
-//	go run ./bench -store sqlite -records 50000
+//	go run ./bench                              all that is measured, on both stores; some six minutes
+//	go run ./bench -store postgres -part drain -workload count -runs 5 -json new.json
+//	go run ./bench -targets                     and what was hoped for beside what came out
+//	go run ./bench compare old.json new.json    which differences are more than noise
+//	go run ./bench growth                       cost per message as keys, partitions, sizes and backlogs grow
+//	go run ./bench overload                     input at three times the capacity; Kafka away; PostgreSQL away; slow commits
+//	go run ./bench steady -for 10m              what changes while nothing changes
+//
+// CPU times are those of whole processes, so they are right on a busy machine, too; records per second and latencies are not: the
+// column "others %" says how much of a CPU strangers used meanwhile.
 package main
 
 import (
 	"context"
-	"encoding/json"
 	"flag"
 	"fmt"
+	"io"
 	"os"
 	"os/signal"
-	"strings"
 	"syscall"
-	"time"
 )
 
-// config is what the flags say.
-type config struct {
-	stores  []string
-	records int // of a drain
-	keys    int
-	rates   []int // records per second of the latency runs
-	seconds int   // of each latency run
-	json    bool
-	profile string
-}
-
 func main() {
-	if os.Getenv(roleVariable) == "functions" {
+	if os.Getenv(roleVariable) == functionsRole {
 		serveFunctions()
 		return
 	}
-	cfg := config{rates: []int{100, 1500}}
-	stores := flag.String("store", "postgres,sqlite", "stores to measure")
-	flag.IntVar(&cfg.records, "records", 100_000, "records of each drain")
-	flag.IntVar(&cfg.keys, "keys", 10_000, "keys of the count workload")
-	flag.IntVar(&cfg.seconds, "seconds", 10, "length of each latency run; 0: none")
-	flag.BoolVar(&cfg.json, "json", false, "print the results as JSON, too")
-	flag.StringVar(&cfg.profile, "profile", "", "keep a CPU profile of the gateway's drain of the count workload in this file")
-	flag.Parse()
-	cfg.stores = strings.Split(*stores, ",")
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
-	if err := measure(ctx, cfg); err != nil {
-		fmt.Fprintln(os.Stderr, "bench:", err)
+	if err := command(ctx, os.Args[1:], os.Stdout); err != nil {
 		stop()
+		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
 }
 
-// result is one line of the table.
-type result struct {
-	Store, Workload  string
-	RecordsPerSecond float64
-	CPUMicros        map[string]float64 // per record, by process
-	P50, P99         time.Duration      // produce to visible at read_committed
-	MemoryMiB        float64            // resident, the gateway's highest
+// command runs what the arguments name.
+func command(ctx context.Context, args []string, out io.Writer) error {
+	name := ""
+	if len(args) > 0 {
+		name = args[0]
+	}
+	switch name {
+	case "compare":
+		return compareFiles(args[1:], out)
+	case "growth":
+		return growth(ctx, args[1:], out)
+	case "overload":
+		return overload(ctx, args[1:], out)
+	case "steady":
+		return steady(ctx, args[1:], out)
+	}
+	return measureAll(ctx, args, out)
 }
 
-func measure(ctx context.Context, cfg config) error {
-	var results []result
-	for _, store := range cfg.stores {
-		w, err := newWorld(ctx, store, cfg.profile)
-		if err != nil {
-			return err
-		}
-		err = w.workloads(ctx, cfg, func(r result) {
-			results = append(results, r)
-			fmt.Fprintf(os.Stderr, "%s %s done\n", r.Store, r.Workload)
-		})
-		w.close()
-		if err != nil {
-			return fmt.Errorf("%s: %w", store, err)
-		}
-	}
-	table(results)
-	if cfg.json {
-		return json.NewEncoder(os.Stdout).Encode(results)
-	}
-	return nil
+// output are the flags that every command has which measures.
+type output struct {
+	json    string
+	gateway string
+	targets bool
 }
 
-func (w *world) workloads(ctx context.Context, cfg config, done func(result)) error {
-	for _, drain := range []struct {
-		name string
-		keys int
-	}{{"count", cfg.keys}, {"hot key", 1}} {
-		r, err := w.drain(ctx, drain.name, cfg.records, drain.keys)
-		if err != nil {
-			return fmt.Errorf("%s: %w", drain.name, err)
-		}
-		done(r)
-	}
-	for _, rate := range cfg.rates {
-		if cfg.seconds == 0 {
-			break
-		}
-		r, err := w.latency(ctx, rate, rate*cfg.seconds, cfg.keys)
-		if err != nil {
-			return fmt.Errorf("%d records/s: %w", rate, err)
-		}
-		done(r)
-	}
-	return nil
+func (o *output) register(flags *flag.FlagSet) {
+	flags.StringVar(&o.json, "json", "", "write the results to this file, for compare")
+	flags.StringVar(&o.gateway, "gateway", "", "measure this program in place of the gateway as it lies here")
+	flags.BoolVar(&o.targets, "targets", false, "print targets beside what was measured")
 }
 
-func table(results []result) {
-	fmt.Printf("%-9s %-14s %10s   %8s %8s %8s %8s   %9s %9s   %8s\n", "store", "workload", "records/s",
-		"gateway", "store", "kafka", "function", "p50", "p99", "resident")
-	fmt.Printf("%-9s %-14s %10s   %35s   %19s   %8s\n", "", "", "", "CPU us per record", "produce to visible", "MiB")
-	for _, r := range results {
-		fmt.Printf("%-9s %-14s %10.0f   %8.1f %8.1f %8.1f %8.1f   %9s %9s   %8.0f\n", r.Store, r.Workload, r.RecordsPerSecond,
-			r.CPUMicros["gateway"], r.CPUMicros["store"], r.CPUMicros["kafka"], r.CPUMicros["function"],
-			round(r.P50), round(r.P99), r.MemoryMiB)
+// finish prints a report and keeps it.
+func (o *output) finish(r *report, out io.Writer) error {
+	r.tables(out)
+	if o.targets {
+		r.targets(out)
 	}
-}
-
-func round(d time.Duration) string {
-	if d == 0 {
-		return "-"
+	if o.json == "" {
+		return nil
 	}
-	return d.Round(100 * time.Microsecond).String()
+	return r.write(o.json)
 }

@@ -3,13 +3,12 @@
 package main
 
 import (
-	"bytes"
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"net"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -17,87 +16,103 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
-	"github.com/stategate/stategate/internal/testfunction"
 	"github.com/stategate/stategate/internal/testserver"
 )
 
-// roleVariable makes the program another one: its child that serves functions.
-const roleVariable = "STATEGATE_TEST_BENCH_ROLE"
+const (
+	sqliteStore   = "sqlite"
+	postgresStore = "postgres"
+)
+
+// partitionsOut is how many partitions the topics of outputs have; those of records have as many unless a run wants others.
+const partitionsOut = 4
 
 // world is the servers and processes that one store is measured with.
 type world struct {
 	store     string
 	folder    string
-	profile   string
 	kafka     *testserver.KafkaServer
 	postgres  *testserver.PostgresServer // nil with another store
-	client    *kgo.Client
+	db        *pgx.Conn                  // to ask postgres how much it has done; nil with another store
+	client    *kgo.Client                // writes records at once, without linger: latencies count from when they were due
+	bulky     *kgo.Client                // fills topics
 	functions *exec.Cmd
 	url       string // of the functions
-	gateway   *exec.Cmd
-	admin     string
 	runs      int
 }
 
-const moduleText = `
-kind: io.statefun.kafka.v1/ingress
-spec:
-  id: test/in
-  address: %[1]s
-  consumerGroupId: bench
-  startupPosition: {type: earliest}
-  topics: [{topic: %[3]s, valueType: test/event, targets: [test/count]}]
----
-kind: io.statefun.endpoints.v2/http
-spec: {functions: test/*, urlPathTemplate: "%[2]s/{function.name}"}
----
-kind: io.statefun.kafka.v1/egress
-spec:
-  id: test/out
-  address: %[1]s
-  deliverySemantic: {type: exactly-once, transactionTimeout: 30s}
-`
+// worldConfig says what is to be there. The zero value works: SQLite.
+type worldConfig struct {
+	store    string
+	settings map[string]string // of PostgreSQL, beside its own
+	proxies  int               // further ways to Kafka
+}
 
-func newWorld(ctx context.Context, store, profile string) (w *world, err error) {
-	w = &world{store: store, profile: profile}
-	defer func() {
-		if err != nil {
-			w.close()
-		}
-	}()
+func newWorld(ctx context.Context, cfg worldConfig) (*world, error) {
+	w := &world{store: cfg.store}
+	if err := w.open(ctx, cfg); err != nil {
+		w.close()
+		return nil, err
+	}
+	return w, nil
+}
+
+func (w *world) open(ctx context.Context, cfg worldConfig) (err error) {
 	if w.folder, err = os.MkdirTemp("", "stategate-bench-"); err != nil {
-		return nil, err
+		return err
 	}
-	build := exec.CommandContext(ctx, "go", "build", "-o", filepath.Join(w.folder, "gateway"), "github.com/stategate/stategate/cmd/gateway")
-	build.Stderr = os.Stderr
-	if err := build.Run(); err != nil {
-		return nil, fmt.Errorf("build the gateway: %w", err)
+	if w.kafka, err = testserver.StartKafka(testserver.KafkaConfig{Proxies: cfg.proxies}); err != nil {
+		return err
 	}
-	if w.kafka, err = testserver.StartKafka(testserver.KafkaConfig{}); err != nil {
-		return nil, err
-	}
-	if store == "postgres" {
-		if w.postgres, err = testserver.StartPostgres(testserver.PostgresConfig{}); err != nil {
-			return nil, err
+	if cfg.store == postgresStore {
+		if w.postgres, err = testserver.StartPostgres(testserver.PostgresConfig{Settings: cfg.settings}); err != nil {
+			return err
+		}
+		if w.db, err = pgx.Connect(ctx, w.postgres.URL()); err != nil {
+			return err
 		}
 	}
-	if w.client, err = kgo.NewClient(kgo.SeedBrokers(w.kafka.Addr())); err != nil {
-		return nil, err
+	acks := []kgo.Opt{kgo.SeedBrokers(w.kafka.Addr()), kgo.RecordPartitioner(partitioner())}
+	if w.client, err = kgo.NewClient(append(acks, kgo.ProducerLinger(0), kgo.MaxBufferedRecords(1_000_000))...); err != nil {
+		return err
 	}
-	return w, w.startFunctions()
+	if w.bulky, err = kgo.NewClient(append(acks, kgo.MaxBufferedRecords(50_000), kgo.MaxBufferedBytes(64<<20))...); err != nil {
+		return err
+	}
+	return w.startFunctions()
+}
+
+// partitioner is Kafka's own for records with a key; marks of the end name their partition.
+func partitioner() kgo.Partitioner {
+	byKey := kgo.StickyKeyPartitioner(nil)
+	return kgo.BasicConsistentPartitioner(func(topic string) func(*kgo.Record, int) int {
+		of := byKey.ForTopic(topic)
+		return func(r *kgo.Record, n int) int {
+			if string(r.Key) == endKey {
+				return int(r.Partition)
+			}
+			return of.Partition(r, n)
+		}
+	})
 }
 
 func (w *world) close() {
-	w.stopGateway()
 	if w.functions != nil {
 		_ = w.functions.Process.Kill()
 		_ = w.functions.Wait()
 	}
-	if w.client != nil {
-		w.client.Close()
+	for _, c := range []*kgo.Client{w.client, w.bulky} {
+		if c != nil {
+			c.Close()
+		}
+	}
+	if w.db != nil {
+		_ = w.db.Close(context.Background())
 	}
 	if w.kafka != nil {
 		_ = w.kafka.Close()
@@ -108,151 +123,103 @@ func (w *world) close() {
 	_ = os.RemoveAll(w.folder)
 }
 
-// serveFunctions is the child.
-func serveFunctions() {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
-	fmt.Println("http://" + l.Addr().String())
-	fmt.Fprintln(os.Stderr, http.Serve(l, &testfunction.Handler{}))
-}
-
+// startFunctions starts this program again, in its other role.
 func (w *world) startFunctions() error {
 	self, err := os.Executable()
 	if err != nil {
 		return err
 	}
 	w.functions = exec.Command(self)
-	w.functions.Env = append(os.Environ(), roleVariable+"=functions")
-	w.functions.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	w.functions.Env = append(os.Environ(), roleVariable+"="+functionsRole)
+	w.functions.Stderr = os.Stderr
 	out, err := w.functions.StdoutPipe()
 	if err != nil {
 		return err
 	}
-	if err := w.functions.Start(); err != nil {
-		return fmt.Errorf("start the functions: %w", err)
+	if err := spawn(w.functions); err != nil {
+		return err
 	}
-	line := make([]byte, 100)
-	n, err := out.Read(line)
-	w.url = strings.TrimSpace(string(line[:n]))
+	line, err := bufio.NewReader(out).ReadString('\n')
+	w.url = strings.TrimSpace(line)
 	return err
 }
 
-// topics makes the topics of a run: one to read, one to write.
-func (w *world) topics(ctx context.Context, names ...string) error {
+// topic makes a topic.
+func (w *world) topic(ctx context.Context, name string, partitions int) error {
 	request := kmsg.NewPtrCreateTopicsRequest()
+	t := kmsg.NewCreateTopicsRequestTopic()
+	t.Topic, t.NumPartitions, t.ReplicationFactor = name, int32(partitions), 1
+	request.Topics = append(request.Topics, t)
+	response, err := request.RequestWith(ctx, w.client)
+	if err != nil {
+		return err
+	}
+	for _, t := range response.Topics {
+		if err := kerr.ErrorForCode(t.ErrorCode); err != nil && !errors.Is(err, kerr.TopicAlreadyExists) {
+			return fmt.Errorf("make topic %s: %w", name, err)
+		}
+	}
+	return nil
+}
+
+// forget deletes topics: a long run must not fill the disk.
+func (w *world) forget(ctx context.Context, names ...string) {
+	request := kmsg.NewPtrDeleteTopicsRequest()
+	request.TopicNames = names
 	for _, name := range names {
-		t := kmsg.NewCreateTopicsRequestTopic()
-		t.Topic, t.NumPartitions, t.ReplicationFactor = name, 4, 1
+		t := kmsg.NewDeleteTopicsRequestTopic()
+		t.Topic = &name
 		request.Topics = append(request.Topics, t)
 	}
-	_, err := request.RequestWith(ctx, w.client)
-	return err
+	_, _ = request.RequestWith(ctx, w.client)
 }
 
-// startGateway starts it on a store of this run's own and answers when it is ready.
-func (w *world) startGateway(ctx context.Context, topic string) error {
-	w.runs++
-	file := filepath.Join(w.folder, "module.yaml")
-	if err := os.WriteFile(file, fmt.Appendf(nil, moduleText, w.kafka.Addr(), w.url, topic), 0o600); err != nil {
-		return err
-	}
-	store := "sqlite:" + filepath.Join(w.folder, fmt.Sprintf("run%d.db", w.runs))
-	if w.postgres != nil {
-		store = fmt.Sprintf("%s&schema=run%d", w.postgres.URL(), w.runs)
-	}
+// freeAddress is one that nobody listens at.
+func freeAddress() (string, error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
+		return "", err
+	}
+	defer l.Close()
+	return l.Addr().String(), nil
+}
+
+// build makes a program of this repository.
+func build(ctx context.Context, folder, pkg string, flags ...string) (string, error) {
+	path := filepath.Join(folder, filepath.Base(pkg))
+	args := append([]string{"build", "-o", path}, flags...)
+	cmd := exec.CommandContext(ctx, "go", append(args, "github.com/stategate/stategate/"+pkg)...)
+	cmd.Stderr = os.Stderr
+	if err := cmd.Run(); err != nil {
+		return "", fmt.Errorf("build %s: %w", pkg, err)
+	}
+	return path, nil
+}
+
+// end stops a process: in order, or as a crash.
+func end(cmd *exec.Cmd, sig syscall.Signal) error {
+	if cmd == nil || cmd.ProcessState != nil {
+		return nil
+	}
+	if err := cmd.Process.Signal(sig); err != nil {
 		return err
 	}
-	w.admin = l.Addr().String()
-	_ = l.Close()
-	w.gateway = exec.CommandContext(ctx, filepath.Join(w.folder, "gateway"), "run", "--module", file, "--store", store, "--admin", w.admin, "--log-level", "warn")
-	w.gateway.Stderr = os.Stderr
-	w.gateway.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	if err := w.gateway.Start(); err != nil {
-		return fmt.Errorf("start the gateway: %w", err)
-	}
-	tick := time.NewTicker(5 * time.Millisecond)
-	defer tick.Stop()
-	for limit := time.After(30 * time.Second); ; {
-		response, err := http.Get("http://" + w.admin + "/readyz")
-		if err == nil {
-			_, _ = io.Copy(io.Discard, response.Body)
-			_ = response.Body.Close()
-			if response.StatusCode == http.StatusOK {
-				return nil
-			}
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }()
+	select {
+	case err := <-ended:
+		if sig == syscall.SIGKILL {
+			return nil
 		}
-		select {
-		case <-tick.C:
-		case <-limit:
-			return errors.New("the gateway is not ready after 30 s")
-		}
+		return err
+	case <-time.After(20 * time.Second):
+		_ = cmd.Process.Kill()
+		return errors.Join(fmt.Errorf("%s was killed: it did not stop", filepath.Base(cmd.Path)), <-ended)
 	}
 }
 
-func (w *world) stopGateway() {
-	if w.gateway == nil {
-		return
-	}
-	_ = w.gateway.Process.Signal(syscall.SIGTERM)
-	_ = w.gateway.Wait()
-	w.gateway = nil
-}
-
-// cpu is what each process has used so far.
-func (w *world) cpu() map[string]time.Duration {
-	used := map[string]time.Duration{"gateway": cpuOf(w.gateway.Process.Pid), "kafka": cpuOf(w.kafka.PID()), "function": cpuOf(w.functions.Process.Pid)}
-	if w.postgres != nil {
-		used["store"] = cpuOfFamily(w.postgres.PID())
-	}
-	return used
-}
-
-// cpuOf reads the CPU time of a process from /proc (utime and stime, in ticks of 10 ms).
-func cpuOf(pid int) time.Duration {
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	if err != nil {
-		return 0
-	}
-	fields := bytes.Fields(text[bytes.LastIndexByte(text, ')')+1:])
-	return ticks(fields[11]) + ticks(fields[12])
-}
-
-// cpuOfFamily adds the process's children: those that live, and those that it has waited for.
-func cpuOfFamily(pid int) time.Duration {
-	sum := cpuOf(pid)
-	if text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid)); err == nil {
-		fields := bytes.Fields(text[bytes.LastIndexByte(text, ')')+1:])
-		sum += ticks(fields[13]) + ticks(fields[14])
-	}
-	children, _ := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/children", pid, pid))
-	for _, child := range bytes.Fields(children) {
-		var n int
-		if _, err := fmt.Sscan(string(child), &n); err == nil {
-			sum += cpuOf(n)
-		}
-	}
-	return sum
-}
-
-func ticks(field []byte) time.Duration {
-	var n int64
-	_, _ = fmt.Sscan(string(field), &n)
-	return time.Duration(n) * 10 * time.Millisecond
-}
-
-// memory is the highest resident memory of the gateway, in MiB.
-func (w *world) memory() float64 {
-	text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", w.gateway.Process.Pid))
-	for line := range strings.Lines(string(text)) {
-		var kib float64
-		if _, err := fmt.Sscanf(line, "VmHWM: %f kB", &kib); err == nil {
-			return kib / 1024
-		}
-	}
-	return 0
+// drop reads a body to its end, so that its connection can be used again.
+func drop(body io.ReadCloser) {
+	_, _ = io.Copy(io.Discard, body)
+	_ = body.Close()
 }

@@ -1,0 +1,183 @@
+//go:build linux
+
+package main
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+)
+
+// warmFor is how long an open loop runs before it is judged.
+const warmFor = 2 * time.Second
+
+// latency measures the time from a record's due moment to the visibility of its output. The loop is open: a slow gateway does not
+// slow the records down, and waits count from when a record was due.
+func (w *world) latency(ctx context.Context, p programs, c cell, load workload, rate float64, length time.Duration) (map[string]float64, error) {
+	r, err := w.newRun(ctx, p, c, load, partitionsOut)
+	if err != nil {
+		return nil, err
+	}
+	defer r.close(ctx)
+	o, err := r.outputs()
+	if err != nil {
+		return nil, err
+	}
+	defer o.close()
+	if err := r.start(ctx); err != nil {
+		return nil, err
+	}
+	l := newLoop(r, rate, warmFor+length)
+	// One record first, so that a subject that is not up yet delays no other.
+	if err := l.knock(ctx, o); err != nil {
+		return nil, r.explain(err)
+	}
+	values, err := l.measure(ctx, o, int(warmFor.Seconds()*rate))
+	if err != nil {
+		return nil, r.explain(err)
+	}
+	values["resident_mib"] = residentMax(r.program.Process.Pid)
+	if err := r.stop(); err != nil {
+		return nil, fmt.Errorf("stop the %s: %w", c.Subject, err)
+	}
+	return values, r.explain(o.verify(ctx, w.client, l.wants()))
+}
+
+// loop produces records at a rate, each at its moment.
+type loop struct {
+	r     *run
+	every time.Duration
+	nap   time.Duration // the shortest sleep: at high rates waking for each record would cost more than the record
+	n     int           // records
+	begin time.Time
+	sent  atomic.Int64 // records that were due by now and are on their way
+}
+
+func newLoop(r *run, rate float64, length time.Duration) *loop {
+	l := &loop{r: r, every: time.Duration(float64(time.Second) / rate), n: max(2, int(length.Seconds()*rate))}
+	if rate > 5000 {
+		l.nap = time.Millisecond
+	}
+	return l
+}
+
+// knockKey is of the record that comes before the loop.
+const knockKey = "knock"
+
+func (l *loop) knock(ctx context.Context, o *outputs) error {
+	record := &kgo.Record{Topic: l.r.in, Key: []byte(l.r.prefix() + knockKey), Value: l.r.load.payload()}
+	if err := l.r.w.client.ProduceSync(ctx, record).FirstErr(); err != nil {
+		return err
+	}
+	return o.await(ctx, l.r.load.fan, nil, nil)
+}
+
+// due is when a record must be sent.
+func (l *loop) due(i int) time.Time { return l.begin.Add(time.Duration(i) * l.every) }
+
+// run sends them all, or those until ctx ends, and answers when each is acknowledged.
+func (l *loop) run(ctx context.Context) error {
+	var failed atomic.Pointer[error]
+	value := l.r.load.payload()
+	for i := range l.n {
+		if wait := time.Until(l.due(i)); wait > 0 {
+			t := time.NewTimer(max(wait, l.nap))
+			select {
+			case <-t.C:
+			case <-ctx.Done():
+				t.Stop()
+				return ctx.Err()
+			}
+		}
+		l.r.w.client.Produce(ctx, &kgo.Record{Topic: l.r.in, Key: l.r.load.key(l.r.prefix(), i), Value: value}, func(_ *kgo.Record, err error) {
+			if err != nil {
+				failed.CompareAndSwap(nil, &err)
+			}
+		})
+		l.sent.Add(1)
+	}
+	if err := l.r.w.client.Flush(ctx); err != nil {
+		return err
+	}
+	if err := failed.Load(); err != nil {
+		return *err
+	}
+	return nil
+}
+
+// wants are the outputs of all records, the one that knocked included.
+func (l *loop) wants() map[string]int {
+	want := l.r.load.wants(l.r.prefix(), l.n)
+	want[l.r.prefix()+knockKey] = 1
+	return want
+}
+
+// record answers which record an output is of.
+func (l *loop) record(key string, nth int) int {
+	n := 0
+	for _, digit := range key[len(l.r.prefix()):] {
+		if digit < '0' || digit > '9' {
+			return -1
+		}
+		n = n*10 + int(digit-'0')
+	}
+	return n + nth*l.r.load.keys
+}
+
+// measure runs the loop; records before the one numbered warm are not judged.
+func (l *loop) measure(ctx context.Context, o *outputs, warm int) (map[string]float64, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	l.begin = time.Now().Add(10 * time.Millisecond)
+	failed := make(chan error, 1)
+	go func() {
+		err := l.run(ctx)
+		if err != nil {
+			cancel() // nobody can wait for what was not sent
+		}
+		failed <- err
+	}()
+	var from reading
+	fromSeen := 0
+	took := make([]time.Duration, 0, l.n)
+	total := l.n*l.r.load.fan + o.seen
+	err := o.await(ctx, total, func(key string, nth int, at time.Time) {
+		if i := l.record(key, nth); i >= warm {
+			took = append(took, at.Sub(l.due(i)))
+		}
+	}, func() (err error) {
+		if fromSeen == 0 && o.seen >= warm*l.r.load.fan {
+			fromSeen = o.seen
+			from, err = l.r.read(ctx)
+		}
+		return err
+	})
+	cancelled := ctx.Err() != nil
+	if sendErr := <-failed; sendErr != nil && (err == nil || cancelled) {
+		return nil, fmt.Errorf("produce: %w", sendErr)
+	}
+	if err != nil {
+		return nil, err
+	}
+	to, err := l.r.read(ctx)
+	if err != nil {
+		return nil, err
+	}
+	values := to.since(from, max(1, (total-fromSeen)/l.r.load.fan))
+	values["asked_per_second"] = float64(time.Second) / float64(l.every)
+	slices.Sort(took)
+	values["p50_ms"], values["p99_ms"], values["max_ms"] = quantile(took, 0.5), quantile(took, 0.99), quantile(took, 1)
+	return values, nil
+}
+
+// quantile of sorted times, in milliseconds.
+func quantile(sorted []time.Duration, q float64) float64 {
+	if len(sorted) == 0 {
+		return 0
+	}
+	return float64(sorted[min(len(sorted)-1, int(q*float64(len(sorted))))].Microseconds()) / 1000
+}

@@ -1,0 +1,140 @@
+//go:build linux
+
+package main
+
+import (
+	"bytes"
+	"math"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestMedianAndSpread(t *testing.T) {
+	for _, tt := range []struct {
+		values         []float64
+		median, spread float64
+	}{
+		{[]float64{3}, 3, 0}, {[]float64{1, 3}, 2, 0.5}, {[]float64{9, 1, 2}, 2, 3.5}, {[]float64{4, 1, 2, 3}, 2.5, 0.6}, {[]float64{0, 0}, 0, 0},
+	} {
+		if got := median(tt.values); got != tt.median {
+			t.Errorf("median of %v: got %v, want %v", tt.values, got, tt.median)
+		}
+		if got := spread(tt.values); math.Abs(got-tt.spread) > 1e-9 {
+			t.Errorf("spread of %v: got %v, want %v", tt.values, got, tt.spread)
+		}
+	}
+	if !math.IsNaN(median(nil)) || spread(nil) != 0 {
+		t.Error("of nothing there is no median")
+	}
+}
+
+func TestQuantile(t *testing.T) {
+	var took []time.Duration
+	for ms := range 100 {
+		took = append(took, time.Duration(ms+1)*time.Millisecond)
+	}
+	for q, want := range map[float64]float64{0: 1, 0.5: 51, 0.99: 100, 1: 100} {
+		if got := quantile(took, q); got != want {
+			t.Errorf("quantile %v: got %v, want %v", q, got, want)
+		}
+	}
+}
+
+func TestJudgeDifference(t *testing.T) {
+	cost, rate := measureOf("both_us"), measureOf("records_per_second")
+	for _, tt := range []struct {
+		m            measure
+		older, newer []float64
+		want         string
+	}{
+		{cost, []float64{10, 11, 12}, []float64{7, 8, 9}, better},
+		{cost, []float64{7, 8, 9}, []float64{10, 11, 12}, worse},
+		{cost, []float64{7, 8, 10}, []float64{9, 11, 12}, noise},
+		{cost, []float64{7, 8, 10}, []float64{10, 11, 12}, noise},
+		{rate, []float64{10, 11, 12}, []float64{7, 8, 9}, worse},
+		{rate, []float64{7, 8, 9}, []float64{10, 11, 12}, better},
+		{cost, []float64{100, 100}, []float64{1, 1, 1}, tooFew},
+		{measureOf("others_percent"), []float64{1, 1, 1}, []float64{9, 9, 9}, nothing},
+	} {
+		if got := tt.m.judge(tt.older, tt.newer); got != tt.want {
+			t.Errorf("%s: %v and %v: got %q, want %q", tt.m.name, tt.older, tt.newer, got, tt.want)
+		}
+	}
+}
+
+// reportOf is a report of one cell with these CPU times.
+func reportOf(both ...float64) *report {
+	r := newReport()
+	for _, v := range both {
+		r.add(cell{Subject: gatewaySubject, Store: postgresStore, Workload: countWorkload, Mode: bulk, Semantic: exactlyOnce}, map[string]float64{"both_us": v, "records_per_second": 1e6 / v})
+	}
+	return r
+}
+
+func TestCompare(t *testing.T) {
+	older, newer := reportOf(20, 22, 21), reportOf(10, 11, 10.5)
+	newer.add(cell{Subject: floorSubject, Store: postgresStore, Workload: countWorkload, Mode: bulk, Semantic: exactlyOnce}, map[string]float64{"both_us": 1})
+	folder := t.TempDir()
+	paths := []string{filepath.Join(folder, "old.json"), filepath.Join(folder, "new.json")}
+	for i, r := range []*report{older, newer} {
+		if err := r.write(paths[i]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var out bytes.Buffer
+	if err := command(t.Context(), append([]string{"compare"}, paths...), &out); err != nil {
+		t.Fatal(err)
+	}
+	text := strings.Join(strings.Fields(out.String()), " ")
+	for _, want := range []string{
+		"both_us old new new/old", "gateway postgres count bulk exactly-once 21.0 ±5% 10.5 ±5% 0.50 better",
+		"47619 ±5% 95238 ±5% 2.00 better", "only in new: floor postgres count bulk exactly-once",
+	} {
+		if !strings.Contains(text, want) {
+			t.Errorf("%q is not in:\n%s", want, out.String())
+		}
+	}
+	if strings.Contains(text, "?:") {
+		t.Errorf("enough runs, and it says too few:\n%s", out.String())
+	}
+	older.Version++
+	if err := older.write(paths[0]); err != nil {
+		t.Fatal(err)
+	}
+	if err := command(t.Context(), append([]string{"compare"}, paths...), &out); err == nil {
+		t.Error("a report of another version was compared")
+	}
+}
+
+// The floor's verdict: what it costs decides, unless strangers were at work.
+func TestJudgeFloor(t *testing.T) {
+	for _, tt := range []struct {
+		floor, others float64
+		want, not     string
+	}{
+		{11, 0, "RATIO TO THE FLOOR, count in bulk: 2.00 of its CPU", "FLOOR:"},
+		{15.2, 5, "NO FLOOR", "IS IT"},
+		{15.2, 90, "IS IT A FLOOR?", "NO FLOOR"},
+	} {
+		r := reportOf(2 * tt.floor)
+		r.add(cell{Subject: floorSubject, Store: postgresStore, Workload: countWorkload, Mode: bulk, Semantic: exactlyOnce},
+			map[string]float64{"both_us": tt.floor, "records_per_second": 1e6 / tt.floor, "others_percent": tt.others})
+		if r.judge(); !strings.Contains(r.Judgement, tt.want) || strings.Contains(r.Judgement, tt.not) {
+			t.Errorf("%v us, others %v %%: %s", tt.floor, tt.others, r.Judgement)
+		}
+	}
+}
+
+func TestTargets(t *testing.T) {
+	var out bytes.Buffer
+	r := reportOf(16, 16.5, 18)
+	r.targets(&out)
+	text := strings.Join(strings.Fields(out.String()), " ")
+	for _, want := range []string{"gateway and store, us <= 17 16.5 yes", "records/s >= 53000 60606 yes", "20/s: p50, ms <= 15 - not measured"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("%q is not in:\n%s", want, out.String())
+		}
+	}
+}

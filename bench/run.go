@@ -1,0 +1,189 @@
+//go:build linux
+
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+)
+
+const (
+	gatewaySubject = "gateway"
+	floorSubject   = "floor"
+
+	exactlyOnce = "exactly-once"
+	atLeastOnce = "at-least-once"
+)
+
+// run is a subject at work on a store, topics and functions of its own.
+type run struct {
+	w    *world
+	cell cell
+	load workload
+	// name tells the topics and the store of this run from those of all others; keys begin with it.
+	name    string
+	in, out string
+	// partitions of the topic of records.
+	partitions int
+	// kafkaOut is where the egress finds Kafka.
+	kafkaOut string
+	programs programs
+	admin    string // of the gateway
+	listen   string // the same, for events by HTTP
+	program  *exec.Cmd
+	profiler *profiler // nil: none is kept
+	profiles string    // where the gateway serves them
+}
+
+// programs are what is measured, as files.
+type programs struct {
+	gateway, floor string
+}
+
+// newRun prepares one: topics, but nothing started.
+func (w *world) newRun(ctx context.Context, p programs, c cell, load workload, partitions int) (*run, error) {
+	w.runs++
+	r := &run{w: w, cell: c, load: load.in(c.Mode), name: fmt.Sprintf("run%d", w.runs), partitions: partitions, kafkaOut: w.kafka.Addr(), programs: p}
+	r.in, r.out = r.name+"-in", r.name+"-"+r.load.topic
+	if err := w.topic(ctx, r.in, partitions); err != nil {
+		return nil, err
+	}
+	return r, w.topic(ctx, r.out, partitionsOut)
+}
+
+// start starts the subject, on what the run's store holds by now.
+func (r *run) start(ctx context.Context) error {
+	command := r.gateway
+	if r.cell.Subject == floorSubject {
+		command = r.floor
+	}
+	cmd, err := command(ctx)
+	if err != nil {
+		return err
+	}
+	log, err := os.OpenFile(r.file("log"), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
+	if err != nil {
+		return err
+	}
+	defer log.Close() // the child has its own
+	cmd.Stderr = log
+	if err := spawn(cmd); err != nil {
+		return err
+	}
+	r.program = cmd
+	return nil
+}
+
+// logShown is how much of a subject's log an error tells.
+const logShown = 2000
+
+// explain adds to an error what the subject has said last.
+func (r *run) explain(err error) error {
+	if err == nil {
+		return nil
+	}
+	text, _ := os.ReadFile(r.file("log"))
+	if len(text) == 0 {
+		return err
+	}
+	return fmt.Errorf("%w; the last that the %s said:\n%s", err, r.cell.Subject, text[max(0, len(text)-logShown):])
+}
+
+// stop ends it in order.
+func (r *run) stop() error {
+	if r.program == nil {
+		return nil
+	}
+	err := end(r.program, syscall.SIGTERM)
+	r.program = nil
+	return err
+}
+
+// kill ends it as a crash does.
+func (r *run) kill() error {
+	err := end(r.program, syscall.SIGKILL)
+	r.program = nil
+	return err
+}
+
+// close is for every way out: what still runs is killed, and the topics are deleted.
+func (r *run) close(ctx context.Context) {
+	if r.program != nil {
+		_ = r.kill()
+	}
+	r.w.forget(ctx, r.in, r.out)
+	for _, file := range []string{r.file("log"), r.file("db"), r.file("db-wal"), r.file("db-shm")} {
+		_ = os.Remove(file)
+	}
+}
+
+// outputs opens a reader of what the run writes.
+func (r *run) outputs() (*outputs, error) {
+	return newOutputs(r.w.kafka.Addr(), r.out, r.cell.Semantic == atLeastOnce)
+}
+
+// prefix begins the keys of the run.
+func (r *run) prefix() string { return r.name + "-" }
+
+func (r *run) file(extension string) string { return filepath.Join(r.w.folder, r.name+"."+extension) }
+
+// url is where the run's functions are served: the path says which topics they write to and whether they announce bulk calls.
+func (r *run) url() string {
+	return fmt.Sprintf("%s/%s/%s/%d", r.w.url, r.name, r.cell.Mode, r.load.state)
+}
+
+// fill writes records to the topic before anybody reads it.
+func (r *run) fill(ctx context.Context, records int) error {
+	value := r.load.payload()
+	var failed error // promises run one after the other, and Flush waits for them
+	for i := range records {
+		r.w.bulky.Produce(ctx, &kgo.Record{Topic: r.in, Key: r.load.key(r.prefix(), i), Value: value}, func(_ *kgo.Record, err error) {
+			failed = errors.Join(failed, err)
+		})
+	}
+	return errors.Join(r.w.bulky.Flush(ctx), failed)
+}
+
+// ready waits until the gateway says that it works: one that waits for another to end is ready, too, for those who ask.
+func (r *run) ready(ctx context.Context) error {
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	limit := time.NewTimer(time.Minute)
+	defer limit.Stop()
+	for {
+		if r.works(ctx) {
+			return nil
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-limit.C:
+			return errors.New("the gateway does not work after a minute")
+		}
+	}
+}
+
+func (r *run) works(ctx context.Context) bool {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+r.admin+"/readyz", nil)
+	if err != nil {
+		return false
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return false
+	}
+	defer drop(response.Body)
+	var told struct{ Role string }
+	return response.StatusCode == http.StatusOK && json.NewDecoder(response.Body).Decode(&told) == nil && told.Role == "active"
+}

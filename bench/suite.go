@@ -1,0 +1,300 @@
+//go:build linux
+
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Parts of a plain run.
+const (
+	drainPart   = "drain"
+	latencyPart = "latency"
+	httpPart    = "http"
+	killPart    = "kill"
+	idlePart    = "idle"
+)
+
+// Workloads that are no drains, as cells name them.
+const (
+	latencyWorkload = "latency " // and the rate
+	killWorkload    = "kill -9"
+	idleWorkload    = "idle"
+)
+
+// suite is a plain run.
+type suite struct {
+	output
+	stores, workloads, modes, parts []string
+	runs, records                   int
+	seconds                         float64
+	floor                           bool
+	profile                         string
+
+	programs programs
+	report   *report
+	world    *world // of the store that is at work
+}
+
+func measureAll(ctx context.Context, args []string, out io.Writer) (err error) {
+	s := &suite{}
+	if err := s.parse(args); err != nil {
+		return err
+	}
+	s.report = newReport()
+	var end func()
+	if s.programs, end, err = buildPrograms(ctx, s.gateway, s.floor, s.profile != ""); err != nil {
+		return err
+	}
+	defer end()
+	for i := range s.runs {
+		for _, store := range s.stores {
+			if err := s.measure(ctx, store); err != nil {
+				return fmt.Errorf("run %d on %s: %w", i+1, store, err)
+			}
+		}
+	}
+	s.report.judge()
+	s.report.Took = time.Since(s.report.Began).Round(time.Second).String()
+	return s.finish(s.report, out)
+}
+
+func (s *suite) parse(args []string) error {
+	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
+	s.register(flags)
+	stores := flags.String("store", "postgres,sqlite", "stores to measure with")
+	names := flags.String("workload", "", "workloads to measure, separated by commas; all by default")
+	modes := flags.String("mode", "single,batch,bulk", "how functions are called")
+	parts := flags.String("part", strings.Join([]string{drainPart, latencyPart, httpPart, killPart, idlePart}, ","), "what to measure")
+	flags.IntVar(&s.runs, "runs", 1, "how often all is measured; compare needs 3 or more")
+	flags.IntVar(&s.records, "records", 150_000, "records of a drain of the count workload; others have parts of it")
+	flags.Float64Var(&s.seconds, "seconds", 6, "length of each measurement at a rate")
+	flags.BoolVar(&s.floor, "floor", false, "measure the floor, too (with postgres)")
+	flags.StringVar(&s.profile, "profile", "", "keep a CPU profile of the gateway's last drain in this file")
+	if err := flags.Parse(args); err != nil {
+		return err
+	}
+	if flags.NArg() > 0 {
+		return fmt.Errorf("unknown command %q", flags.Arg(0))
+	}
+	s.stores, s.modes, s.parts = strings.Split(*stores, ","), strings.Split(*modes, ","), strings.Split(*parts, ",")
+	for _, store := range s.stores {
+		if store != postgresStore && store != sqliteStore {
+			return fmt.Errorf("-store: unknown store %q", store)
+		}
+	}
+	for _, w := range workloads {
+		s.workloads = append(s.workloads, w.name)
+	}
+	if *names != "" {
+		known := s.workloads
+		s.workloads = strings.Split(*names, ",")
+		for _, name := range s.workloads {
+			if !slices.Contains(known, name) {
+				return fmt.Errorf("-workload: unknown workload %q; there are: %s", name, strings.Join(known, ", "))
+			}
+		}
+	}
+	return nil
+}
+
+// buildPrograms makes what is measured, and answers how it is removed.
+func buildPrograms(ctx context.Context, gateway string, floor, profile bool) (p programs, remove func(), err error) {
+	folder, err := os.MkdirTemp("", "stategate-bench-")
+	if err != nil {
+		return p, nil, err
+	}
+	remove = func() { _ = os.RemoveAll(folder) }
+	switch p.gateway = gateway; {
+	case gateway != "":
+	case profile:
+		p.gateway, err = buildProfiled(ctx, folder)
+	default:
+		p.gateway, err = build(ctx, folder, "cmd/gateway")
+	}
+	if floor && err == nil {
+		p.floor, err = build(ctx, folder, "bench/floor")
+	}
+	if err != nil {
+		remove()
+	}
+	return p, remove, err
+}
+
+// measure goes through all once, on one store.
+func (s *suite) measure(ctx context.Context, store string) (err error) {
+	if s.world, err = newWorld(ctx, worldConfig{store: store}); err != nil {
+		return err
+	}
+	defer s.world.close()
+	for _, part := range []struct {
+		name string
+		do   func(context.Context) error
+	}{{drainPart, s.drains}, {latencyPart, s.latencies}, {httpPart, s.http}, {killPart, s.kills}, {idlePart, s.idle}} {
+		if !slices.Contains(s.parts, part.name) {
+			continue
+		}
+		if err := part.do(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// cell is one of the gateway on the world's store.
+func (s *suite) cell(workload, mode, semantic string) cell {
+	return cell{Subject: gatewaySubject, Store: s.world.store, Workload: workload, Mode: mode, Semantic: semantic}
+}
+
+// withFloor answers the cell and, where the floor can be measured beside it, the floor's.
+func (s *suite) withFloor(c cell) []cell {
+	if s.programs.floor == "" || c.Store != postgresStore || c.Mode != bulk || c.Semantic != exactlyOnce {
+		return []cell{c}
+	}
+	f := c
+	f.Subject = floorSubject
+	return []cell{c, f}
+}
+
+// do measures one cell and keeps what came out.
+func (s *suite) do(c cell, measure func() (map[string]float64, error)) error {
+	began := time.Now()
+	values, err := measure()
+	if err != nil {
+		return fmt.Errorf("%s: %w", c.id(), err)
+	}
+	s.report.add(c, values)
+	fmt.Fprintf(os.Stderr, "%-60s %5.1fs\n", c.id(), time.Since(began).Seconds())
+	return nil
+}
+
+func (s *suite) drains(ctx context.Context) error {
+	for _, load := range workloads {
+		if !slices.Contains(s.workloads, load.name) {
+			continue
+		}
+		for _, mode := range load.modes {
+			if !slices.Contains(s.modes, mode) {
+				continue
+			}
+			semantics := []string{exactlyOnce}
+			if load.name == countWorkload && mode == bulk {
+				semantics = append(semantics, atLeastOnce)
+			}
+			for _, semantic := range semantics {
+				cells := []cell{s.cell(load.name, mode, semantic)}
+				if load.target == "count" && load.value == 0 {
+					cells = s.withFloor(cells[0])
+				}
+				for _, c := range cells {
+					if err := s.do(c, func() (map[string]float64, error) { return s.drain(ctx, c, load) }); err != nil {
+						return err
+					}
+				}
+			}
+		}
+	}
+	return nil
+}
+
+func (s *suite) drain(ctx context.Context, c cell, load workload) (map[string]float64, error) {
+	records := max(100, int(load.records*float64(s.records)))
+	if c.Mode == single {
+		records /= 3 // it is slower, and as well measured with less
+	}
+	r, err := s.world.newRun(ctx, s.programs, c, load, partitionsOut)
+	if err != nil {
+		return nil, err
+	}
+	defer r.close(ctx)
+	if s.profile != "" && c.Subject == gatewaySubject {
+		r.profiler = &profiler{path: s.profile}
+	}
+	return r.drain(ctx, records)
+}
+
+// latencyRates are those of the open loops, in records per second, whatever the machine can do.
+var latencyRates = []float64{20, 1500}
+
+// latencyShares are parts of what the same subject's drain has shown.
+var latencyShares = []float64{0.5, 0.8}
+
+func (s *suite) latencies(ctx context.Context) error {
+	load := workloads[0]
+	length := time.Duration(s.seconds * float64(time.Second))
+	measure := func(c cell, rate float64) error {
+		return s.do(c, func() (map[string]float64, error) { return s.world.latency(ctx, s.programs, c, load, rate, length) })
+	}
+	for _, rate := range latencyRates {
+		for _, mode := range s.modes {
+			for _, semantic := range []string{exactlyOnce, atLeastOnce} {
+				if mode == batch || mode == single && (semantic == atLeastOnce || rate < 100) {
+					continue
+				}
+				for _, c := range s.withFloor(s.cell(fmt.Sprintf("%s%g/s", latencyWorkload, rate), mode, semantic)) {
+					if err := measure(c, rate); err != nil {
+						return err
+					}
+				}
+			}
+		}
+	}
+	for _, share := range latencyShares {
+		for _, mode := range s.modes {
+			for _, c := range s.withFloor(s.cell(countWorkload, mode, exactlyOnce)) {
+				capacity, ok := s.report.find(c, "records_per_second")
+				if !ok || mode == batch {
+					continue
+				}
+				c.Workload = fmt.Sprintf("%s%g %% of the drain", latencyWorkload, 100*share)
+				if err := measure(c, share*capacity); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	return nil
+}
+
+func (s *suite) http(ctx context.Context) error {
+	c := s.cell(httpWorkload, bulk, exactlyOnce)
+	return s.do(c, func() (map[string]float64, error) {
+		return s.world.requests(ctx, s.programs, c, workload{name: httpWorkload, target: "ask", keys: 1}, time.Duration(s.seconds*float64(time.Second)))
+	})
+}
+
+// killsEach is how often a subject is killed.
+const killsEach = 3
+
+func (s *suite) kills(ctx context.Context) error {
+	for _, c := range s.withFloor(s.cell(killWorkload, bulk, exactlyOnce)) {
+		err := s.do(c, func() (map[string]float64, error) {
+			if c.Subject == floorSubject {
+				if err := s.world.killed(ctx, s.programs, c, workloads[0], s.records/2, killsEach); err != nil {
+					return nil, errors.Join(errors.New("there is no floor: it does not keep what it promises"), err)
+				}
+			}
+			gaps, err := s.world.gap(ctx, s.programs, c, workloads[0], killsEach)
+			return map[string]float64{"gap_ms": median(gaps), "max_ms": slices.Max(append(gaps, 0))}, err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *suite) idle(ctx context.Context) error {
+	c := s.cell(idleWorkload, bulk, exactlyOnce)
+	return s.do(c, func() (map[string]float64, error) {
+		return s.world.idle(ctx, s.programs, c, workloads[0], time.Duration(s.seconds*float64(time.Second)))
+	})
+}
