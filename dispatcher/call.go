@@ -5,7 +5,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/stategate/stategate/api/protocol"
 	"github.com/stategate/stategate/dispatcher/endpoint"
 	"github.com/stategate/stategate/dispatcher/machine"
 )
@@ -89,17 +88,15 @@ func (d *Dispatcher) attempt(call *machine.Call) (*machine.Reply, *endpoint.Fail
 		}
 	}()
 	*buffer = appendRequest((*buffer)[:0], call)
-	body, failure := client.Call(ctx, *buffer)
+	body, bulk, failure := client.Call(ctx, *buffer)
 	if failure != nil {
 		return nil, failure
 	}
 	defer client.Release(body)
-	wire, err := protocol.DecodeReply(body)
+	reply, err := decodeReply(body, call, d.speakers.words(call.Function))
 	if err == nil {
-		var reply *machine.Reply
-		if reply, err = replyOf(wire); err == nil {
-			return reply, nil
-		}
+		reply.BulkCalls = bulk
+		return reply, nil
 	}
 	return nil, &endpoint.Failure{Kind: endpoint.BadReply, Status: 200, Text: err.Error()}
 }

@@ -58,10 +58,11 @@ type Config struct {
 
 // Dispatcher is one incarnation. Its methods may be called from any goroutine while Run runs.
 type Dispatcher struct {
-	cfg     Config
-	log     *slog.Logger
-	inbox   inbox
-	journal journal
+	cfg      Config
+	log      *slog.Logger
+	inbox    inbox
+	journal  journal
+	speakers speakers
 
 	ctx  context.Context // ends with the incarnation; its cause says why
 	end  context.CancelCauseFunc

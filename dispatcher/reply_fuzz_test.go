@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/testing/protocmp"
 
@@ -22,12 +23,8 @@ import (
 // machine makes of it is a commit that a store takes and reads back as it was. A commit is never refused for its data.
 func FuzzReply(f *testing.F) {
 	f.Fuzz(func(t *testing.T, b []byte) {
-		wire, err := protocol.DecodeReply(b)
-		if err != nil {
-			return
-		}
-		reply, err := replyOf(wire)
-		if err != nil {
+		reply := sameReply(t, b)
+		if reply == nil {
 			return
 		}
 		want := &protocol.FromFunction{}
@@ -39,6 +36,40 @@ func FuzzReply(f *testing.F) {
 		}
 		playReply(t, reply)
 	})
+}
+
+// sameReply reads a reply by hand and through the generated messages, which must agree; nil when both refuse it. What was read must be
+// nobody's but the reply's.
+func sameReply(t testing.TB, b []byte) *machine.Reply {
+	t.Helper()
+	want, wantErr := generatedReply(b)
+	w, read := newWords(), bytes.Clone(b)
+	call := &machine.Call{Target: api.Address{Type: counter, ID: "k"}, Messages: []api.Message{{Caller: api.Address{ID: "caller"}}}}
+	for range 2 { // the second time its words are known
+		copy(read, b)
+		got, err := decodeReply(read, call, w)
+		if (err == nil) != (wantErr == nil) {
+			t.Fatalf("got error %v, want %v", err, wantErr)
+		}
+		if err != nil {
+			if strings.HasPrefix(wantErr.Error(), "decode reply: ") != strings.HasPrefix(err.Error(), "decode reply: ") {
+				t.Fatalf("got error %v, want %v", err, wantErr)
+			}
+			if !strings.HasPrefix(err.Error(), "decode reply: ") && err.Error() != wantErr.Error() {
+				t.Fatalf("got error %v, want %v", err, wantErr)
+			}
+			continue
+		}
+		clear(read)
+		if diff := cmp.Diff(want, got, cmpopts.EquateEmpty()); diff != "" {
+			t.Fatalf("(-generated +by hand):\n%s", diff)
+		}
+		want = got
+	}
+	if wantErr != nil {
+		return nil
+	}
+	return want
 }
 
 // said is a reply without what means nothing: unknown fields, absent messages against empty ones, and what a cancellation, a

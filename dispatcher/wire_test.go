@@ -66,7 +66,7 @@ func missingOf(specs ...*wireSpec) *protocol.FromFunction {
 		IncompleteInvocationContext: &protocol.FromFunction_IncompleteInvocationContext{MissingValues: specs}}}
 }
 
-func onWire(t *testing.T, m proto.Message) []byte {
+func onWire(t testing.TB, m proto.Message) []byte {
 	t.Helper()
 	b, err := proto.Marshal(m)
 	if err != nil {

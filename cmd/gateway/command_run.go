@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 
@@ -50,6 +51,8 @@ most --drain-timeout and ends with 0. A second gateway on the same store waits a
 
 // run serves until ctx ends.
 func run(ctx context.Context, cfg config.Config, log *slog.Logger, stderr io.Writer) (err error) {
+	room := headroom(os.LookupEnv)
+	defer runtime.KeepAlive(room)
 	m, complaints := module.LoadAll(cfg.Module, os.LookupEnv)
 	all := complaints
 	if m != nil {

@@ -20,7 +20,7 @@ func BenchmarkCall(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
 				ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-				if _, fail := c.Call(ctx, body); fail != nil {
+				if _, _, fail := c.Call(ctx, body); fail != nil {
 					b.Fatal(fail.Text)
 				}
 				cancel()
@@ -37,7 +37,7 @@ func BenchmarkCallParallel(b *testing.B) {
 		body := make([]byte, 300)
 		for pb.Next() {
 			ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-			if _, fail := c.Call(ctx, body); fail != nil {
+			if _, _, fail := c.Call(ctx, body); fail != nil {
 				b.Error(fail.Text)
 			}
 			cancel()
@@ -54,7 +54,7 @@ func BenchmarkSharedParallel(b *testing.B) {
 		body := make([]byte, 300)
 		for pb.Next() {
 			ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-			if _, fail := c.Call(ctx, body); fail != nil {
+			if _, _, fail := c.Call(ctx, body); fail != nil {
 				b.Error(fail.Text)
 			}
 			cancel()

@@ -23,7 +23,10 @@ func TestLargeRepliesHaveABudget(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	call := func() ([]byte, *Failure) { return c.Call(t.Context(), []byte("x")) }
+	call := func() ([]byte, *Failure) {
+		reply, _, fail := c.Call(t.Context(), []byte("x"))
+		return reply, fail
+	}
 	first, fail := call()
 	if fail != nil || len(first) != large {
 		t.Fatalf("alone: %d bytes, %+v", len(first), fail)

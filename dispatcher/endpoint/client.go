@@ -34,9 +34,11 @@ type Client struct {
 	pool    *Pool
 	carrier *carrier
 	key     clientKey
-	own     bool // the pool is this client's alone
-	spec    Spec // defaults filled in
-	base    http.Request
+	own     bool         // the pool is this client's alone
+	spec    Spec         // defaults filled in
+	base    http.Request // of an ordinary call
+	bulk    http.Request // of many calls
+	heard   atomic.Pointer[announcement]
 	secrets []string // of the URL, as a request carries them
 	// aloneUntil is until when each call has a connection of its own, in Unix nanoseconds: a reply broke the one it came over.
 	aloneUntil atomic.Int64
@@ -62,6 +64,7 @@ func newClient(p *Pool, k *carrier, spec Spec, where location, key clientKey) *C
 		// Present but empty, it is not sent: it allows net/http to send a call again that met a dead pooled
 		// connection. Whoever calls functions must be ready to call them twice anyway.
 		"Idempotency-Key": nil,
+		bulkHeader:        {bulkVersion},
 	}
 	if spec.Accept {
 		header["Accept"] = []string{contentType}
@@ -71,13 +74,16 @@ func newClient(p *Pool, k *carrier, spec Spec, where location, key clientKey) *C
 		pair := base64.StdEncoding.EncodeToString([]byte(where.user.Username() + ":" + password))
 		header["Authorization"] = []string{"Basic " + pair}
 	}
-	return &Client{
+	c := &Client{
 		pool: p, carrier: k, key: key, spec: spec, secrets: secretsOf(where),
 		base: http.Request{
 			Method: http.MethodPost, URL: where.url, Host: where.url.Host, Header: header,
 			Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
 		},
 	}
+	c.bulk = c.base
+	c.bulk.Header = bulkHeaders(header)
+	return c
 }
 
 // Close ends the connections of a client made by New. Of a pool's client it does nothing.
@@ -89,24 +95,14 @@ func (c *Client) Close() {
 
 // Call makes one attempt. The deadline of ctx is the attempt's. Exactly one of reply and fail is non-nil; an empty
 // reply is non-nil and means "no effects". The reply is the caller's; body is the caller's again, and no longer read,
-// when Call returns.
+// when Call returns. bulk is how many calls of a bulk the endpoint runs at once, as it said beside the reply; 0: it takes none.
 //
 // A request that met a dead pooled connection is sent again, once if any of it may have arrived; one that the endpoint refused
 // unseen, as HTTP/2 can say, a few times. One that lost its connection through what came over it is sent again once, alone, if it was not
 // alone before: it may have been another's reply.
-func (c *Client) Call(ctx context.Context, body []byte) (reply []byte, fail *Failure) {
-	a := &attempt{client: c, parent: ctx, loan: loan{data: body}}
-	defer a.loan.end()
-	ctx, a.stop = context.WithCancelCause(ctx)
-	defer a.stop(nil)
-	a.ctx = ctx
-	a.trace.GetConn = a.wantConn
-	a.trace.GotConn = a.gotConn
-	a.trace.GotFirstResponseByte = a.gotFirstByte
-	if c.spec.Write > 0 {
-		a.trace.WroteRequest = a.wroteRequest
-	}
-	a.alone = time.Now().UnixNano() < c.aloneUntil.Load()
+func (c *Client) Call(ctx context.Context, body []byte) (reply []byte, bulk int, fail *Failure) {
+	a := c.begin(ctx, &c.base, body)
+	defer a.end()
 	reply, fail = a.try()
 	if fail != nil && a.broken && !a.wasAlone {
 		a.alone = true
@@ -115,13 +111,42 @@ func (c *Client) Call(ctx context.Context, body []byte) (reply []byte, fail *Fai
 	if fail != nil && a.broken && a.wasAlone {
 		c.aloneUntil.Store(time.Now().Add(aloneFor).UnixNano())
 	}
-	return reply, fail
+	return reply, a.announced, fail
+}
+
+// begin makes an attempt with a request. Its end must be told.
+func (c *Client) begin(ctx context.Context, base *http.Request, body []byte) *attempt {
+	a := &attempt{client: c, base: base, parent: ctx, loan: loan{data: body}}
+	a.ctx, a.stop = context.WithCancelCause(ctx)
+	a.trace.GetConn = a.wantConn
+	a.trace.GotConn = a.gotConn
+	a.trace.GotFirstResponseByte = a.gotFirstByte
+	if c.spec.Write > 0 {
+		a.trace.WroteRequest = a.wroteRequest
+	}
+	a.alone = time.Now().UnixNano() < c.aloneUntil.Load()
+	return a
+}
+
+func (a *attempt) end() {
+	a.stop(nil)
+	a.loan.end()
 }
 
 // try sends the call and reads its reply.
 func (a *attempt) try() (reply []byte, fail *Failure) {
 	a.broken = false
 	defer func() { a.leave(fail != nil && fail.Kind == Timeout) }()
+	response, fail := a.response()
+	if fail != nil {
+		return nil, fail
+	}
+	defer response.Body.Close()
+	return a.read(response)
+}
+
+// response sends the call and answers what comes back, in the protocol that the endpoint speaks.
+func (a *attempt) response() (*http.Response, *Failure) {
 	k := a.client.carrier
 	shares := k.shares()
 	response, err := a.send(shares)
@@ -133,13 +158,13 @@ func (a *attempt) try() (reply []byte, fail *Failure) {
 	if err != nil {
 		return nil, a.failedBefore(err)
 	}
-	defer response.Body.Close()
-	return a.read(response)
+	return response, nil
 }
 
-// attempt is one Call under way. Fields are the calling goroutine's but where marked.
+// attempt is one Call, or one Bulk, under way. Fields are the calling goroutine's but where marked.
 type attempt struct {
 	client *Client
+	base   *http.Request
 	parent context.Context // the caller's
 	ctx    context.Context // the parent, and what stop does
 	stop   context.CancelCauseFunc
@@ -151,6 +176,7 @@ type attempt struct {
 	alone     bool                       // it gets a line for itself
 	wasAlone  bool                       // it had its last line for itself, as it turned out
 	broken    bool                       // the line ended through what came over it
+	announced int                        // how many calls of a bulk the endpoint runs at once, as the response says
 	again     int                        // how often the request was sent again after some of it had gone out
 	firstByte atomic.Bool                // set by the connection's read loop
 	untaken   atomic.Pointer[time.Timer] // runs while a shared connection takes nothing of the request; nil: not watched
@@ -198,7 +224,7 @@ func (a *attempt) sendShared() (*http.Response, error) {
 }
 
 func (a *attempt) request() *http.Request {
-	request := a.client.base.WithContext(httptrace.WithClientTrace(a.ctx, &a.trace))
+	request := a.base.WithContext(httptrace.WithClientTrace(a.ctx, &a.trace))
 	request.Body = http.NoBody
 	if size := len(a.loan.data); size > 0 { // nobody ends the loan before this call does
 		request.ContentLength = int64(size)

@@ -117,7 +117,7 @@ func TestRequest(t *testing.T) {
 	}
 	got := make(chan sent, 1)
 	base := http.Header{
-		"Content-Type": {contentType}, "User-Agent": {"statefun"}, "Accept-Encoding": {"gzip,deflate"}, "Content-Length": {"5"},
+		"Content-Type": {contentType}, "User-Agent": {"statefun"}, "Accept-Encoding": {"gzip,deflate"}, "Content-Length": {"5"}, "Stategate-Bulk": {"1"},
 	}
 	for name, tc := range map[string]struct {
 		path   string
@@ -142,7 +142,7 @@ func TestRequest(t *testing.T) {
 			defer server.Close()
 			host := strings.TrimPrefix(server.URL, "http://")
 			c := client(t, "http://"+tc.user+host+tc.path, func(s *Spec) { s.Accept = tc.accept })
-			reply, fail := c.Call(within(t, 5*time.Second), []byte("hello"))
+			reply, _, fail := c.Call(within(t, 5*time.Second), []byte("hello"))
 			if fail != nil || string(reply) != "reply" {
 				t.Fatalf("got %q, %v", reply, fail)
 			}
@@ -187,7 +187,7 @@ func TestStatus(t *testing.T) {
 				w.WriteHeader(tc.status)
 				io.WriteString(w, tc.body)
 			})
-			reply, fail := c.Call(within(t, 5*time.Second), []byte("x"))
+			reply, _, fail := c.Call(within(t, 5*time.Second), []byte("x"))
 			wantFailure(t, reply, fail, tc.kind, tc.status, tc.text)
 			if fail.RetryAfter != tc.after {
 				t.Errorf("got retry after %s, want %s", fail.RetryAfter, tc.after)
@@ -205,7 +205,7 @@ func TestRedirectNotFollowed(t *testing.T) {
 		calls.Add(1)
 		http.Redirect(w, r, "/other", http.StatusTemporaryRedirect)
 	})
-	reply, fail := c.Call(within(t, 5*time.Second), []byte("x"))
+	reply, _, fail := c.Call(within(t, 5*time.Second), []byte("x"))
 	wantFailure(t, reply, fail, Status, 307, "redirects are not followed")
 	if calls.Load() != 1 {
 		t.Errorf("got %d calls, want 1", calls.Load())
@@ -235,7 +235,7 @@ func TestContentType(t *testing.T) {
 				w.Header()["Content-Type"] = tc.values
 				io.WriteString(w, "please log in")
 			}, func(s *Spec) { s.ExactContentType = tc.exact })
-			reply, fail := c.Call(within(t, 5*time.Second), []byte("x"))
+			reply, _, fail := c.Call(within(t, 5*time.Second), []byte("x"))
 			if !tc.ok {
 				wantFailure(t, reply, fail, BadReply, 200, "must be application/octet-stream): please log in")
 			} else if fail != nil || string(reply) != "please log in" {
@@ -247,7 +247,7 @@ func TestContentType(t *testing.T) {
 
 func TestEmptyReply(t *testing.T) {
 	c := serve(t, func(w http.ResponseWriter, r *http.Request) { good(w, nil) })
-	reply, fail := c.Call(within(t, 5*time.Second), []byte("x"))
+	reply, _, fail := c.Call(within(t, 5*time.Second), []byte("x"))
 	if fail != nil || reply == nil || len(reply) != 0 {
 		t.Errorf("got %v, %v; want an empty reply", reply, fail)
 	}
@@ -259,7 +259,7 @@ func TestStatusHeaderTrap(t *testing.T) {
 		w.Header()["Content-Type"] = nil
 		w.Header().Set("Status", "500")
 	})
-	reply, fail := c.Call(within(t, 5*time.Second), []byte("x"))
+	reply, _, fail := c.Call(within(t, 5*time.Second), []byte("x"))
 	wantFailure(t, reply, fail, BadReply, 200, "no content type (must be application/octet-stream), and a header Status: 500")
 }
 
@@ -272,10 +272,10 @@ func TestCanceled(t *testing.T) {
 	})
 	ctx, cancel := context.WithCancel(context.Background())
 	go func() { <-arrived; cancel() }()
-	reply, fail := c.Call(ctx, []byte("x"))
+	reply, _, fail := c.Call(ctx, []byte("x"))
 	wantFailure(t, reply, fail, Canceled, 0, "cancelled")
 
-	reply, fail = c.Call(ctx, []byte("x"))
+	reply, _, fail = c.Call(ctx, []byte("x"))
 	wantFailure(t, reply, fail, Canceled, 0, "cancelled")
 }
 
@@ -284,7 +284,7 @@ func TestDeadline(t *testing.T) {
 		io.Copy(io.Discard, r.Body)
 		<-r.Context().Done()
 	})
-	reply, fail := c.Call(within(t, 50*time.Millisecond), []byte("x"))
+	reply, _, fail := c.Call(within(t, 50*time.Millisecond), []byte("x"))
 	wantFailure(t, reply, fail, Timeout, 0, "no complete reply within the attempt's time-out")
 }
 
@@ -295,7 +295,7 @@ func TestReadSilence(t *testing.T) {
 			io.Copy(io.Discard, r.Body)
 			<-r.Context().Done()
 		}, quick)
-		reply, fail := c.Call(within(t, 10*time.Second), []byte("x"))
+		reply, _, fail := c.Call(within(t, 10*time.Second), []byte("x"))
 		wantFailure(t, reply, fail, Timeout, 0, "no reply in time")
 	})
 	t.Run("body", func(t *testing.T) {
@@ -305,7 +305,7 @@ func TestReadSilence(t *testing.T) {
 			w.(http.Flusher).Flush()
 			<-r.Context().Done()
 		}, quick)
-		reply, fail := c.Call(within(t, 10*time.Second), []byte("x"))
+		reply, _, fail := c.Call(within(t, 10*time.Second), []byte("x"))
 		wantFailure(t, reply, fail, Timeout, 200, "no piece of the reply within 60ms")
 	})
 	t.Run("slow but alive", func(t *testing.T) {
@@ -316,7 +316,7 @@ func TestReadSilence(t *testing.T) {
 				<-time.After(20 * time.Millisecond)
 			}
 		}, func(s *Spec) { s.Read = 150 * time.Millisecond })
-		reply, fail := c.Call(within(t, 10*time.Second), []byte("x"))
+		reply, _, fail := c.Call(within(t, 10*time.Second), []byte("x"))
 		if fail != nil || len(reply) != 10 {
 			t.Errorf("got %q, %v", reply, fail)
 		}
@@ -330,7 +330,7 @@ func TestLargeRequest(t *testing.T) {
 		good(w, []byte(strconv.FormatBool(bytes.Equal(got, sent))))
 	}, func(s *Spec) { s.Write = 5 * time.Second })
 	for range 3 {
-		reply, fail := c.Call(within(t, 10*time.Second), sent)
+		reply, _, fail := c.Call(within(t, 10*time.Second), sent)
 		if fail != nil || string(reply) != "true" {
 			t.Fatalf("got %q, %v", reply, fail)
 		}
@@ -350,7 +350,7 @@ func TestBodyIsReturned(t *testing.T) {
 	}))
 	body := make([]byte, 32<<20)
 	for range 5 {
-		if _, fail := c.Call(within(t, 10*time.Second), body); fail != nil {
+		if _, _, fail := c.Call(within(t, 10*time.Second), body); fail != nil {
 			t.Fatal(fail.Text)
 		}
 		for at := range body {
@@ -383,7 +383,7 @@ func TestConcurrentCallsReuseConnections(t *testing.T) {
 		all.Go(func() {
 			for n := range 50 {
 				want := fmt.Sprint(worker, " ", n)
-				reply, fail := c.Call(within(t, 10*time.Second), []byte(want))
+				reply, _, fail := c.Call(within(t, 10*time.Second), []byte(want))
 				if fail != nil || string(reply) != want {
 					t.Errorf("got %q, %v; want %q", reply, fail, want)
 				}

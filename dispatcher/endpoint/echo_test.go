@@ -23,7 +23,7 @@ func TestSecretsThatAFunctionRepeats(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer client.Close()
-	_, failure := client.Call(t.Context(), []byte("x"))
+	_, _, failure := client.Call(t.Context(), []byte("x"))
 	if failure == nil {
 		t.Fatal("a status of 500 is a reply")
 	}

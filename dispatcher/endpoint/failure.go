@@ -28,6 +28,10 @@ const (
 	BadReply
 	// Busy: the gateway has no memory for the reply now, for others are as large. Nobody's fault: ask again later.
 	Busy
+	// Unanswered: the bulk that carried the call ended without an answer to it. It is not known whether the function has seen it.
+	Unanswered
+	// NoBulk: the endpoint does not take bulk calls, or not any more.
+	NoBulk
 	// Canceled: the caller's context was cancelled or the pool closed; nothing is known about the function.
 	Canceled
 )
@@ -53,6 +57,10 @@ func (k Kind) String() string {
 		return "bad_reply"
 	case Busy:
 		return "busy"
+	case Unanswered:
+		return "unanswered"
+	case NoBulk:
+		return "no_bulk"
 	case Canceled:
 		return "canceled"
 	}

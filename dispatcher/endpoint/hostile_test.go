@@ -23,26 +23,26 @@ func TestUnreachable(t *testing.T) {
 			t.Fatal(err)
 		}
 		listener.Close()
-		reply, fail := client(t, "http://"+listener.Addr().String()).Call(within(t, 5*time.Second), []byte("x"))
+		reply, _, fail := client(t, "http://"+listener.Addr().String()).Call(within(t, 5*time.Second), []byte("x"))
 		wantFailure(t, reply, fail, Unreachable, 0, "connection refused")
 	})
 	t.Run("name", func(t *testing.T) {
-		reply, fail := client(t, "http://no-such-host.invalid/").Call(within(t, 10*time.Second), []byte("x"))
+		reply, _, fail := client(t, "http://no-such-host.invalid/").Call(within(t, 10*time.Second), []byte("x"))
 		wantFailure(t, reply, fail, Unreachable, 0, "lookup no-such-host.invalid")
 	})
 	t.Run("closed before a status", func(t *testing.T) {
 		c := client(t, speak(t, func(c net.Conn) { readBody(c, 1) }))
-		reply, fail := c.Call(within(t, 5*time.Second), []byte("x"))
+		reply, _, fail := c.Call(within(t, 5*time.Second), []byte("x"))
 		wantFailure(t, reply, fail, Unreachable, 0, "EOF")
 	})
 	t.Run("reset before a status", func(t *testing.T) {
 		c := client(t, speak(t, func(c net.Conn) { c.(*net.TCPConn).SetLinger(0) }))
-		reply, fail := c.Call(within(t, 5*time.Second), []byte("x"))
+		reply, _, fail := c.Call(within(t, 5*time.Second), []byte("x"))
 		wantFailure(t, reply, fail, Unreachable, 0, "no reply")
 	})
 	t.Run("closed within the headers", func(t *testing.T) {
 		c := client(t, speak(t, func(c net.Conn) { readBody(c, 1); io.WriteString(c, "HTTP/1.1 200 OK\r\n") }))
-		reply, fail := c.Call(within(t, 5*time.Second), []byte("x"))
+		reply, _, fail := c.Call(within(t, 5*time.Second), []byte("x"))
 		wantFailure(t, reply, fail, Unreachable, 0, "unexpected EOF")
 	})
 	t.Run("handshake bound", func(t *testing.T) {
@@ -52,9 +52,9 @@ func TestUnreachable(t *testing.T) {
 		}
 		defer listener.Close()
 		c := client(t, "https://"+listener.Addr().String(), func(s *Spec) { s.Connect = 50 * time.Millisecond })
-		reply, fail := c.Call(within(t, 10*time.Second), []byte("x"))
+		reply, _, fail := c.Call(within(t, 10*time.Second), []byte("x"))
 		wantFailure(t, reply, fail, Unreachable, 0, "TLS handshake timeout")
-		reply, fail = c.Call(within(t, 5*time.Millisecond), []byte("x"))
+		reply, _, fail = c.Call(within(t, 5*time.Millisecond), []byte("x"))
 		wantFailure(t, reply, fail, Timeout, 0, "no connection within the attempt's time-out")
 	})
 }
@@ -89,7 +89,7 @@ func TestRawReplies(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := client(t, speak(t, func(c net.Conn) { readBody(c, 1); io.WriteString(c, tc.say) }))
-			reply, fail := c.Call(within(t, 5*time.Second), []byte("x"))
+			reply, _, fail := c.Call(within(t, 5*time.Second), []byte("x"))
 			if tc.kind == 0 {
 				if fail != nil || string(reply) != tc.text {
 					t.Errorf("got %q, %v; want %q", reply, fail, tc.text)
@@ -113,7 +113,7 @@ func TestResetWithinTheReply(t *testing.T) {
 		c.(*net.TCPConn).SetLinger(0)
 	}))
 	go func() { <-time.After(30 * time.Millisecond); close(sent) }()
-	reply, fail := c.Call(within(t, 5*time.Second), []byte("x"))
+	reply, _, fail := c.Call(within(t, 5*time.Second), []byte("x"))
 	wantFailure(t, reply, fail, Unreachable, 200, "reset")
 }
 
@@ -141,7 +141,7 @@ func TestReplyBound(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			c := serve(t, handler)
 			before := allocated()
-			reply, fail := c.Call(within(t, 20*time.Second), []byte("x"))
+			reply, _, fail := c.Call(within(t, 20*time.Second), []byte("x"))
 			wantFailure(t, reply, fail, BadReply, 200, "larger than the bound of 33554432 bytes")
 			if used := allocated() - before; used > 10*replyBytesMaxDefault {
 				t.Errorf("the call allocated %d MiB", used>>20)
@@ -157,7 +157,7 @@ func TestReplyBound(t *testing.T) {
 				}
 				good(w, chunk[:size])
 			}, func(s *Spec) { s.ReplyBytesMax = 1000 })
-			reply, fail := c.Call(within(t, 5*time.Second), []byte("x"))
+			reply, _, fail := c.Call(within(t, 5*time.Second), []byte("x"))
 			if ok := size <= 1000; ok != (fail == nil) || ok && len(reply) != size {
 				t.Errorf("%d bytes, chunked %v: got %d bytes, %v", size, chunked, len(reply), fail)
 			}
@@ -192,7 +192,7 @@ func TestSlowLorisEndsAtTheDeadline(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			c := client(t, speak(t, func(c net.Conn) { drip(c, tc.start, "x") }))
 			start := time.Now()
-			reply, fail := c.Call(within(t, 100*time.Millisecond), []byte("x"))
+			reply, _, fail := c.Call(within(t, 100*time.Millisecond), []byte("x"))
 			wantFailure(t, reply, fail, Timeout, tc.status, "time-out")
 			if took := time.Since(start); took > 3*time.Second {
 				t.Errorf("took %s", took)
@@ -202,7 +202,7 @@ func TestSlowLorisEndsAtTheDeadline(t *testing.T) {
 	t.Run("error body", func(t *testing.T) {
 		c := client(t, speak(t, func(c net.Conn) { drip(c, "HTTP/1.1 503 Busy\r\nRetry-After: 3\r\n\r\n", "x") }))
 		start := time.Now()
-		reply, fail := c.Call(within(t, time.Minute), []byte("x"))
+		reply, _, fail := c.Call(within(t, time.Minute), []byte("x"))
 		wantFailure(t, reply, fail, Overloaded, 503, "status 503 Service Unavailable: xx")
 		if took := time.Since(start); took > 20*time.Second {
 			t.Errorf("took %s", took)
@@ -256,7 +256,7 @@ func TestCompressedReplies(t *testing.T) {
 			}, func(s *Spec) { s.ReplyBytesMax = 1 << 20 })
 			for range 2 { // the second time with a reader used before
 				before := allocated()
-				reply, fail := c.Call(within(t, 10*time.Second), []byte("x"))
+				reply, _, fail := c.Call(within(t, 10*time.Second), []byte("x"))
 				if used := allocated() - before; used > 16<<20 {
 					t.Errorf("the call allocated %d MiB", used>>20)
 				}
@@ -276,7 +276,7 @@ func TestCompressedErrorText(t *testing.T) {
 		w.WriteHeader(500)
 		w.Write(pack(t, func(w io.Writer) io.WriteCloser { return gzip.NewWriter(w) }, []byte("squeezed")))
 	})
-	reply, fail := c.Call(within(t, 5*time.Second), []byte("x"))
+	reply, _, fail := c.Call(within(t, 5*time.Second), []byte("x"))
 	wantFailure(t, reply, fail, Status, 500, "Internal Server Error: squeezed")
 }
 
@@ -287,14 +287,14 @@ func TestRudeRefusalOfALargeRequest(t *testing.T) {
 			readBody(c, 1)
 			io.WriteString(c, "HTTP/1.1 413 Too Large\r\nContent-Length: 3\r\nConnection: close\r\n\r\nbig")
 		}))
-		reply, fail := c.Call(within(t, 10*time.Second), make([]byte, 16<<20))
+		reply, _, fail := c.Call(within(t, 10*time.Second), make([]byte, 16<<20))
 		wantFailure(t, reply, fail, TooLarge, 413, "big")
 	}
 }
 
 func TestHangUpWithinALargeRequest(t *testing.T) {
 	c := client(t, speak(t, func(c net.Conn) { readBody(c, 1) }))
-	reply, fail := c.Call(within(t, 10*time.Second), make([]byte, 16<<20))
+	reply, _, fail := c.Call(within(t, 10*time.Second), make([]byte, 16<<20))
 	wantFailure(t, reply, fail, Unreachable, 0, "no reply")
 }
 
@@ -302,7 +302,7 @@ func TestWriteBound(t *testing.T) {
 	done := make(chan struct{})
 	c := client(t, speak(t, func(c net.Conn) { <-done }), func(s *Spec) { s.Write = 100 * time.Millisecond })
 	defer close(done)
-	reply, fail := c.Call(within(t, 20*time.Second), make([]byte, 64<<20))
+	reply, _, fail := c.Call(within(t, 20*time.Second), make([]byte, 64<<20))
 	wantFailure(t, reply, fail, Timeout, 0, "no reply in time")
 }
 
@@ -322,7 +322,7 @@ func TestStaleConnections(t *testing.T) {
 	})
 	done := make(chan *Failure, 10)
 	for range cap(done) {
-		go func() { _, fail := c.Call(within(t, 5*time.Second), []byte("x")); done <- fail }()
+		go func() { _, _, fail := c.Call(within(t, 5*time.Second), []byte("x")); done <- fail }()
 	}
 	for range cap(done) {
 		if fail := <-done; fail != nil {
@@ -330,7 +330,7 @@ func TestStaleConnections(t *testing.T) {
 		}
 	}
 	hangUp.Store(true)
-	reply, fail := c.Call(within(t, 5*time.Second), []byte("x"))
+	reply, _, fail := c.Call(within(t, 5*time.Second), []byte("x"))
 	wantFailure(t, reply, fail, Unreachable, 0, "connection closed before a reply")
 	if got := calls.Load(); got != 2 {
 		t.Errorf("the function was called %d times, want 2", got)
@@ -353,7 +353,7 @@ func TestStaleConnectionIsReplaced(t *testing.T) {
 	})
 	c := client(t, url)
 	for range 3 {
-		reply, fail := c.Call(within(t, 5*time.Second), []byte("x"))
+		reply, _, fail := c.Call(within(t, 5*time.Second), []byte("x"))
 		if fail != nil || string(reply) != "ok" {
 			t.Fatalf("got %q, %v", reply, fail)
 		}
@@ -368,8 +368,8 @@ func TestPoolCloseEndsCalls(t *testing.T) {
 		<-r.Context().Done()
 	})
 	go func() { <-arrived; c.Close() }()
-	reply, fail := c.Call(context.Background(), []byte("x"))
+	reply, _, fail := c.Call(context.Background(), []byte("x"))
 	wantFailure(t, reply, fail, Canceled, 0, "pool closed")
-	reply, fail = c.Call(context.Background(), []byte("x"))
+	reply, _, fail = c.Call(context.Background(), []byte("x"))
 	wantFailure(t, reply, fail, Canceled, 0, "pool closed")
 }

@@ -32,7 +32,7 @@ func TestProtocolOverTLS(t *testing.T) {
 	} {
 		c := client(t, tc.url, func(s *Spec) { s.TLS, s.HTTP2 = &TLS{TrustCACerts: a.file}, tc.mode })
 		for range 2 {
-			reply, fail := c.Call(within(t, 5*time.Second), []byte("x"))
+			reply, _, fail := c.Call(within(t, 5*time.Second), []byte("x"))
 			if tc.want == "" {
 				wantFailure(t, reply, fail, Unreachable, 0, "")
 			} else if fail != nil || string(reply) != tc.want {
@@ -79,7 +79,7 @@ func TestProtocolInTheClear(t *testing.T) {
 			c := client(t, tc.url, func(s *Spec) { s.HTTP2 = tc.mode })
 			opened.Store(0)
 			for range 3 {
-				reply, fail := c.Call(within(t, 5*time.Second), []byte("hello"))
+				reply, _, fail := c.Call(within(t, 5*time.Second), []byte("hello"))
 				if tc.want == "" {
 					if fail == nil || fail.Kind != Unreachable && fail.Kind != BadReply {
 						t.Errorf("got %q, %v", reply, fail)
@@ -131,7 +131,7 @@ func TestProtocolChangesWithTheEndpoint(t *testing.T) {
 		}
 		all.Go(func() { server.Serve(understood) })
 		for range 3 {
-			reply, fail := c.Call(within(t, 5*time.Second), []byte("hello"))
+			reply, _, fail := c.Call(within(t, 5*time.Second), []byte("hello"))
 			if fail != nil || string(reply) != want {
 				t.Errorf("turn %d: got %q, %v; want %s", turn, reply, fail, want)
 			}

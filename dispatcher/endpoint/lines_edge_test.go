@@ -36,7 +36,7 @@ func TestNoPlaceIsLost(t *testing.T) {
 			all.Go(func() {
 				ctx, cancel := context.WithTimeout(context.Background(), wait)
 				defer cancel()
-				if _, fail := c.Call(ctx, []byte("xx")); fail == nil || fail.Kind != Timeout {
+				if _, _, fail := c.Call(ctx, []byte("xx")); fail == nil || fail.Kind != Timeout {
 					t.Errorf("seed %d: got %v, want a time-out", seed, fail)
 				}
 			})
@@ -44,7 +44,7 @@ func TestNoPlaceIsLost(t *testing.T) {
 		all.Wait()
 		for range 3 * limit {
 			all.Go(func() {
-				if _, fail := c.Call(within(t, 20*time.Second), []byte("x")); fail != nil {
+				if _, _, fail := c.Call(within(t, 20*time.Second), []byte("x")); fail != nil {
 					t.Errorf("seed %d: %s", seed, fail.Text)
 				}
 			})
@@ -78,7 +78,7 @@ func TestCallLeavesWhileDialing(t *testing.T) {
 	var all sync.WaitGroup
 	for range 5 {
 		all.Go(func() {
-			reply, fail := c.Call(within(t, 50*time.Millisecond), []byte("x"))
+			reply, _, fail := c.Call(within(t, 50*time.Millisecond), []byte("x"))
 			wantFailure(t, reply, fail, Timeout, 0, "no connection within the attempt's time-out")
 		})
 	}
@@ -100,7 +100,7 @@ func TestPoolSizeOfSharedConnections(t *testing.T) {
 		for range 12 {
 			all.Go(func() {
 				for range 5 {
-					if _, fail := c.Call(within(t, 20*time.Second), []byte("x")); fail != nil {
+					if _, _, fail := c.Call(within(t, 20*time.Second), []byte("x")); fail != nil {
 						t.Error(fail.Text)
 					}
 				}
@@ -130,7 +130,7 @@ func TestHTTP1OverTLSIsRemembered(t *testing.T) {
 	c := client(t, server.URL, func(s *Spec) { s.TLS = &TLS{TrustCACerts: a.file} })
 	calls := func(want int32) {
 		for range 3 {
-			reply, fail := c.Call(within(t, 5*time.Second), []byte("x"))
+			reply, _, fail := c.Call(within(t, 5*time.Second), []byte("x"))
 			if fail != nil || string(reply) != "HTTP/1.1" {
 				t.Fatalf("got %q, %v", reply, fail)
 			}
@@ -188,7 +188,7 @@ func TestFewerStreamsThanBefore(t *testing.T) {
 		var done sync.WaitGroup
 		for range calls {
 			done.Go(func() {
-				if _, fail := c.Call(within(t, 20*time.Second), []byte("x")); fail != nil {
+				if _, _, fail := c.Call(within(t, 20*time.Second), []byte("x")); fail != nil {
 					t.Errorf("limit %d: %s", limit, fail.Text)
 				}
 			})

@@ -82,11 +82,11 @@ func TestSilentPeer(t *testing.T) {
 			})
 			const rounds = 3
 			for range rounds {
-				if _, fail := c.Call(within(t, 10*time.Second), []byte("x")); fail != nil {
+				if _, _, fail := c.Call(within(t, 10*time.Second), []byte("x")); fail != nil {
 					t.Fatal(fail.Text)
 				}
 				between.epoch.Add(1)
-				reply, fail := c.Call(within(t, 200*time.Millisecond), []byte("x"))
+				reply, _, fail := c.Call(within(t, 200*time.Millisecond), []byte("x"))
 				wantFailure(t, reply, fail, Timeout, 0, "no complete reply within the attempt's time-out")
 			}
 			if got := between.opened.Load(); got != rounds {
@@ -126,7 +126,7 @@ func (l *leaving) client(path string) *Client {
 func (l *leaving) hold() {
 	l.Helper()
 	ctx, c, done := within(l, 60*time.Second), l.client("/held"), make(chan *Failure, 1)
-	go func() { _, fail := c.Call(ctx, []byte("x")); done <- fail }()
+	go func() { _, _, fail := c.Call(ctx, []byte("x")); done <- fail }()
 	l.held = append(l.held, done)
 	select {
 	case <-l.arrived:
@@ -137,7 +137,7 @@ func (l *leaving) hold() {
 
 func (l *leaving) good() {
 	l.Helper()
-	if reply, fail := l.client("/good").Call(within(l, 10*time.Second), []byte("y")); fail != nil || string(reply) != "y" {
+	if reply, _, fail := l.client("/good").Call(within(l, 10*time.Second), []byte("y")); fail != nil || string(reply) != "y" {
 		l.Fatalf("got %q, %v", reply, fail)
 	}
 }
@@ -145,7 +145,7 @@ func (l *leaving) good() {
 // timesOut has a call that times out when the function has it.
 func (l *leaving) timesOut() {
 	l.Helper()
-	reply, fail := l.client("/hangs").Call(within(l, 100*time.Millisecond), []byte("x"))
+	reply, _, fail := l.client("/hangs").Call(within(l, 100*time.Millisecond), []byte("x"))
 	wantFailure(l.T, reply, fail, Timeout, 0, "")
 }
 
@@ -220,7 +220,7 @@ func TestOldConnectionTakesNothingForWantOfRoom(t *testing.T) {
 	l.hold()
 	l.good()
 	l.hold()
-	reply, fail := l.client("/good").Call(within(t, 2*roomTick), []byte("y"))
+	reply, _, fail := l.client("/good").Call(within(t, 2*roomTick), []byte("y"))
 	wantFailure(t, reply, fail, Timeout, 0, "no connection within the attempt's time-out")
 	l.wantOpened(2)
 	l.end()
@@ -304,7 +304,8 @@ func TestHugeHeadersAmongOthers(t *testing.T) {
 					if err != nil {
 						t.Fatal(err)
 					}
-					return c.Call(ctx, []byte("x"))
+					reply, _, fail := c.Call(ctx, []byte("x"))
+					return reply, fail
 				}
 				var all sync.WaitGroup
 				arrives := func() {
@@ -359,11 +360,11 @@ func TestHeadersUpToTheirBound(t *testing.T) {
 	for _, mode := range []HTTP2{HTTP2Always, HTTP2Never} {
 		c := s.client(t, func(spec *Spec) { spec.HTTP2 = mode })
 		size = headerBytesMax - 200
-		if _, fail := c.Call(within(t, 10*time.Second), []byte("x")); fail != nil {
+		if _, _, fail := c.Call(within(t, 10*time.Second), []byte("x")); fail != nil {
 			t.Errorf("mode %d: %s", mode, fail.Text)
 		}
 		size = headerBytesMax + 5000 // net/http counts what it has read ahead
-		if reply, fail := c.Call(within(t, 10*time.Second), []byte("x")); fail == nil || fail.Kind != BadReply {
+		if reply, _, fail := c.Call(within(t, 10*time.Second), []byte("x")); fail == nil || fail.Kind != BadReply {
 			t.Errorf("mode %d: got %q, %v", mode, reply, fail)
 		}
 	}

@@ -39,7 +39,7 @@ func TestFewStreamsAtATime(t *testing.T) {
 					for n := range calls {
 						done.Go(func() {
 							want := fmt.Sprint(n)
-							reply, fail := c.Call(within(t, 20*time.Second), []byte(want))
+							reply, _, fail := c.Call(within(t, 20*time.Second), []byte(want))
 							if fail != nil || string(reply) != want {
 								t.Errorf("got %q, %v; want %q", reply, fail, want)
 							}
@@ -63,7 +63,7 @@ func TestSharedConnection(t *testing.T) {
 		for range 32 {
 			all.Go(func() {
 				for range 30 {
-					if _, fail := c.Call(within(t, 10*time.Second), []byte("x")); fail != nil {
+					if _, _, fail := c.Call(within(t, 10*time.Second), []byte("x")); fail != nil {
 						t.Error(fail.Text)
 					}
 				}
@@ -131,7 +131,7 @@ func TestOneCallAmongOthers(t *testing.T) {
 			t.Fatal(err)
 		}
 		held := make(chan *Failure, 1)
-		go func() { _, fail := patient.Call(within(t, 30*time.Second), []byte("x")); held <- fail }()
+		go func() { _, _, fail := patient.Call(within(t, 30*time.Second), []byte("x")); held <- fail }()
 		<-arrived
 		for _, tc := range []struct {
 			path   string
@@ -147,9 +147,9 @@ func TestOneCallAmongOthers(t *testing.T) {
 			{"/aborts", 1, Unreachable, 0, "no reply"},
 			{"/refuses", 8 << 20, TooLarge, 413, "too large for me"},
 		} {
-			reply, fail := at(tc.path).Call(within(t, 20*time.Second), make([]byte, tc.size))
+			reply, _, fail := at(tc.path).Call(within(t, 20*time.Second), make([]byte, tc.size))
 			wantFailure(t, reply, fail, tc.kind, tc.status, tc.text)
-			if reply, fail := at("/good").Call(within(t, 5*time.Second), []byte("y")); fail != nil || string(reply) != "y" {
+			if reply, _, fail := at("/good").Call(within(t, 5*time.Second), []byte("y")); fail != nil || string(reply) != "y" {
 				t.Errorf("%s, after %s: got %q, %v", scheme, tc.path, reply, fail)
 			}
 		}
@@ -174,7 +174,7 @@ func TestCanceledCallAmongOthers(t *testing.T) {
 				t.Fatal(err)
 			}
 			done := make(chan *Failure, 1)
-			go func() { _, fail := c.Call(ctx, []byte("x")); done <- fail }()
+			go func() { _, _, fail := c.Call(ctx, []byte("x")); done <- fail }()
 			<-arrived
 			return done
 		}
@@ -211,10 +211,10 @@ func TestPoolTTLOfSharedConnections(t *testing.T) {
 			return c
 		}
 		long := make(chan *Failure, 1)
-		go func() { _, fail := made("/held").Call(within(t, 30*time.Second), []byte("x")); long <- fail }()
+		go func() { _, _, fail := made("/held").Call(within(t, 30*time.Second), []byte("x")); long <- fail }()
 		<-arrived
 		call := func() {
-			if _, fail := made("/good").Call(within(t, 5*time.Second), []byte("x")); fail != nil {
+			if _, _, fail := made("/good").Call(within(t, 5*time.Second), []byte("x")); fail != nil {
 				t.Fatal(fail.Text)
 			}
 		}
@@ -280,7 +280,7 @@ func TestFarewellOfAServer(t *testing.T) {
 		return c
 	}
 	held := make(chan *Failure, 1)
-	go func() { _, fail := at("/held").Call(within(t, 30*time.Second), []byte("x")); held <- fail }()
+	go func() { _, _, fail := at("/held").Call(within(t, 30*time.Second), []byte("x")); held <- fail }()
 	<-arrived
 	gone := make(chan error, 1)
 	go func() { gone <- old.Shutdown(context.Background()) }()
@@ -288,7 +288,7 @@ func TestFarewellOfAServer(t *testing.T) {
 	until(t, func() bool { next, err = net.Listen("tcp", listener.Addr().String()); return err == nil })
 	defer start(next).Close()
 	for range 20 {
-		if reply, fail := at("/good").Call(within(t, 5*time.Second), []byte("y")); fail != nil || string(reply) != "y" {
+		if reply, _, fail := at("/good").Call(within(t, 5*time.Second), []byte("y")); fail != nil || string(reply) != "y" {
 			t.Errorf("got %q, %v", reply, fail)
 		}
 	}
@@ -311,7 +311,7 @@ func TestRefusedUnseen(t *testing.T) {
 		}{{0, 1, true}, {1, 2, true}, {2, 3, true}, {3, 3, false}} {
 			url, calls := refusing(t, tc.refusals, farewell)
 			c := client(t, url, func(s *Spec) { s.HTTP2 = HTTP2Always })
-			reply, fail := c.Call(within(t, 20*time.Second), []byte("x"))
+			reply, _, fail := c.Call(within(t, 20*time.Second), []byte("x"))
 			if !tc.ok {
 				wantFailure(t, reply, fail, Unreachable, 0, "refuses the call unseen")
 			} else if fail != nil || string(reply) != "ok" {

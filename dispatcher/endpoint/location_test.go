@@ -83,12 +83,12 @@ func TestUnixSocket(t *testing.T) {
 	defer server.Close()
 	for _, scheme := range []string{"http+unix", "https+unix"} {
 		c := client(t, scheme+"://"+path+"/greet/er")
-		reply, fail := c.Call(within(t, 5*time.Second), []byte("x"))
+		reply, _, fail := c.Call(within(t, 5*time.Second), []byte("x"))
 		if fail != nil || string(reply) != "/%2Fgreet%2Fer x" {
 			t.Errorf("%s: got %q, %v", scheme, reply, fail)
 		}
 	}
-	reply, fail := client(t, "http+unix:///nowhere/x.sock/fn").Call(within(t, 5*time.Second), []byte("x"))
+	reply, _, fail := client(t, "http+unix:///nowhere/x.sock/fn").Call(within(t, 5*time.Second), []byte("x"))
 	wantFailure(t, reply, fail, Unreachable, 0, "no such file")
 }
 

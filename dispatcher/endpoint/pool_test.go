@@ -43,7 +43,7 @@ func call(t *testing.T, p *Pool, spec Spec, want string) *Client {
 	if err != nil {
 		t.Fatal(err)
 	}
-	reply, fail := c.Call(within(t, 5*time.Second), []byte("x"))
+	reply, _, fail := c.Call(within(t, 5*time.Second), []byte("x"))
 	if fail != nil || string(reply) != want {
 		t.Fatalf("got %q, %v; want %q", reply, fail, want)
 	}
@@ -101,7 +101,7 @@ func TestForgottenClientStillCalls(t *testing.T) {
 	if again, _ := p.Client(Spec{URL: url + "/a"}); again == c {
 		t.Fatal("the client is still remembered")
 	}
-	reply, fail := c.Call(within(t, 5*time.Second), []byte("y"))
+	reply, _, fail := c.Call(within(t, 5*time.Second), []byte("y"))
 	if fail != nil || string(reply) != "/a y" {
 		t.Errorf("got %q, %v", reply, fail)
 	}
@@ -129,7 +129,7 @@ func TestPoolTTL(t *testing.T) {
 	}
 	p.mu.Unlock()
 	for range 3 {
-		reply, fail := c.Call(within(t, 5*time.Second), []byte("x"))
+		reply, _, fail := c.Call(within(t, 5*time.Second), []byte("x"))
 		if fail != nil || string(reply) != "/a x" {
 			t.Fatalf("got %q, %v", reply, fail)
 		}
@@ -154,7 +154,7 @@ func TestFailuresAndConnections(t *testing.T) {
 			url, opened := counted(t, tc.handler)
 			c := client(t, url, func(s *Spec) { s.ReplyBytesMax = 1000 })
 			for range 3 {
-				if _, fail := c.Call(within(t, 5*time.Second), []byte("x")); fail == nil {
+				if _, _, fail := c.Call(within(t, 5*time.Second), []byte("x")); fail == nil {
 					t.Fatal("got a reply")
 				}
 			}

@@ -58,7 +58,7 @@ func TestProxy(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			seen.Store("")
 			c := client(t, tc.url, func(s *Spec) { s.TLS, s.Proxy = target.tls, tc.proxy })
-			reply, fail := c.Call(within(t, 10*time.Second), []byte("x"))
+			reply, _, fail := c.Call(within(t, 10*time.Second), []byte("x"))
 			if tc.want == "" {
 				wantFailure(t, reply, fail, Unreachable, 0, "")
 			} else if fail != nil || string(reply) != tc.want {

@@ -30,10 +30,11 @@ func (a *attempt) read(response *http.Response) ([]byte, *Failure) {
 	if response.StatusCode < 200 || response.StatusCode > 299 {
 		return nil, a.badStatus(response)
 	}
+	a.announced = a.client.announced(response.Header)
 	if headerBytes(response.Header) > headerBytesMax {
 		return nil, a.failure(BadReply, response.StatusCode, fmt.Sprintf("the reply's headers are larger than the bound of %d bytes", headerBytesMax))
 	}
-	if problem := contentTypeProblem(response.Header, a.client.spec.ExactContentType); problem != "" {
+	if problem := contentTypeProblem(response.Header, contentType, a.client.spec.ExactContentType); problem != "" {
 		if odd := response.Header.Get("Status"); odd != "" {
 			problem += fmt.Sprintf(", and a header Status: %s", odd)
 		}
@@ -116,10 +117,10 @@ func (a *attempt) excerpt(response *http.Response) []byte {
 	return start[:n]
 }
 
-// contentTypeProblem is "" if one of the values is application/octet-stream.
-func contentTypeProblem(header http.Header, exact bool) string {
+// contentTypeProblem is "" if one of the values is the wanted one.
+func contentTypeProblem(header http.Header, want string, exact bool) string {
 	values := header["Content-Type"]
-	if len(values) == 1 && values[0] == contentType {
+	if len(values) == 1 && values[0] == want {
 		return ""
 	}
 	for _, value := range values {
@@ -127,15 +128,15 @@ func contentTypeProblem(header http.Header, exact bool) string {
 			if !exact {
 				one, _, _ = strings.Cut(one, ";")
 			}
-			if strings.EqualFold(strings.TrimSpace(one), contentType) {
+			if strings.EqualFold(strings.TrimSpace(one), want) {
 				return ""
 			}
 		}
 	}
 	if len(values) == 0 {
-		return "no content type (must be " + contentType + ")"
+		return "no content type (must be " + want + ")"
 	}
-	return fmt.Sprintf("content type %q (must be %s)", strings.Join(values, ", "), contentType)
+	return fmt.Sprintf("content type %q (must be %s)", strings.Join(values, ", "), want)
 }
 
 // body reads a good answer to its end, decompressed, within the bound.
@@ -144,13 +145,8 @@ func (a *attempt) body(response *http.Response) ([]byte, error) {
 	if response.ContentLength == 0 {
 		return []byte{}, nil
 	}
-	var source io.Reader = response.Body
-	if wait := a.client.spec.Read; wait > 0 {
-		w := &watched{source: source, wait: wait}
-		w.timer = time.AfterFunc(wait, func() { a.stop(errSilent) })
-		defer w.timer.Stop()
-		source = w
-	}
+	source, unwatch := a.watch(response.Body)
+	defer unwatch()
 	if len(response.Header["Content-Encoding"]) == 0 {
 		if response.ContentLength > bytesMax {
 			return nil, errTooLarge
@@ -176,6 +172,17 @@ func (a *attempt) body(response *http.Response) ([]byte, error) {
 		return nil, err
 	}
 	return reply, nil
+}
+
+// watch ends the attempt when no piece of a response comes for too long.
+func (a *attempt) watch(source io.Reader) (watching io.Reader, end func()) {
+	wait := a.client.spec.Read
+	if wait <= 0 {
+		return source, func() {}
+	}
+	w := &watched{source: source, wait: wait}
+	w.timer = time.AfterFunc(wait, func() { a.stop(errSilent) })
+	return w, func() { w.timer.Stop() }
 }
 
 // readAll reads to the end; expected is the length if it is known, else -1. What it answers counts in the pool's budget until it is

@@ -16,7 +16,7 @@ func TestAnySuccess(t *testing.T) {
 				readBody(c, 1)
 				fmt.Fprintf(c, "HTTP/1.1 %d So\r\nContent-Type: %s\r\nContent-Length: 5\r\n\r\nhello", status, contentType)
 			}))
-			reply, fail := c.Call(within(t, 5*time.Second), []byte("x"))
+			reply, _, fail := c.Call(within(t, 5*time.Second), []byte("x"))
 			if status/100 == http.StatusOK/100 {
 				if fail != nil || string(reply) != "hello" {
 					t.Errorf("got %q, %v, want the reply", reply, fail)

@@ -169,7 +169,7 @@ func TestTLS(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			c := client(t, tc.url, func(s *Spec) { s.TLS = tc.tls })
 			for range 2 {
-				reply, fail := c.Call(within(t, 5*time.Second), []byte("x"))
+				reply, _, fail := c.Call(within(t, 5*time.Second), []byte("x"))
 				if tc.reply == "" {
 					wantFailure(t, reply, fail, Unreachable, 0, tc.text)
 				} else if fail != nil || string(reply) != tc.reply {
@@ -262,7 +262,7 @@ func TestClientKeys(t *testing.T) {
 			c := client(t, server.URL, func(s *Spec) {
 				s.TLS = &TLS{TrustCACerts: a.file, ClientCert: filepath.Join(fixtures, "rsa.pem"), ClientKey: filepath.Join(fixtures, key+".key"), ClientKeyPassword: file}
 			})
-			if reply, fail := c.Call(within(t, 5*time.Second), []byte("x")); fail != nil || string(reply) != "rsa" {
+			if reply, _, fail := c.Call(within(t, 5*time.Second), []byte("x")); fail != nil || string(reply) != "rsa" {
 				t.Errorf("%s, password %q: got %q, %v", key, password, reply, fail)
 			}
 		}

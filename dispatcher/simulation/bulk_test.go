@@ -2,6 +2,7 @@ package simulation_test
 
 import (
 	"slices"
+	"strings"
 
 	"github.com/stategate/stategate/api"
 	"github.com/stategate/stategate/dispatcher/machine"
@@ -68,7 +69,7 @@ func (inc *incarnation) checkRequest(calls []machine.Call) {
 	endpoint := inc.endpoint(c.Target.Type)
 	for i := range calls {
 		if again := b.alone[calls[i].Target]; again != nil {
-			if calls[i].Bulk != 0 || calls[i].Attempt != again.Attempt || arguments(&calls[i]) != arguments(again) {
+			if calls[i].Bulk != 0 || calls[i].Attempt != again.Attempt || !strings.HasPrefix(arguments(again), arguments(&calls[i])) { // some may be spilled by now
 				inc.failf("bulk", "%v: attempt %d of %v with %s comes after attempt %d with %s that a bulk left unanswered; in a bulk: %v", inc,
 					calls[i].Attempt, c.Target, arguments(&calls[i]), again.Attempt, arguments(again), calls[i].Bulk != 0)
 			}

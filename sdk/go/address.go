@@ -1,10 +1,9 @@
 package stategate
 
 import (
+	"errors"
 	"fmt"
 	"strings"
-
-	"github.com/stategate/stategate/sdk/go/internal/protocol"
 )
 
 // Address is one instance of a function: the function's type and an id.
@@ -34,17 +33,9 @@ func splitTypeName(s string) (namespace, name string) {
 	return s[:i], s[i+1:]
 }
 
-func (a Address) wire() *protocol.Address {
-	return &protocol.Address{Namespace: a.Namespace, Type: a.Name, Id: a.ID}
-}
-
-func addressOf(a *protocol.Address) Address {
-	return Address{Namespace: a.GetNamespace(), Name: a.GetType(), ID: a.GetId()}
-}
-
 func (a Address) check() error {
 	if a.Namespace == "" || a.Name == "" {
 		return fmt.Errorf("function type %q: want namespace/name", a.Function())
 	}
-	return nil
+	return errors.Join(checkText("namespace", a.Namespace), checkText("name", a.Name), checkText("id", a.ID))
 }

@@ -116,6 +116,9 @@ func eachField(b []byte, f func(number protowire.Number, kind protowire.Type, va
 		if size < 0 {
 			return protowire.ParseError(size)
 		}
+		if number > protowire.MaxValidNumber { // protowire takes these, protobuf does not
+			return errors.New("a field's number is too large")
+		}
 		b = b[size:]
 		var value []byte
 		var n uint64

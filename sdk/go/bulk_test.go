@@ -311,7 +311,7 @@ func TestBulkFailuresAreAlone(t *testing.T) {
 	body = append(body, 0x0a, 0x05, 0x08, 0xe7, 0x07, 0x12, 0x00) // 999 with an empty message: as an empty body
 	want[999] = "400 parse request: it has no target"
 	body = append(body, 0x0a, 0x06, 0x08, 0xe8, 0x07, 0x12, 0x01, 0xff) // 1000 with a broken one
-	want[1000] = "400 parse request: proto:"
+	want[1000] = "400 parse request: "
 	answers := answersOf(t, postBulk(h, body))
 	if len(answers) != len(want) {
 		t.Errorf("%d answers to %d calls", len(answers), len(want))

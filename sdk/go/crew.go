@@ -48,12 +48,14 @@ func (c *crew) run(w http.ResponseWriter) {
 		out.end(nil)
 		return
 	}
+	space := answerSpace.Get().(*[2][]byte) // one for what was answered, one for what is being written
+	c.answers = space[0][:0]
+	spare := space[1][:0]
 	size := min(max(1, int(c.handler.crewSize.Load())), len(c.calls))
 	c.hire(size)
 	timer := time.NewTimer(patience)
 	defer timer.Stop()
 	quick, ticking := true, true
-	var spare []byte
 	for {
 		if ticking {
 			select {
@@ -68,6 +70,7 @@ func (c *crew) run(w http.ResponseWriter) {
 		answers, done := c.take(spare, waiting == 0)
 		if done {
 			out.end(answers)
+			*space = [2][]byte{answers, c.answers}
 			break
 		}
 		if waiting > 0 {
@@ -82,7 +85,13 @@ func (c *crew) run(w http.ResponseWriter) {
 		spare = answers[:0]
 	}
 	c.remember(size, quick)
+	if cap(space[0])+cap(space[1]) <= bodyBytesAhead {
+		answerSpace.Put(space)
+	}
 }
+
+// answerSpace is the space of answers that were written, to be used again.
+var answerSpace = sync.Pool{New: func() any { return new([2][]byte) }}
 
 // remember lets the next bulk begin with as many workers as this one needed: functions that wait for others are called side by side at
 // once, fast ones by one worker.

@@ -37,9 +37,9 @@ func Dispatch(cases ...Case) func(ctx context.Context, in *Invocation) error {
 	}
 	known := strings.Join(names, ", ")
 	return func(ctx context.Context, in *Invocation) error {
-		c, ok := byType[in.argument.GetTypename()]
+		c, ok := byType[in.argument.TypeName]
 		if !ok {
-			return fmt.Errorf("a message of type %q: want one of %s", in.argument.GetTypename(), known)
+			return fmt.Errorf("a message of type %q: want one of %s", in.argument.TypeName, known)
 		}
 		return c.call(ctx, in)
 	}

@@ -7,6 +7,8 @@ import (
 	"log/slog"
 	"runtime/debug"
 
+	"google.golang.org/protobuf/proto"
+
 	"github.com/stategate/stategate/sdk/go/internal/protocol"
 )
 
@@ -54,75 +56,53 @@ func newFunction(f Function) (*function, error) {
 
 // batch is one call: the messages of one address, in order, on one set of states.
 type batch struct {
-	self   Address
-	logger *slog.Logger
-	cells  map[string]*cell
-	result *protocol.FromFunction_InvocationResponse
-	err    error // the first effect that cannot be carried
+	self     Address
+	function *function
+	logger   *slog.Logger
+	cells    []cell    // of the function's states, in their order
+	effects  [3][]byte // messages, delayed messages, egress records: the fields of an InvocationResponse
+	err      error     // the first effect that cannot be carried
 }
 
-// call runs the function on the messages of a request.
-func (f *function) call(ctx context.Context, logger *slog.Logger, request *protocol.ToFunction_InvocationBatchRequest) (*protocol.FromFunction, error) {
-	b := &batch{
-		self:   addressOf(request.GetTarget()),
-		logger: logger,
-		cells:  make(map[string]*cell, len(f.specs)),
-		result: &protocol.FromFunction_InvocationResponse{},
-	}
-	if missing := b.load(f.specs, request.GetState()); len(missing) > 0 {
-		return &protocol.FromFunction{Response: &protocol.FromFunction_IncompleteInvocationContext_{
+// call runs the function on the messages of a request, and appends its reply.
+func (f *function) call(ctx context.Context, logger *slog.Logger, self Address, r *toFunction, reply []byte) ([]byte, error) {
+	b := &batch{self: self, function: f, logger: logger, cells: make([]cell, len(f.specs))}
+	if missing := b.load(r.states); len(missing) > 0 {
+		reply, err := proto.MarshalOptions{}.MarshalAppend(reply, &protocol.FromFunction{Response: &protocol.FromFunction_IncompleteInvocationContext_{
 			IncompleteInvocationContext: &protocol.FromFunction_IncompleteInvocationContext{MissingValues: missing},
-		}}, nil
+		}})
+		if err != nil {
+			return nil, fmt.Errorf("encode reply of %s: %w", self, err)
+		}
+		return reply, nil
 	}
-	for i, invocation := range request.GetInvocations() {
+	for i := range r.messages {
 		if err := ctx.Err(); err != nil {
-			return nil, fmt.Errorf("call %s: %w", b.self, err)
+			return nil, fmt.Errorf("call %s: %w", self, err)
 		}
-		in := &Invocation{batch: b, caller: invocation.GetCaller(), argument: invocation.GetArgument()}
+		in := &r.messages[i]
+		in.batch = b
 		if err := f.invoke(ctx, in); err != nil {
-			return nil, fmt.Errorf("call %s, message %d of %d: %w", b.self, i+1, len(request.GetInvocations()), err)
+			return nil, fmt.Errorf("call %s, message %d of %d: %w", self, i+1, len(r.messages), err)
 		}
 	}
-	b.store(f.specs)
-	return &protocol.FromFunction{Response: &protocol.FromFunction_InvocationResult{InvocationResult: b.result}}, nil
+	return b.appendReply(reply), nil
 }
 
 // load takes the function's states out of a request and answers those that are not in it.
-func (b *batch) load(specs []*protocol.FromFunction_PersistedValueSpec, states []*protocol.ToFunction_PersistedValue) (missing []*protocol.FromFunction_PersistedValueSpec) {
-	present := make(map[string]*protocol.TypedValue, len(states))
-	for _, s := range states {
-		present[s.GetStateName()] = s.GetStateValue()
-	}
-	for _, spec := range specs {
-		value, ok := present[spec.StateName]
-		if !ok {
+func (b *batch) load(states []stateIn) (missing []*protocol.FromFunction_PersistedValueSpec) {
+	for i, spec := range b.function.specs {
+		found := false
+		for j := range states {
+			if string(states[j].name) == spec.StateName {
+				b.cells[i], found = cell{value: states[j].value, set: !states[j].value.absent}, true
+			}
+		}
+		if !found {
 			missing = append(missing, spec)
-			continue
 		}
-		c := &cell{}
-		if value.GetHasValue() {
-			v := typedValueOf(value)
-			c.value = &v
-		}
-		b.cells[spec.StateName] = c
 	}
 	return missing
-}
-
-// store adds one mutation for each state that was touched.
-func (b *batch) store(specs []*protocol.FromFunction_PersistedValueSpec) {
-	for _, spec := range specs {
-		c := b.cells[spec.StateName]
-		if !c.touched {
-			continue
-		}
-		m := &protocol.FromFunction_PersistedValueMutation{StateName: spec.StateName}
-		if c.value != nil {
-			m.MutationType = protocol.FromFunction_PersistedValueMutation_MODIFY
-			m.StateValue = c.value.wire()
-		}
-		b.result.StateMutations = append(b.result.StateMutations, m)
-	}
 }
 
 // PanicError is the error of a call whose function panicked.

@@ -11,10 +11,6 @@ import (
 	"strconv"
 	"sync"
 	"sync/atomic"
-
-	"google.golang.org/protobuf/proto"
-
-	"github.com/stategate/stategate/sdk/go/internal/protocol"
 )
 
 const contentType = "application/octet-stream"
@@ -48,7 +44,8 @@ type Config struct {
 // A gateway that offers bulk calls is told that it may send them. The answer to one is 200 with an answer to each call, as they finish:
 // its effects, or the status and the reason that it would have had alone.
 type Handler struct {
-	functions       map[string]*function
+	functions       map[functionType]*function
+	names           names // of the functions and of the types of their states
 	requestBytesMax int64
 	bulkCallsMax    int
 	crewSize        atomic.Int64 // how many workers the next bulk begins with
@@ -57,7 +54,7 @@ type Handler struct {
 
 // NewHandler makes a Handler of a Config.
 func NewHandler(cfg Config) (*Handler, error) {
-	h := &Handler{functions: make(map[string]*function), requestBytesMax: cfg.RequestBytesMax, bulkCallsMax: cfg.BulkCallsMax, logger: cfg.Logger}
+	h := &Handler{functions: make(map[functionType]*function), names: names{}, requestBytesMax: cfg.RequestBytesMax, bulkCallsMax: cfg.BulkCallsMax, logger: cfg.Logger}
 	if h.requestBytesMax < 0 {
 		return nil, fmt.Errorf("make handler: RequestBytesMax is %d: want 0 or more", h.requestBytesMax)
 	}
@@ -81,12 +78,27 @@ func NewHandler(cfg Config) (*Handler, error) {
 		if err != nil {
 			return nil, fmt.Errorf("make handler: %w", err)
 		}
-		if h.functions[f.Type] != nil {
+		namespace, name := splitTypeName(f.Type)
+		if h.functions[functionType{namespace, name}] != nil {
 			return nil, fmt.Errorf("make handler: function %s is there twice", f.Type)
 		}
-		h.functions[f.Type] = checked
+		h.functions[functionType{namespace, name}] = checked
+		h.know(namespace, name)
+		for _, spec := range checked.specs {
+			h.know(spec.TypeTypename)
+		}
 	}
+	h.know(Bool.Name, Int.Name, Long.Name, Float.Name, Double.Name, String.Name)
 	return h, nil
+}
+
+// functionType is the type of a function, taken apart.
+type functionType struct{ namespace, name string }
+
+func (h *Handler) know(texts ...string) {
+	for _, text := range texts {
+		h.names[text] = text
+	}
 }
 
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -177,27 +189,31 @@ func (h *Handler) Call(ctx context.Context, request []byte) (reply []byte, err e
 
 // answer runs one call. The reply takes the space of scratch, if that suffices.
 func (h *Handler) answer(ctx context.Context, body, scratch []byte) (reply []byte, status int, err error) {
-	var request protocol.ToFunction
-	if err := proto.Unmarshal(body, &request); err != nil {
-		return nil, http.StatusBadRequest, fmt.Errorf("parse request: %w", err)
+	request, err := h.names.decodeRequest(body)
+	if err != nil {
+		return nil, http.StatusBadRequest, err
 	}
-	invocation := request.GetInvocation()
-	if invocation.GetTarget() == nil {
+	if !request.targeted {
 		return nil, http.StatusBadRequest, errors.New("parse request: it has no target")
 	}
-	f := h.functions[addressOf(invocation.GetTarget()).Function()]
+	self := Address{Namespace: h.names.of(request.namespace), Name: h.names.of(request.name), ID: string(request.id)}
+	f := h.functionOf(self)
 	if f == nil {
-		return nil, http.StatusNotFound, fmt.Errorf("function %q is not served here", addressOf(invocation.GetTarget()).Function())
+		return nil, http.StatusNotFound, fmt.Errorf("function %q is not served here", self.Function())
 	}
-	effects, err := f.call(ctx, h.logger, invocation)
-	if err != nil {
+	if reply, err = f.call(ctx, h.logger, self, request, scratch); err != nil {
 		return nil, http.StatusInternalServerError, err
 	}
-	reply, err = proto.MarshalOptions{}.MarshalAppend(scratch, effects)
-	if err != nil {
-		return nil, http.StatusInternalServerError, fmt.Errorf("encode reply of %s: %w", addressOf(invocation.GetTarget()), err)
-	}
 	return reply, http.StatusOK, nil
+}
+
+// functionOf is the function of an address. A name with a slash in it may have been cut at another one.
+func (h *Handler) functionOf(self Address) *function {
+	if f := h.functions[functionType{self.Namespace, self.Name}]; f != nil {
+		return f
+	}
+	namespace, name := splitTypeName(self.Function())
+	return h.functions[functionType{namespace, name}]
 }
 
 func (h *Handler) log(ctx context.Context, status int, err error) {

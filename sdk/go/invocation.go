@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"log/slog"
 	"time"
-
-	"github.com/stategate/stategate/sdk/go/internal/protocol"
 )
 
 // Invocation is one message on which a function is called, and takes the effects that the function asks for.
@@ -17,23 +15,19 @@ import (
 // An Invocation ends when the function returns, and is used by one goroutine at a time.
 type Invocation struct {
 	batch    *batch
-	caller   *protocol.Address
-	argument *protocol.TypedValue
+	caller   Address
+	called   bool // it has a caller
+	argument TypedValue
 }
 
 // Self is the address that is called.
 func (in *Invocation) Self() Address { return in.batch.self }
 
 // Caller is the address that sent the message; ok is false when it came from an ingress.
-func (in *Invocation) Caller() (caller Address, ok bool) {
-	if in.caller == nil {
-		return Address{}, false
-	}
-	return addressOf(in.caller), true
-}
+func (in *Invocation) Caller() (caller Address, ok bool) { return in.caller, in.called }
 
 // Argument is what the message carries.
-func (in *Invocation) Argument() TypedValue { return typedValueOf(in.argument) }
+func (in *Invocation) Argument() TypedValue { return in.argument }
 
 // Logger is the Handler's, with the address that is called: function and id.
 func (in *Invocation) Logger() *slog.Logger {
@@ -42,12 +36,12 @@ func (in *Invocation) Logger() *slog.Logger {
 
 // Send sends a message.
 func (in *Invocation) Send(to Address, value TypedValue) {
-	if err := errors.Join(to.check(), value.err); err != nil {
+	if err := errors.Join(to.check(), value.check()); err != nil {
 		in.fail(fmt.Errorf("send to %s: %w", to, err))
 		return
 	}
-	r := in.batch.result
-	r.OutgoingMessages = append(r.OutgoingMessages, &protocol.FromFunction_Invocation{Target: to.wire(), Argument: value.wire()})
+	effects := in.effects(messagesField)
+	*effects = appendMessage(*effects, to, value)
 }
 
 // Reply sends a message to the caller.
@@ -76,7 +70,7 @@ func (in *Invocation) SendAfterToken(delay time.Duration, token string, to Addre
 }
 
 func (in *Invocation) sendAfter(delay time.Duration, token string, to Address, value TypedValue) {
-	err := errors.Join(to.check(), value.err)
+	err := errors.Join(to.check(), value.check(), checkText("cancellation token", token))
 	if delay < 0 {
 		err = errors.Join(err, errors.New("the delay is negative"))
 	}
@@ -84,10 +78,8 @@ func (in *Invocation) sendAfter(delay time.Duration, token string, to Address, v
 		in.fail(fmt.Errorf("send after %v to %s: %w", delay, to, err))
 		return
 	}
-	r := in.batch.result
-	r.DelayedInvocations = append(r.DelayedInvocations, &protocol.FromFunction_DelayedInvocation{
-		DelayInMs: milliseconds(delay), CancellationToken: token, Target: to.wire(), Argument: value.wire(),
-	})
+	effects := in.effects(delayedField)
+	*effects = appendDelayed(*effects, milliseconds(delay), token, to, value)
 }
 
 // Cancel takes back a delayed message that was sent with this token and has not left yet; if there is none, nothing happens.
@@ -96,16 +88,18 @@ func (in *Invocation) Cancel(token string) {
 		in.fail(errors.New("cancel: the cancellation token is empty"))
 		return
 	}
-	r := in.batch.result
-	r.DelayedInvocations = append(r.DelayedInvocations, &protocol.FromFunction_DelayedInvocation{
-		IsCancellationRequest: true, CancellationToken: token,
-	})
+	if err := checkText("cancellation token", token); err != nil {
+		in.fail(fmt.Errorf("cancel: %w", err))
+		return
+	}
+	effects := in.effects(delayedField)
+	*effects = appendCancellation(*effects, token)
 }
 
 // SendEgress gives a value to an egress, "namespace/name".
 func (in *Invocation) SendEgress(egress string, value TypedValue) {
 	namespace, name := splitTypeName(egress)
-	err := value.err
+	err := errors.Join(value.check(), checkText("egress", egress))
 	if namespace == "" || name == "" {
 		err = errors.Join(fmt.Errorf("egress %q: want namespace/name", egress), err)
 	}
@@ -113,10 +107,8 @@ func (in *Invocation) SendEgress(egress string, value TypedValue) {
 		in.fail(fmt.Errorf("send to egress %s: %w", egress, err))
 		return
 	}
-	r := in.batch.result
-	r.OutgoingEgresses = append(r.OutgoingEgresses, &protocol.FromFunction_EgressMessage{
-		EgressNamespace: namespace, EgressType: name, Argument: value.wire(),
-	})
+	effects := in.effects(egressesField)
+	*effects = appendEgress(*effects, namespace, name, value)
 }
 
 // KafkaRecord is a record for a Kafka egress.
@@ -132,14 +124,15 @@ func (in *Invocation) SendKafka(egress string, record KafkaRecord) {
 		in.fail(fmt.Errorf("send to egress %s: the record has no topic", egress))
 		return
 	}
-	in.SendEgress(egress, kafkaRecord.Of(&protocol.KafkaProducerRecord{Topic: record.Topic, Key: record.Key, ValueBytes: record.Value}))
+	b := make([]byte, 0, sizeOf(len(record.Key))+sizeOf(len(record.Value))+sizeOf(len(record.Topic)))
+	b = appendText(appendText(appendText(b, 1, record.Key), 2, record.Value), 3, record.Topic)
+	in.SendEgress(egress, TypedValue{TypeName: kafkaRecordType, Value: b, err: checkText("topic", record.Topic)})
 }
 
-var kafkaRecord = func() Type[*protocol.KafkaProducerRecord] {
-	t := Protobuf[*protocol.KafkaProducerRecord]()
-	t.Name = "type.googleapis.com/io.statefun.sdk.egress.KafkaProducerRecord" // the name on the wire, not that of our definition
-	return t
-}()
+const (
+	kafkaRecordType   = "type.googleapis.com/io.statefun.sdk.egress.KafkaProducerRecord"
+	kinesisRecordType = "type.googleapis.com/io.statefun.sdk.egress.KinesisEgressRecord"
+)
 
 // KinesisRecord is a record for a Kinesis egress.
 type KinesisRecord struct {
@@ -155,16 +148,11 @@ func (in *Invocation) SendKinesis(egress string, record KinesisRecord) {
 		in.fail(fmt.Errorf("send to egress %s: the record needs a stream and a partition key", egress))
 		return
 	}
-	in.SendEgress(egress, kinesisRecord.Of(&protocol.KinesisEgressRecord{
-		Stream: record.Stream, PartitionKey: []byte(record.PartitionKey), ExplicitHashKey: record.ExplicitHashKey, ValueBytes: record.Value,
-	}))
+	b := appendText(appendText(appendText(nil, 1, record.PartitionKey), 2, record.Value), 3, record.Stream)
+	b = appendText(b, 4, record.ExplicitHashKey)
+	err := errors.Join(checkText("stream", record.Stream), checkText("explicit hash key", record.ExplicitHashKey))
+	in.SendEgress(egress, TypedValue{TypeName: kinesisRecordType, Value: b, err: err})
 }
-
-var kinesisRecord = func() Type[*protocol.KinesisEgressRecord] {
-	t := Protobuf[*protocol.KinesisEgressRecord]()
-	t.Name = "type.googleapis.com/io.statefun.sdk.egress.KinesisEgressRecord"
-	return t
-}()
 
 // fail makes the call fail once the function has returned; the first reason counts.
 func (in *Invocation) fail(err error) {
@@ -173,10 +161,14 @@ func (in *Invocation) fail(err error) {
 	}
 }
 
-func (in *Invocation) cell(s State) (*cell, error) {
-	c, ok := in.batch.cells[s.name()]
-	if !ok {
-		return nil, fmt.Errorf("state %q is not in the States of function %s", s.name(), in.batch.self.Function())
+// effects are those of a field of the reply.
+func (in *Invocation) effects(field int) *[]byte { return &in.batch.effects[field-messagesField] }
+
+func (in *Invocation) cell(name string) (*cell, error) {
+	for i, spec := range in.batch.function.specs {
+		if spec.StateName == name {
+			return &in.batch.cells[i], nil
+		}
 	}
-	return c, nil
+	return nil, fmt.Errorf("state %q is not in the States of function %s", name, in.batch.self.Function())
 }

@@ -76,11 +76,11 @@ func milliseconds(d time.Duration) int64 {
 
 // Get reads the state of the address that is called, as the earlier messages of the same call left it. ok is false when it is unset.
 func (s ValueSpec[T]) Get(in *Invocation) (value T, ok bool, err error) {
-	c, err := in.cell(s)
-	if err != nil || c.value == nil {
+	c, err := in.cell(s.Name)
+	if err != nil || !c.set {
 		return value, false, err
 	}
-	value, err = s.Type.From(*c.value)
+	value, err = s.Type.From(c.value)
 	if err != nil {
 		return value, false, fmt.Errorf("state %q: %w", s.Name, err)
 	}
@@ -89,30 +89,31 @@ func (s ValueSpec[T]) Get(in *Invocation) (value T, ok bool, err error) {
 
 // Set writes the state.
 func (s ValueSpec[T]) Set(in *Invocation, value T) {
-	c, err := in.cell(s)
+	c, err := in.cell(s.Name)
 	v := s.Type.Of(value)
-	if err == nil && v.err != nil {
-		err = fmt.Errorf("state %q: %w", s.Name, v.err)
+	if err == nil && v.check() != nil {
+		err = fmt.Errorf("state %q: %w", s.Name, v.check())
 	}
 	if err != nil {
 		in.fail(err)
 		return
 	}
-	c.value, c.touched = &v, true
+	*c = cell{value: v, set: true, touched: true}
 }
 
 // Delete makes the state unset.
 func (s ValueSpec[T]) Delete(in *Invocation) {
-	c, err := in.cell(s)
+	c, err := in.cell(s.Name)
 	if err != nil {
 		in.fail(err)
 		return
 	}
-	c.value, c.touched = nil, true
+	*c = cell{touched: true}
 }
 
 // cell is one state of the address that is called, while the call runs.
 type cell struct {
-	value   *TypedValue // nil: unset
-	touched bool        // set or deleted by this call
+	value   TypedValue
+	set     bool // it has a value
+	touched bool // set or deleted by this call
 }

@@ -6,8 +6,6 @@ import (
 	"fmt"
 
 	"google.golang.org/protobuf/proto"
-
-	"github.com/stategate/stategate/sdk/go/internal/protocol"
 )
 
 // TypedValue is a value as it travels: its type's name and its bytes.
@@ -18,12 +16,12 @@ type TypedValue struct {
 	err      error  // why it could not be encoded; told by the effect that it is used for
 }
 
-func (v TypedValue) wire() *protocol.TypedValue {
-	return &protocol.TypedValue{Typename: v.TypeName, HasValue: true, Value: v.Value}
-}
-
-func typedValueOf(v *protocol.TypedValue) TypedValue {
-	return TypedValue{TypeName: v.GetTypename(), Value: v.GetValue(), absent: !v.GetHasValue()}
+// check answers why a value cannot be carried.
+func (v TypedValue) check() error {
+	if v.err != nil {
+		return v.err
+	}
+	return checkText("type", v.TypeName)
 }
 
 // Type says how values of a Go type travel. Functions share types by name, whatever language they are written in.
@@ -66,35 +64,6 @@ func (t Type[T]) From(v TypedValue) (T, error) {
 		return none, fmt.Errorf("decode %s: %w", t.Name, err)
 	}
 	return value, nil
-}
-
-// The built-in types, which every SDK knows.
-var (
-	Bool = wrapped("io.statefun.types/bool", func(v bool) proto.Message { return &protocol.BooleanWrapper{Value: v} },
-		func(m *protocol.BooleanWrapper) bool { return m.Value })
-	Int = wrapped("io.statefun.types/int", func(v int32) proto.Message { return &protocol.IntWrapper{Value: v} },
-		func(m *protocol.IntWrapper) int32 { return m.Value })
-	Long = wrapped("io.statefun.types/long", func(v int64) proto.Message { return &protocol.LongWrapper{Value: v} },
-		func(m *protocol.LongWrapper) int64 { return m.Value })
-	Float = wrapped("io.statefun.types/float", func(v float32) proto.Message { return &protocol.FloatWrapper{Value: v} },
-		func(m *protocol.FloatWrapper) float32 { return m.Value })
-	Double = wrapped("io.statefun.types/double", func(v float64) proto.Message { return &protocol.DoubleWrapper{Value: v} },
-		func(m *protocol.DoubleWrapper) float64 { return m.Value })
-	String = wrapped("io.statefun.types/string", func(v string) proto.Message { return &protocol.StringWrapper{Value: v} },
-		func(m *protocol.StringWrapper) string { return m.Value })
-)
-
-// wrapped is a built-in type: a message with one field.
-func wrapped[T any, M proto.Message](name string, wrap func(T) proto.Message, unwrap func(M) T) Type[T] {
-	return Type[T]{
-		Name:   name,
-		Encode: func(v T) ([]byte, error) { return proto.Marshal(wrap(v)) },
-		Decode: func(b []byte) (T, error) {
-			m := newMessage[M]()
-			err := proto.Unmarshal(b, m)
-			return unwrap(m), err
-		},
-	}
 }
 
 func newMessage[M proto.Message]() M {

@@ -137,7 +137,8 @@ func attempt(t testing.TB, f dispatcher.Function, c *endpoint.Client, body []byt
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), time.Duration(f.Budget)*time.Millisecond)
 	defer cancel()
-	return c.Call(ctx, body)
+	reply, _, fail := c.Call(ctx, body)
+	return reply, fail
 }
 
 func succeeds(t testing.TB, f dispatcher.Function, c *endpoint.Client) []byte {
@@ -186,7 +187,7 @@ func TestTransportRequest(t *testing.T) {
 		f, c := served(t, poolOf(t), tc.text, vars)
 		succeeds(t, f, c)
 		want := seen{"POST", "/fn", host, "HTTP/1.1", 7, false, http.Header{
-			"Content-Type": {octetStream}, "User-Agent": {"statefun"}, "Accept-Encoding": {"gzip,deflate"}, "Content-Length": {"7"},
+			"Content-Type": {octetStream}, "User-Agent": {"statefun"}, "Accept-Encoding": {"gzip,deflate"}, "Content-Length": {"7"}, "Stategate-Bulk": {"1"},
 		}}
 		if tc.accept {
 			want.Header["Accept"] = []string{octetStream}

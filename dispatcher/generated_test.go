@@ -9,8 +9,16 @@ import (
 	"github.com/stategate/stategate/statestore"
 )
 
-// replyOf takes a reply into the machine's words. It judges only what the machine cannot see any more: an unknown kind of
-// mutation, and names that the wire allows and no store can hold.
+// generatedReply reads a reply through the generated messages: what decodeReply must agree with.
+func generatedReply(b []byte) (*machine.Reply, error) {
+	wire, err := protocol.DecodeReply(b)
+	if err != nil {
+		return nil, err
+	}
+	return replyOf(wire)
+}
+
+// replyOf takes a reply into the machine's words.
 func replyOf(wire *protocol.FromFunction) (*machine.Reply, error) {
 	if missing := wire.GetIncompleteInvocationContext(); missing != nil {
 		return incompleteOf(missing)
@@ -86,12 +94,4 @@ func addressOf(a *protocol.Address) api.Address {
 
 func valueOf(v *protocol.TypedValue) api.TypedValue {
 	return api.TypedValue{TypeName: v.GetTypename(), HasValue: v.GetHasValue(), Value: v.GetValue()}
-}
-
-// short cuts hostile text for an error message.
-func short(s string) string {
-	if len(s) <= 64 {
-		return s
-	}
-	return s[:64] + "..."
 }

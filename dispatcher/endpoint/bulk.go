@@ -1,0 +1,152 @@
+package endpoint
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"time"
+)
+
+// Bulk makes one attempt for many calls in one request, numbered from 1 to calls. It tells answers as they come, those that have come
+// together at once, in this goroutine: what told is given is valid until it returns. bulk is as of Call. Each call is told once at
+// most; rest is what became of those that were not told, and nil when all were.
+//
+// What is wrong in a response ends it, and harms none of the calls that were answered before. A rest that is Unreachable, Overloaded or a
+// Timeout is what each call would have met alone, as far as that can be known; a NoBulk says that the endpoint takes no bulk calls; all
+// that one of the calls may have done to the others is Unanswered. When the attempt was Canceled nothing is known.
+func (c *Client) Bulk(ctx context.Context, body []byte, calls int, told func(bulk int, answers []Answer)) (rest *Failure) {
+	a := c.begin(ctx, &c.bulk, body)
+	defer a.end()
+	b := bulk{attempt: a, told: told, answered: make([]bool, calls), left: calls}
+	// A line on which nobody answers is a dead one, maybe. One call that hangs among others that were answered says nothing of it.
+	defer func() { a.leave(rest != nil && rest.Kind == Timeout && b.left == calls) }()
+	response, fail := a.response()
+	if fail != nil {
+		if fail.Kind == BadReply || fail.Kind == Unreachable && a.conn != nil {
+			fail.Kind = Unanswered // a call that kills its server, or makes it say what is not HTTP, takes others with it
+		}
+		return fail
+	}
+	defer response.Body.Close()
+	return b.read(response)
+}
+
+// bulk is the reading of a response to many calls.
+type bulk struct {
+	*attempt
+	told     func(bulk int, answers []Answer)
+	answered []bool
+	left     int // calls without an answer
+	strays   int // answers to no call that waits
+}
+
+// read judges in the order in which an ordinary response is judged.
+func (b *bulk) read(response *http.Response) *Failure {
+	status := response.StatusCode
+	if status < 200 || status > 299 {
+		fail := b.badStatus(response)
+		switch {
+		case fail.Kind == Overloaded:
+		case status >= 400 && status <= 499:
+			fail.Kind = NoBulk
+		default:
+			fail.Kind = Unanswered
+		}
+		return fail
+	}
+	b.announced = b.client.announced(response.Header)
+	if headerBytes(response.Header) > headerBytesMax {
+		return b.failure(Unanswered, status, fmt.Sprintf("the response's headers are larger than the bound of %d bytes", headerBytesMax))
+	}
+	if problem := contentTypeProblem(response.Header, bulkContentType, b.client.spec.ExactContentType); problem != "" {
+		fail := b.rejected(response, problem)
+		fail.Kind = NoBulk
+		return fail
+	}
+	if err := b.answers(response); b.left > 0 {
+		return b.unanswered(err, status)
+	}
+	b.drain(response)
+	return nil
+}
+
+// answers tells answers until all are there, or no more can be read.
+func (b *bulk) answers(response *http.Response) error {
+	source, unwatch := b.watch(response.Body)
+	defer unwatch()
+	if len(response.Header["Content-Encoding"]) > 0 {
+		decoder, err := b.client.pool.decode(source, response.Header)
+		if err != nil {
+			return err
+		}
+		defer decoder.close()
+		source = decoder
+	}
+	small := b.client.pool.buffers.Get().(*[]byte)
+	defer b.client.pool.buffers.Put(small)
+	stream := newAnswers(b.client, source, *small)
+	defer stream.end()
+	together := make([]Answer, 0, min(b.left, togetherFirst))
+	for b.left > 0 {
+		var err error
+		together, err = stream.next(together[:0])
+		good, problem := b.sift(together)
+		if len(good) > 0 {
+			b.told(b.announced, good)
+		}
+		if err = errors.Join(problem, err); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// togetherFirst is for how many answers that come together there is room at first.
+const togetherFirst = 16
+
+// sift leaves the answers to calls that wait for one. A second answer is dropped; a number of no call says that the two sides do not
+// mean the same.
+func (b *bulk) sift(all []Answer) (good []Answer, err error) {
+	good = all[:0]
+	for i := range all {
+		n := all[i].Number
+		if n < 1 || n > len(b.answered) {
+			return good, fmt.Errorf("it answers call %d of %d", n, len(b.answered))
+		}
+		if b.answered[n-1] {
+			if b.strays++; b.strays > len(b.answered) {
+				return good, errors.New("it answers the same calls again and again")
+			}
+			continue
+		}
+		b.answered[n-1] = true
+		b.left--
+		good = append(good, all[i])
+	}
+	return good, nil
+}
+
+// unanswered says what became of the calls that have no answer.
+func (b *bulk) unanswered(err error, status int) *Failure {
+	if fail := b.stopped(); fail != nil {
+		fail.Status = status
+		return fail
+	}
+	switch {
+	case errors.Is(err, errBusy):
+		return b.failure(Busy, status, "no memory for the answers now: others are as large")
+	case errors.Is(err, errTooLarge):
+		return b.failure(Unanswered, status, fmt.Sprintf("an answer is larger than the bound of %d bytes", b.client.spec.ReplyBytesMax))
+	case errors.Is(err, io.EOF):
+		return b.failure(Unanswered, status, fmt.Sprintf("the response ended with %d of %d calls unanswered", b.left, len(b.answered)))
+	}
+	return b.failure(Unanswered, status, fmt.Sprintf("read answers: %v", err))
+}
+
+// drain reads to the end, so that the connection can be used again, if that is near.
+func (b *bulk) drain(response *http.Response) {
+	defer time.AfterFunc(drainWait, func() { b.stop(nil) }).Stop()
+	_, _ = io.CopyN(io.Discard, response.Body, drainBytesMax)
+}
