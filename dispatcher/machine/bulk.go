@@ -173,7 +173,6 @@ func (m *Machine) Unanswered(id ID, refused bool) {
 	}
 	m.stats.Unanswered++
 	c.attempts--
-	c.batchLimit = c.batch // it carries the same messages
 	c.alone = true
 	m.makeReady(c)
 }
