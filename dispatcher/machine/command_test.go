@@ -46,6 +46,13 @@ func (s *stage) command(line string) {
 		s.m.Replied(s.old[at].ID, parseReply(args[1:]))
 	case "fail":
 		s.fail(args)
+	case "unanswered": // unanswered FUNCTION/ID ... [refused]
+		refused := args[len(args)-1] == "refused"
+		for _, a := range args {
+			if a != "refused" {
+				s.m.Unanswered(s.take(address(a)).ID, refused)
+			}
+		}
 	case "write":
 		s.write()
 	case "commit":
@@ -294,6 +301,8 @@ func parseReply(args []string) *machine.Reply {
 			r.Missing = append(r.Missing, parseSpec(next()))
 		case "incomplete":
 			r.Incomplete = true
+		case "bulk":
+			r.BulkCalls = int(number(next()))
 		default:
 			panic(fmt.Sprintf("unknown effect %q", verb))
 		}

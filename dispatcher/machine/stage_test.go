@@ -71,12 +71,12 @@ func (s *stage) create(args []string) {
 		},
 	}
 	bounds := map[string]*int64{
-		"age": &s.cfg.CommitAgeMax, "lazy": &s.cfg.LazyAgeMax, "hold": &s.cfg.HoldMax, "backoff": &s.cfg.BackoffMin, "backoffmax": &s.cfg.BackoffMax,
+		"age": &s.cfg.CommitAgeMax, "youngage": &s.cfg.YoungAge, "lazy": &s.cfg.LazyAgeMax, "hold": &s.cfg.HoldMax, "backoff": &s.cfg.BackoffMin, "backoffmax": &s.cfg.BackoffMax,
 		"probe": &s.cfg.ProbeInterval, "window": &s.cfg.BreakerWindow, "outbox": &s.cfg.OutboxBytesMax, "kept": &s.cfg.KeptBytesMax, "stored": &s.cfg.StoredBytesMax,
 		"dead": &s.cfg.DeadLettersMax, "deadbytes": &s.cfg.DeadLetterBytesMax, "ahead": &s.cfg.TimerAhead, "sweep": &s.cfg.SweepInterval, "once": &s.cfg.OnceTTL, "onces": &s.cfg.OnceMax, "oncebytes": &s.cfg.OnceBytesMax,
 	}
 	counts := map[string]*int{
-		"slots": &s.cfg.Slots, "failures": &s.cfg.BreakerFailures, "ranges": &s.cfg.RangesMax, "records": &s.cfg.SourceMessagesMax, "recordbytes": &s.cfg.SourceBytesMax,
+		"slots": &s.cfg.Slots, "young": &s.cfg.YoungRequests, "bulkmessages": &s.cfg.BulkMessages, "bulkbytes": &s.cfg.BulkBytes, "failures": &s.cfg.BreakerFailures, "ranges": &s.cfg.RangesMax, "records": &s.cfg.SourceMessagesMax, "recordbytes": &s.cfg.SourceBytesMax,
 		"mail": &s.cfg.MailBytesMax, "mailwindow": &s.cfg.MailWindow, "cache": &s.cfg.CacheBytesMax, "effects": &s.cfg.EffectsMax,
 		"effectbytes": &s.cfg.EffectBytesMax, "events": &s.cfg.EventMessagesMax, "eventbytes": &s.cfg.EventBytesMax, "loads": &s.cfg.LoadsMax, "loadbatch": &s.cfg.LoadBatch, "timerbatch": &s.cfg.TimerBatch,
 	}

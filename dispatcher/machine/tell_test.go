@@ -41,7 +41,11 @@ func (s *stage) tell(out *strings.Builder, w *machine.Work) {
 	for i := range w.Calls {
 		c := &w.Calls[i]
 		s.calls = append(s.calls, *c)
-		line("call %s", call(c))
+		with := ""
+		if c.Bulk != 0 && i > 0 && w.Calls[i-1].Bulk == c.Bulk {
+			with = "  with "
+		}
+		line("%scall %s", with, call(c))
 	}
 	for _, id := range w.Full {
 		line("full %s", id.Topic)
