@@ -81,7 +81,7 @@ var libraries = []struct {
 	{"github.com/jackc/pgx", []string{"statestore/postgres", "bench"}, false},
 	{"modernc.org/sqlite", []string{"statestore/sqlite"}, false},
 	{"github.com/pressly/goose", []string{"statestore/postgres", "statestore/sqlite"}, false},
-	{"github.com/IBM/sarama", []string{"ingress/kafka", "egress/kafka"}, false},
+	{"github.com/IBM/sarama", []string{"ingress/kafka", "egress/kafka", "bench/floor"}, false},
 	{"github.com/xdg-go/scram", []string{"internal/kafkaproperty"}, false},
 	{"golang.org/x/oauth2", []string{"internal/kafkaproperty"}, false},
 	// Keys that are encrypted and the key stores of Java, which the standard library does not read.

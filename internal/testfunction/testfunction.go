@@ -12,7 +12,8 @@
 //	test/large     counts as test/count, in a state of StateBytes bytes
 //	test/ask       counts, and answers its caller with the count
 //
-// Calls come one by one or, where Bulk says so, many in a request. An id that begins with "bad-" is answered 500, one with "hang-" not at all, one with "slow-" after SlowFor.
+// Calls come one by one or, where Bulk says so, many in a request. An id that begins with "bad-" is answered 500, one with "hang-" not
+// at all, one with "slow-" after SlowFor.
 package testfunction
 
 import (
