@@ -5,20 +5,11 @@ package main
 import (
 	"context"
 	"fmt"
-)
-
-// The part of a drain that is measured. Before it connections are opened and buffers filled; behind it they run empty. In between
-// as much is on its way at the end as at the beginning.
-const (
-	warmUntil    = 0.2
-	measureUntil = 0.9
+	"time"
 )
 
 // drain measures how fast what has gathered in a topic is worked off, and what a record costs.
 func (r *run) drain(ctx context.Context, records int) (map[string]float64, error) {
-	if err := r.fill(ctx, records); err != nil {
-		return nil, fmt.Errorf("fill the topic: %w", err)
-	}
 	o, err := r.outputs()
 	if err != nil {
 		return nil, err
@@ -27,7 +18,10 @@ func (r *run) drain(ctx context.Context, records int) (map[string]float64, error
 	if err := r.start(ctx); err != nil {
 		return nil, err
 	}
-	values, err := r.window(ctx, o, records)
+	if err := r.warm(ctx, o); err != nil {
+		return nil, r.explain(err)
+	}
+	values, err := r.burst(ctx, o, 0, records)
 	if err != nil {
 		return nil, r.explain(err)
 	}
@@ -35,36 +29,42 @@ func (r *run) drain(ctx context.Context, records int) (map[string]float64, error
 	if err := r.stop(); err != nil {
 		return nil, fmt.Errorf("stop the %s: %w", r.cell.Subject, err)
 	}
-	if r.w.postgres != nil && r.cell.Subject == gatewaySubject {
+	if r.w.postgres != nil {
 		rows, err := r.rows(ctx)
 		if err != nil {
 			return nil, err
 		}
-		values["store_rows"] = rows / float64(records)
+		values["store_rows"] = rows / float64(records+warmRecords)
 	}
-	return values, r.explain(o.verify(ctx, r.w.client, r.load.wants(r.prefix(), records)))
+	return values, r.explain(o.verify(ctx, r.w.client, r.wants(records)))
 }
 
-// window waits for all outputs and measures the middle.
-func (r *run) window(ctx context.Context, o *outputs, records int) (map[string]float64, error) {
-	total := records * r.load.fan
-	first, last := int(warmUntil*float64(total)), int(measureUntil*float64(total))
-	var from, to reading
-	var fromSeen, toSeen int
-	err := o.await(ctx, total, nil, func() (err error) {
-		switch {
-		case fromSeen == 0 && o.seen >= first:
-			fromSeen = o.seen
-			from, err = r.read(ctx)
-			if r.profiler != nil {
-				r.profiler.begin(ctx, r.profiles, r.cell)
-			}
-		case toSeen == 0 && o.seen >= last:
-			toSeen = o.seen
-			to, err = r.read(ctx)
-		}
-		return err
-	})
+// quiet is how long the subject rests before its backlog appears.
+const quiet = 300 * time.Millisecond
+
+// burst measures what the records from begin to end cost, which are all there at once: from the moment when they can be read until
+// the last output is visible. The subject has nothing to do before and behind that, so nothing is counted that belongs elsewhere.
+func (r *run) burst(ctx context.Context, o *outputs, begin, end int) (map[string]float64, error) {
+	if err := r.fill(ctx, begin, end); err != nil {
+		return nil, fmt.Errorf("fill the topic: %w", err)
+	}
+	if err := pause(ctx, quiet); err != nil {
+		return nil, err
+	}
+	from, err := r.read(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if r.profiler != nil {
+		r.profiler.begin(ctx, r.profiles, r.cell)
+	}
+	if err := r.release(ctx); err != nil {
+		return nil, err
+	}
+	if err := o.await(ctx, o.seen+(end-begin)*r.load.fan, nil, nil); err != nil {
+		return nil, err
+	}
+	to, err := r.read(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -73,8 +73,5 @@ func (r *run) window(ctx context.Context, o *outputs, records int) (map[string]f
 			return nil, err
 		}
 	}
-	if toSeen <= fromSeen {
-		return nil, fmt.Errorf("%d records came in too few pieces to be measured", records)
-	}
-	return to.since(from, max(1, (toSeen-fromSeen)/r.load.fan)), nil
+	return to.since(from, end-begin), nil
 }

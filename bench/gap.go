@@ -32,7 +32,7 @@ func (w *world) gap(ctx context.Context, p programs, c cell, load workload, kill
 		return nil, err
 	}
 	l := newLoop(r, gapRate, time.Duration(kills+1)*lull)
-	if err := l.knock(ctx, o); err != nil {
+	if err := r.warm(ctx, o); err != nil {
 		return nil, err
 	}
 	ctx, cancel := context.WithCancel(ctx)
@@ -42,7 +42,7 @@ func (w *world) gap(ctx context.Context, p programs, c cell, load workload, kill
 	go func() { produced <- l.run(ctx) }()
 	var gaps []float64
 	before, nextKill := time.Now(), time.Now().Add(lull)
-	err = o.await(ctx, l.n+1, nil, func() error {
+	err = o.await(ctx, o.seen+l.n, nil, func() error {
 		now := time.Now()
 		if len(gaps) > 0 {
 			gaps[len(gaps)-1] = max(gaps[len(gaps)-1], float64(now.Sub(before).Microseconds())/1000)
@@ -64,7 +64,7 @@ func (w *world) gap(ctx context.Context, p programs, c cell, load workload, kill
 	if err := r.stop(); err != nil {
 		return nil, err
 	}
-	return gaps, r.explain(o.verify(ctx, w.client, l.wants()))
+	return gaps, r.explain(o.verify(ctx, w.client, r.wants(l.n)))
 }
 
 // killed is a drain through kills: it answers nothing but whether what came out is right.
@@ -74,9 +74,6 @@ func (w *world) killed(ctx context.Context, p programs, c cell, load workload, r
 		return err
 	}
 	defer r.close(ctx)
-	if err := r.fill(ctx, records); err != nil {
-		return err
-	}
 	o, err := r.outputs()
 	if err != nil {
 		return err
@@ -85,8 +82,11 @@ func (w *world) killed(ctx context.Context, p programs, c cell, load workload, r
 	if err := r.start(ctx); err != nil {
 		return err
 	}
+	if err := errors.Join(r.warm(ctx, o), r.fill(ctx, 0, records), r.release(ctx)); err != nil {
+		return r.explain(err)
+	}
 	done := 0
-	err = o.await(ctx, records, nil, func() error {
+	err = o.await(ctx, o.seen+records, nil, func() error {
 		if done == kills || o.seen < (done+1)*records/(kills+2) {
 			return nil
 		}
@@ -102,5 +102,5 @@ func (w *world) killed(ctx context.Context, p programs, c cell, load workload, r
 	if err := r.stop(); err != nil {
 		return err
 	}
-	return r.explain(o.verify(ctx, w.client, r.load.wants(r.prefix(), records)))
+	return r.explain(o.verify(ctx, w.client, r.wants(records)))
 }

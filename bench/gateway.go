@@ -19,7 +19,7 @@ spec:
   topics: [{topic: %[3]s, valueType: test/event, targets: [test/%[4]s]}]
 ---
 kind: io.statefun.endpoints.v2/http
-spec: {functions: test/*, urlPathTemplate: "%[5]s"}
+spec: {functions: test/*, urlPathTemplate: "%[5]s", maxNumBatchRequests: %[8]d}
 ---
 kind: io.statefun.kafka.v1/egress
 spec:
@@ -63,7 +63,11 @@ func (r *run) place() (err error) {
 	if r.cell.Semantic == exactlyOnce {
 		semantic = "{type: exactly-once, transactionTimeout: 30s}"
 	}
-	text := fmt.Sprintf(moduleText, r.w.kafka.Addr(), r.name, r.in, r.load.target, r.url(), r.kafkaOut, semantic)
+	messages := 1000 // of a call, the default
+	if r.cell.Mode == single {
+		messages = 1
+	}
+	text := fmt.Sprintf(moduleText, r.w.kafka.Addr(), r.name, r.in, r.load.target, r.url(), r.kafkaOut, semantic, messages)
 	if r.cell.Workload == httpWorkload {
 		text += httpText
 	}

@@ -32,8 +32,7 @@ func (w *world) latency(ctx context.Context, p programs, c cell, load workload, 
 		return nil, err
 	}
 	l := newLoop(r, rate, warmFor+length)
-	// One record first, so that a subject that is not up yet delays no other.
-	if err := l.knock(ctx, o); err != nil {
+	if err := r.warm(ctx, o); err != nil {
 		return nil, r.explain(err)
 	}
 	values, err := l.measure(ctx, o, int(warmFor.Seconds()*rate))
@@ -44,7 +43,7 @@ func (w *world) latency(ctx context.Context, p programs, c cell, load workload, 
 	if err := r.stop(); err != nil {
 		return nil, fmt.Errorf("stop the %s: %w", c.Subject, err)
 	}
-	return values, r.explain(o.verify(ctx, w.client, l.wants()))
+	return values, r.explain(o.verify(ctx, w.client, r.wants(l.n)))
 }
 
 // loop produces records at a rate, each at its moment.
@@ -63,17 +62,6 @@ func newLoop(r *run, rate float64, length time.Duration) *loop {
 		l.nap = time.Millisecond
 	}
 	return l
-}
-
-// knockKey is of the record that comes before the loop.
-const knockKey = "knock"
-
-func (l *loop) knock(ctx context.Context, o *outputs) error {
-	record := &kgo.Record{Topic: l.r.in, Key: []byte(l.r.prefix() + knockKey), Value: l.r.load.payload()}
-	if err := l.r.w.client.ProduceSync(ctx, record).FirstErr(); err != nil {
-		return err
-	}
-	return o.await(ctx, l.r.load.fan, nil, nil)
 }
 
 // due is when a record must be sent.
@@ -109,13 +97,6 @@ func (l *loop) run(ctx context.Context) error {
 	return nil
 }
 
-// wants are the outputs of all records, the one that knocked included.
-func (l *loop) wants() map[string]int {
-	want := l.r.load.wants(l.r.prefix(), l.n)
-	want[l.r.prefix()+knockKey] = 1
-	return want
-}
-
 // record answers which record an output is of.
 func (l *loop) record(key string, nth int) int {
 	n := 0
@@ -142,7 +123,7 @@ func (l *loop) measure(ctx context.Context, o *outputs, warm int) (map[string]fl
 		failed <- err
 	}()
 	var from reading
-	fromSeen := 0
+	fromSeen, warmed := 0, o.seen
 	took := make([]time.Duration, 0, l.n)
 	total := l.n*l.r.load.fan + o.seen
 	err := o.await(ctx, total, func(key string, nth int, at time.Time) {
@@ -150,7 +131,7 @@ func (l *loop) measure(ctx context.Context, o *outputs, warm int) (map[string]fl
 			took = append(took, at.Sub(l.due(i)))
 		}
 	}, func() (err error) {
-		if fromSeen == 0 && o.seen >= warm*l.r.load.fan {
+		if fromSeen == 0 && o.seen >= warmed+warm*l.r.load.fan {
 			fromSeen = o.seen
 			from, err = l.r.read(ctx)
 		}

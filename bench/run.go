@@ -7,10 +7,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"syscall"
 	"time"
 
@@ -142,17 +144,52 @@ func (r *run) url() string {
 	return fmt.Sprintf("%s/%s/%s/%d", r.w.url, r.name, r.cell.Mode, r.load.state)
 }
 
-// fill writes records to the topic before anybody reads it.
-func (r *run) fill(ctx context.Context, records int) error {
+// warmRecords are worked off before anything is measured, so that connections are open, the states' names are known, bulk calls are
+// announced, and Kafka has made what it makes at first use.
+const warmRecords = 500
+
+const warmKey = "warm"
+
+// warm lets the subject work a little.
+func (r *run) warm(ctx context.Context, o *outputs) error {
 	value := r.load.payload()
 	var failed error // promises run one after the other, and Flush waits for them
-	for i := range records {
-		r.w.bulky.Produce(ctx, &kgo.Record{Topic: r.in, Key: r.load.key(r.prefix(), i), Value: value}, func(_ *kgo.Record, err error) {
+	for i := range warmRecords {
+		record := &kgo.Record{Topic: r.in, Key: strconv.AppendInt([]byte(r.prefix()+warmKey), int64(i), 10), Value: value}
+		r.w.client.Produce(ctx, record, func(_ *kgo.Record, err error) { failed = errors.Join(failed, err) })
+	}
+	if err := errors.Join(r.w.client.Flush(ctx), failed); err != nil {
+		return err
+	}
+	return o.await(ctx, warmRecords*r.load.fan, nil, nil)
+}
+
+// wants are the outputs of so many records, and of those that warmed the run.
+func (r *run) wants(records int) map[string]int {
+	want := r.load.wants(r.prefix(), records)
+	warm := r.load
+	warm.keys = warmRecords
+	maps.Copy(want, warm.wants(r.prefix()+warmKey, warmRecords))
+	return want
+}
+
+// fill writes the records from begin to end, which nobody can read before release.
+func (r *run) fill(ctx context.Context, begin, end int) error {
+	value := r.load.payload()
+	if err := r.w.hoard.BeginTransaction(); err != nil {
+		return err
+	}
+	var failed error
+	for i := begin; i < end; i++ {
+		r.w.hoard.Produce(ctx, &kgo.Record{Topic: r.in, Key: r.load.key(r.prefix(), i), Value: value}, func(_ *kgo.Record, err error) {
 			failed = errors.Join(failed, err)
 		})
 	}
-	return errors.Join(r.w.bulky.Flush(ctx), failed)
+	return errors.Join(r.w.hoard.Flush(ctx), failed)
 }
+
+// release lets what was filled in be read.
+func (r *run) release(ctx context.Context) error { return r.w.hoard.EndTransaction(ctx, kgo.TryCommit) }
 
 // ready waits until the gateway says that it works: one that waits for another to end is ready, too, for those who ask.
 func (r *run) ready(ctx context.Context) error {

@@ -77,7 +77,7 @@ func (s *suite) parse(args []string) error {
 	flags.IntVar(&s.runs, "runs", 1, "how often all is measured; compare needs 3 or more")
 	flags.IntVar(&s.records, "records", 150_000, "records of a drain of the count workload; others have parts of it")
 	flags.Float64Var(&s.seconds, "seconds", 6, "length of each measurement at a rate")
-	flags.BoolVar(&s.floor, "floor", false, "measure the floor, too (with postgres)")
+	flags.BoolVar(&s.floor, "floor", true, "measure the floor, too (with postgres)")
 	flags.StringVar(&s.profile, "profile", "", "keep a CPU profile of the gateway's last drain in this file")
 	if err := flags.Parse(args); err != nil {
 		return err

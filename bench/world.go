@@ -32,6 +32,9 @@ const (
 // partitionsOut is how many partitions the topics of outputs have; those of records have as many unless a run wants others.
 const partitionsOut = 4
 
+// hoardMax bounds how long a topic is filled; it is the longest that Kafka allows by default.
+const hoardMax = 15 * time.Minute
+
 // world is the servers and processes that one store is measured with.
 type world struct {
 	store     string
@@ -40,7 +43,7 @@ type world struct {
 	postgres  *testserver.PostgresServer // nil with another store
 	db        *pgx.Conn                  // to ask postgres how much it has done; nil with another store
 	client    *kgo.Client                // writes records at once, without linger: latencies count from when they were due
-	bulky     *kgo.Client                // fills topics
+	hoard     *kgo.Client                // fills topics in transactions: all that was written can be read at one moment
 	functions *exec.Cmd
 	url       string // of the functions
 	runs      int
@@ -81,7 +84,8 @@ func (w *world) open(ctx context.Context, cfg worldConfig) (err error) {
 	if w.client, err = kgo.NewClient(append(acks, kgo.ProducerLinger(0), kgo.MaxBufferedRecords(1_000_000))...); err != nil {
 		return err
 	}
-	if w.bulky, err = kgo.NewClient(append(acks, kgo.MaxBufferedRecords(50_000), kgo.MaxBufferedBytes(64<<20))...); err != nil {
+	if w.hoard, err = kgo.NewClient(append(acks, kgo.TransactionalID("bench"), kgo.TransactionTimeout(hoardMax),
+		kgo.MaxBufferedRecords(50_000), kgo.MaxBufferedBytes(64<<20))...); err != nil {
 		return err
 	}
 	return w.startFunctions()
@@ -106,7 +110,7 @@ func (w *world) close() {
 		_ = w.functions.Process.Kill()
 		_ = w.functions.Wait()
 	}
-	for _, c := range []*kgo.Client{w.client, w.bulky} {
+	for _, c := range []*kgo.Client{w.client, w.hoard} {
 		if c != nil {
 			c.Close()
 		}
