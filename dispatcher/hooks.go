@@ -11,8 +11,11 @@ import (
 // Hooks observe a dispatcher. Nil funcs are not called; they must be quick and safe for concurrent use.
 type Hooks struct {
 	// Call counts attempts that have ended. result is "ok", "incomplete" (the function asked for states that it was not
-	// sent), or the kind of the failure: "unreachable", "overloaded", "timeout", "too_large", "status", "bad_reply", "busy".
+	// sent), or the kind of the failure: "unreachable", "overloaded", "timeout", "too_large", "status", "bad_reply", "busy", and of calls
+	// that travelled with others "unanswered" (the response ended without an answer) and "no_bulk" (the endpoint does not take them so).
 	Call func(function api.FunctionType, result string, took time.Duration)
+	// Bulk counts requests by the calls that they carry: 1 where one goes alone.
+	Bulk func(calls int)
 	// Answered sees each attempt that has ended, with its reply, or with its failure when there is one. It runs on the loop, and may
 	// neither keep nor change what it is shown: it is for development.
 	Answered func(call *machine.Call, reply *machine.Reply, failure *endpoint.Failure, took time.Duration)

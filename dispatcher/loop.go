@@ -95,9 +95,7 @@ func (d *Dispatcher) carry(w *machine.Work) {
 	if d.drain.Load() {
 		return // calls that have not started stay where they are: sources and store bring them back
 	}
-	for i := range w.Calls {
-		d.start(&w.Calls[i])
-	}
+	d.startCalls(w.Calls)
 }
 
 // carryLoads asks the store.

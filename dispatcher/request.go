@@ -1,6 +1,8 @@
 package dispatcher
 
 import (
+	"slices"
+
 	"google.golang.org/protobuf/encoding/protowire"
 
 	"github.com/stategate/stategate/api"
@@ -12,7 +14,7 @@ import (
 
 func lenSize(n int) int { return protowire.SizeBytes(n) }
 
-// fieldSize is the size of a length-delimited field with a number below 16.
+// fieldSize is the size of a length-delimited field with a number below 16, its content included.
 func fieldSize(n int) int { return 1 + lenSize(n) }
 
 // textSize is the size of a string field, which is left out when empty.
@@ -84,8 +86,8 @@ func invocationSize(m *api.Message) int {
 	return n
 }
 
-// appendRequest writes the ToFunction of a call.
-func appendRequest(b []byte, c *machine.Call) []byte {
+// batchSize is the size of what a call asks: an InvocationBatchRequest.
+func batchSize(c *machine.Call) int {
 	size := fieldSize(addressSize(&c.Target))
 	for i := range c.States {
 		size += fieldSize(stateSize(&c.States[i]))
@@ -93,7 +95,49 @@ func appendRequest(b []byte, c *machine.Call) []byte {
 	for i := range c.Messages {
 		size += fieldSize(invocationSize(&c.Messages[i]))
 	}
-	b = appendLen(b, 100, size)
+	return size
+}
+
+// requestSize is the size of a ToFunction around a batch.
+func requestSize(batch int) int { return protowire.SizeTag(batchField) + protowire.SizeBytes(batch) }
+
+// Field numbers of ToFunction, and of ToFunctions (api/protocol/bulk.proto).
+const (
+	batchField   = 100
+	callsField   = 1
+	numberField  = 1
+	requestField = 2
+)
+
+// appendRequest writes the ToFunction of a call.
+func appendRequest(b []byte, c *machine.Call) []byte { return appendBatch(b, c, batchSize(c)) }
+
+// bulkCallSize is the size of a call in a ToFunctions.
+func bulkCallSize(number, request int) int {
+	return 1 + protowire.SizeVarint(uint64(number)) + fieldSize(request)
+}
+
+// appendBulk writes the ToFunctions of calls, numbered from 1.
+func appendBulk(b []byte, calls []sending) []byte {
+	sizes := make([]int, len(calls))
+	whole := 0
+	for i := range calls {
+		sizes[i] = batchSize(calls[i].call)
+		whole += fieldSize(bulkCallSize(i+1, requestSize(sizes[i])))
+	}
+	b = slices.Grow(b, whole)
+	for i := range calls {
+		request := requestSize(sizes[i])
+		b = appendLen(b, callsField, bulkCallSize(i+1, request))
+		b = protowire.AppendVarint(append(b, numberField<<3), uint64(i+1))
+		b = appendBatch(appendLen(b, requestField, request), calls[i].call, sizes[i])
+	}
+	return b
+}
+
+// appendBatch writes a ToFunction whose batch has that size.
+func appendBatch(b []byte, c *machine.Call, size int) []byte {
+	b = appendLen(b, batchField, size)
 	b = appendAddress(b, 1, &c.Target)
 	for i := range c.States {
 		s := &c.States[i]

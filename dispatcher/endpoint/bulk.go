@@ -11,15 +11,16 @@ import (
 
 // Bulk makes one attempt for many calls in one request, numbered from 1 to calls. It tells answers as they come, those that have come
 // together at once, in this goroutine: what told is given is valid until it returns. bulk is as of Call. Each call is told once at
-// most; rest is what became of those that were not told, and nil when all were.
+// most; rest is what became of those that were not told, and nil when all were. sent is told once when the body is the caller's again:
+// before the end where it can be, for the last answer may be long in coming.
 //
 // What is wrong in a response ends it, and harms none of the calls that were answered before. A rest that is Unreachable, Overloaded or a
 // Timeout is what each call would have met alone, as far as that can be known; a NoBulk says that the endpoint takes no bulk calls; all
 // that one of the calls may have done to the others is Unanswered. When the attempt was Canceled nothing is known.
-func (c *Client) Bulk(ctx context.Context, body []byte, calls int, told func(bulk int, answers []Answer)) (rest *Failure) {
+func (c *Client) Bulk(ctx context.Context, body []byte, calls int, sent func(), told func(bulk int, answers []Answer)) (rest *Failure) {
 	a := c.begin(ctx, &c.bulk, body)
-	defer a.end()
-	b := bulk{attempt: a, told: told, answered: make([]bool, calls), left: calls}
+	b := bulk{attempt: a, sent: sent, told: told, answered: make([]bool, calls), left: calls}
+	defer b.end()
 	// A line on which nobody answers is a dead one, maybe. One call that hangs among others that were answered says nothing of it.
 	defer func() { a.leave(rest != nil && rest.Kind == Timeout && b.left == calls) }()
 	response, fail := a.response()
@@ -36,10 +37,27 @@ func (c *Client) Bulk(ctx context.Context, body []byte, calls int, told func(bul
 // bulk is the reading of a response to many calls.
 type bulk struct {
 	*attempt
+	sent     func() // nil once it was told
 	told     func(bulk int, answers []Answer)
 	answered []bool
 	left     int // calls without an answer
 	strays   int // answers to no call that waits
+}
+
+// end gives back all that the bulk was lent.
+func (b *bulk) end() {
+	b.attempt.end()
+	if b.sent != nil {
+		b.sent()
+	}
+}
+
+// giveBack gives back the body when all of it was sent.
+func (b *bulk) giveBack() {
+	if b.sent != nil && b.loan.endIfRead() {
+		b.sent()
+		b.sent = nil
+	}
 }
 
 // read judges in the order in which an ordinary response is judged.
@@ -92,6 +110,7 @@ func (b *bulk) answers(response *http.Response) error {
 	for b.left > 0 {
 		var err error
 		together, err = stream.next(together[:0])
+		b.giveBack()
 		good, problem := b.sift(together)
 		if len(good) > 0 {
 			b.told(b.announced, good)

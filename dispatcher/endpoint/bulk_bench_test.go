@@ -37,7 +37,7 @@ func BenchmarkBulk(b *testing.B) {
 			c := client(b, canned(b, bulkContentType, answer), func(s *Spec) { s.PoolTTL = time.Hour })
 			body := make([]byte, request*calls)
 			measure(b, at, calls, func(ctx context.Context) {
-				if rest := c.Bulk(ctx, body, calls, func(int, []Answer) {}); rest != nil {
+				if rest := c.Bulk(ctx, body, calls, nil, func(int, []Answer) {}); rest != nil {
 					b.Error(rest.Text)
 				}
 			})

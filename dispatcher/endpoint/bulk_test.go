@@ -46,6 +46,7 @@ func startBulk(w http.ResponseWriter) {
 type gathered struct {
 	t       testing.TB
 	pieces  int
+	sents   int // how often the body was given back
 	bulk    int
 	replies map[int]string
 	fails   map[int]*Failure
@@ -74,6 +75,8 @@ func (g *gathered) told(bulk int, answers []Answer) {
 	}
 }
 
+func (g *gathered) sent() { g.sents++ }
+
 // want compares the replies, "number:reply" in order of the numbers.
 func (g *gathered) want(replies ...string) {
 	g.t.Helper()
@@ -85,6 +88,9 @@ func (g *gathered) want(replies ...string) {
 	}
 	if fmt.Sprint(got) != fmt.Sprint(replies) {
 		g.t.Errorf("got %.200q, want %.200q", got, replies)
+	}
+	if g.sents != 1 {
+		g.t.Errorf("the body was given back %d times", g.sents)
 	}
 }
 
@@ -123,7 +129,7 @@ func TestBulkStreams(t *testing.T) {
 	}
 	bothVersions(t, handler, func(t *testing.T, c *Client) {
 		g := gather(t)
-		rest := c.Bulk(within(t, 10*time.Second), []byte("request"), 4, func(bulk int, answers []Answer) {
+		rest := c.Bulk(within(t, 10*time.Second), []byte("request"), 4, g.sent, func(bulk int, answers []Answer) {
 			g.told(bulk, answers)
 			for _, a := range answers {
 				if a.Number%2 == 1 {
@@ -162,7 +168,7 @@ func TestBulkOfThousand(t *testing.T) {
 		addresses.clear()
 		for range 3 {
 			g := gather(t)
-			wantRest(t, c.Bulk(within(t, 10*time.Second), make([]byte, 100_000), 1000, g.told), 0, "")
+			wantRest(t, c.Bulk(within(t, 10*time.Second), make([]byte, 100_000), 1000, g.sent, g.told), 0, "")
 			g.want(want...)
 			if g.pieces > 200 {
 				t.Errorf("told in %d pieces", g.pieces)
@@ -217,7 +223,7 @@ func TestBulkThatGoesWrong(t *testing.T) {
 				fmt.Fprintf(c, "HTTP/1.1 200 OK\r\nContent-Type: %s\r\nConnection: close\r\n\r\n%s", bulkContentType, tc.say)
 			}), func(s *Spec) { s.ReplyBytesMax = limit })
 			g := gather(t)
-			wantRest(t, c.Bulk(within(t, 10*time.Second), []byte("x"), 3, g.told), tc.left, tc.text)
+			wantRest(t, c.Bulk(within(t, 10*time.Second), []byte("x"), 3, g.sent, g.told), tc.left, tc.text)
 			g.want(append([]string{"1:one"}, strings.Fields(tc.replies)...)...)
 			if c.pool.replies.used != 0 {
 				t.Errorf("%d bytes are still counted", c.pool.replies.used)
@@ -254,7 +260,7 @@ func TestBulkRefused(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			c := client(t, speak(t, func(c net.Conn) { readBody(c, 1); io.WriteString(c, tc.say) }))
 			g := gather(t)
-			rest := c.Bulk(within(t, 10*time.Second), []byte("x"), 3, g.told)
+			rest := c.Bulk(within(t, 10*time.Second), []byte("x"), 3, g.sent, g.told)
 			wantRest(t, rest, tc.kind, tc.text)
 			if want := strings.Contains(tc.say, "Retry-After"); g.pieces != 0 || rest != nil && (rest.RetryAfter == 7*time.Second) != want {
 				t.Errorf("%d pieces, %+v", g.pieces, rest)
@@ -267,7 +273,7 @@ func TestBulkRefused(t *testing.T) {
 			t.Fatal(err)
 		}
 		listener.Close()
-		wantRest(t, client(t, "http://"+listener.Addr().String()).Bulk(within(t, 10*time.Second), []byte("x"), 3, gather(t).told), Unreachable, "refused")
+		wantRest(t, client(t, "http://"+listener.Addr().String()).Bulk(within(t, 10*time.Second), []byte("x"), 3, nil, gather(t).told), Unreachable, "refused")
 	})
 	t.Run("large headers", func(t *testing.T) {
 		c := serve2(t, "http", 0, func(w http.ResponseWriter, r *http.Request) {
@@ -275,7 +281,7 @@ func TestBulkRefused(t *testing.T) {
 			startBulk(w)
 			w.Write(replied(1, ""))
 		}).client(t)
-		wantRest(t, c.Bulk(within(t, 10*time.Second), []byte("x"), 1, gather(t).told), Unanswered, "headers are larger")
+		wantRest(t, c.Bulk(within(t, 10*time.Second), []byte("x"), 1, nil, gather(t).told), Unanswered, "headers are larger")
 	})
 }
 
@@ -290,16 +296,16 @@ func TestBulkInTime(t *testing.T) {
 	}
 	bothVersions(t, handler, func(t *testing.T, c *Client) {
 		g := gather(t)
-		wantRest(t, c.Bulk(within(t, 100*time.Millisecond), []byte("x"), 3, g.told), Timeout, "within the attempt's time-out")
+		wantRest(t, c.Bulk(within(t, 100*time.Millisecond), []byte("x"), 3, g.sent, g.told), Timeout, "within the attempt's time-out")
 		g.want("2:two")
 		g = gather(t)
 		ctx, cancel := context.WithCancel(t.Context())
-		wantRest(t, c.Bulk(ctx, []byte("x"), 3, func(bulk int, answers []Answer) { g.told(bulk, answers); cancel() }), Canceled, "")
+		wantRest(t, c.Bulk(ctx, []byte("x"), 3, g.sent, func(bulk int, answers []Answer) { g.told(bulk, answers); cancel() }), Canceled, "")
 		g.want("2:two")
 	})
 	bothVersions(t, handler, func(t *testing.T, c *Client) {
 		g := gather(t)
-		wantRest(t, c.Bulk(within(t, 10*time.Second), []byte("x"), 3, g.told), Timeout, "no piece of the reply within 50ms")
+		wantRest(t, c.Bulk(within(t, 10*time.Second), []byte("x"), 3, g.sent, g.told), Timeout, "no piece of the reply within 50ms")
 		g.want("2:two")
 	}, func(s *Spec) { s.Read = 50 * time.Millisecond })
 }
@@ -315,7 +321,7 @@ func TestBulkThatHangsKeepsItsLine(t *testing.T) {
 	})
 	c := s.client(t)
 	for range 3 {
-		wantRest(t, c.Bulk(within(t, 50*time.Millisecond), []byte("x"), 2, gather(t).told), Timeout, "")
+		wantRest(t, c.Bulk(within(t, 50*time.Millisecond), []byte("x"), 2, nil, gather(t).told), Timeout, "")
 	}
 	if n := s.opened.Load(); n != 1 {
 		t.Errorf("%d connections, want 1", n)
@@ -359,7 +365,7 @@ func TestBulkOnBrokenConnections(t *testing.T) {
 				}
 				seen.Store(0)
 				g := gather(t)
-				wantRest(t, at(path).Bulk(within(t, 10*time.Second), []byte("x"), 3, g.told), Unanswered, "")
+				wantRest(t, at(path).Bulk(within(t, 10*time.Second), []byte("x"), 3, g.sent, g.told), Unanswered, "")
 				if n := seen.Load(); n < 1 || n > 2 || path == "/midway" && n != 1 {
 					t.Errorf("it was sent %d times", n)
 				}
@@ -387,7 +393,7 @@ func TestBulkCompressed(t *testing.T) {
 		z.Close()
 	}, func(t *testing.T, c *Client) {
 		g := gather(t)
-		wantRest(t, c.Bulk(within(t, 10*time.Second), []byte("x"), 2, func(bulk int, answers []Answer) {
+		wantRest(t, c.Bulk(within(t, 10*time.Second), []byte("x"), 2, g.sent, func(bulk int, answers []Answer) {
 			if g.told(bulk, answers); answers[0].Number == 2 {
 				heard <- struct{}{}
 			}
@@ -410,14 +416,14 @@ func TestBulkBudget(t *testing.T) {
 	budget := &c.pool.replies
 	budget.bytesMax = 2 << 20
 	g := gather(t)
-	wantRest(t, c.Bulk(within(t, 10*time.Second), []byte("x"), 8, g.told), 0, "")
+	wantRest(t, c.Bulk(within(t, 10*time.Second), []byte("x"), 8, g.sent, g.told), 0, "")
 	if len(g.replies) != 8 || budget.used != 0 {
 		t.Errorf("%d answers, %d bytes are still counted", len(g.replies), budget.used)
 	}
 	if !budget.take(0, 1<<20) {
 		t.Fatal("no room at all")
 	}
-	wantRest(t, c.Bulk(within(t, 10*time.Second), []byte("x"), 8, gather(t).told), Busy, "memory")
+	wantRest(t, c.Bulk(within(t, 10*time.Second), []byte("x"), 8, nil, gather(t).told), Busy, "memory")
 	if budget.used != 1<<20 {
 		t.Errorf("%d bytes are counted, want those of the other", budget.used)
 	}
@@ -489,4 +495,30 @@ func (p *pieces) Read(into []byte) (int, error) {
 	copy(into, p.rest[:n])
 	p.rest = p.rest[n:]
 	return n, nil
+}
+
+// TestBulkGivesTheBodyBack while calls are still out: a call that hangs holds nothing of the others.
+func TestBulkGivesTheBodyBack(t *testing.T) {
+	const calls = 1000
+	given := make(chan struct{}, 1)
+	bothVersions(t, func(w http.ResponseWriter, r *http.Request) {
+		io.Copy(io.Discard, r.Body)
+		startBulk(w)
+		for { // the first answer may come before the writing of the request has noticed that it is over
+			w.Write(replied(2, "two"))
+			w.(http.Flusher).Flush()
+			select {
+			case <-given:
+				return
+			case <-r.Context().Done():
+				t.Error("the body is not given back")
+				return
+			case <-time.After(10 * time.Millisecond):
+			}
+		}
+	}, func(t *testing.T, c *Client) {
+		g := gather(t)
+		wantRest(t, c.Bulk(within(t, 5*time.Second), make([]byte, 1<<20), calls, func() { g.sent(); given <- struct{}{} }, g.told), Unanswered, "999 of 1000")
+		g.want("2:two")
+	})
 }

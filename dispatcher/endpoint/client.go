@@ -228,7 +228,7 @@ func (a *attempt) request() *http.Request {
 	request.Body = http.NoBody
 	if size := len(a.loan.data); size > 0 { // nobody ends the loan before this call does
 		request.ContentLength = int64(size)
-		request.Body = &loanReader{loan: &a.loan, attempt: a}
+		request.Body = a.loan.reader(a)
 		request.GetBody = a.bodyAgain
 	}
 	return request
@@ -302,7 +302,7 @@ func (a *attempt) bodyAgain() (io.ReadCloser, error) {
 			return nil, errDeadTwo
 		}
 	}
-	return &loanReader{loan: &a.loan, attempt: a}, nil
+	return a.loan.reader(a), nil
 }
 
 // failedBefore says what it means that no response came.

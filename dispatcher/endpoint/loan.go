@@ -14,6 +14,7 @@ var errLoanEnded = errors.New("the call has ended")
 type loan struct {
 	mu    sync.Mutex
 	data  []byte // guarded by mu
+	read  bool   // to its end, by the last reader; guarded by mu
 	ended bool   // guarded by mu
 }
 
@@ -21,6 +22,24 @@ func (l *loan) end() {
 	l.mu.Lock()
 	l.data, l.ended = nil, true
 	l.mu.Unlock()
+}
+
+// reader makes the reader of another try.
+func (l *loan) reader(a *attempt) *loanReader {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.read = false
+	return &loanReader{loan: l, attempt: a}
+}
+
+// endIfRead ends the loan if its end has been read, and reports whether it has ended. There must be no other reading of it to come.
+func (l *loan) endIfRead() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.read {
+		l.data, l.ended = nil, true
+	}
+	return l.ended
 }
 
 // loanReader is one reading of a loan from its beginning. Its offset belongs to the goroutine that reads.
@@ -37,6 +56,7 @@ func (r *loanReader) Read(p []byte) (int, error) {
 		return 0, errLoanEnded
 	}
 	if r.offset == len(r.loan.data) {
+		r.loan.read = true
 		return 0, io.EOF
 	}
 	n := copy(p, r.loan.data[r.offset:])

@@ -17,6 +17,7 @@ type callMetrics struct {
 
 	total    *prometheus.CounterVec
 	duration *prometheus.HistogramVec
+	together prometheus.Histogram
 }
 
 type commitMetrics struct {
@@ -41,10 +42,16 @@ func newCallMetrics() callMetrics {
 		total: counterVec("calls_total", "Calls that have ended: ok, incomplete (asked for states), or the kind of failure.", "function", "result"),
 		duration: histogramVec("call_duration_seconds", "How long calls took, good or not.",
 			callBuckets, "function"),
+		together: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Namespace: namespace, Name: "request_calls", Help: "Calls in one request to a function: 1 where it goes alone.",
+			Buckets: prometheus.ExponentialBuckets(1, 4, 7),
+		}),
 	}
 }
 
-func (c *callMetrics) register(r *prometheus.Registry) { r.MustRegister(c.total, c.duration) }
+func (c *callMetrics) register(r *prometheus.Registry) {
+	r.MustRegister(c.total, c.duration, c.together)
+}
 
 func newCommitMetrics() commitMetrics {
 	return commitMetrics{
@@ -71,6 +78,7 @@ func (m *Metrics) Dispatcher() dispatcher.Hooks {
 			calls.total.WithLabelValues(label, calls.results.text(result)).Inc()
 			calls.duration.WithLabelValues(label).Observe(took.Seconds())
 		},
+		Bulk: func(n int) { calls.together.Observe(float64(n)) },
 		Commit: func(result string, took time.Duration, effects int) {
 			commits.duration.WithLabelValues(commits.results.text(result)).Observe(took.Seconds())
 			if result == "ok" {

@@ -34,6 +34,8 @@ func TestMetrics(t *testing.T) {
 	d.Call(cart, "ok", 20*time.Millisecond)
 	d.Call(cart, "ok", 2*time.Second)
 	d.Call(cart, "timeout", 30*time.Second)
+	d.Bulk(1)
+	d.Bulk(100)
 	d.Commit("ok", 3*time.Millisecond, 10)
 	d.Commit("fenced", time.Second, 99)
 	d.DeadLetter(&api.DeadLetter{Kind: api.DeadRecord, Reason: "null key"})
@@ -66,6 +68,9 @@ func TestMetrics(t *testing.T) {
 		`stategate_call_duration_seconds_count{function="shop/cart"}`:                                 3,
 		`stategate_call_duration_seconds_sum{function="shop/cart"}`:                                   32.02,
 		`stategate_call_duration_seconds_bucket{function="shop/cart",le="0.025"}`:                     1,
+		`stategate_request_calls_count`:                                                               2,
+		`stategate_request_calls_sum`:                                                                 101,
+		`stategate_request_calls_bucket{le="1"}`:                                                      1,
 		`stategate_commit_duration_seconds_count{result="ok"}`:                                        1,
 		`stategate_commit_duration_seconds_count{result="fenced"}`:                                    1,
 		`stategate_commit_effects_sum`:                                                                10,
