@@ -16,13 +16,13 @@ import (
 
 // broker is a cluster as the outside world uses it.
 type broker struct {
-	t         *testing.T
+	t         testing.TB
 	addresses []string
 	client    *kgo.Client
 	prefix    string
 }
 
-func newBroker(t *testing.T, addresses []string) *broker {
+func newBroker(t testing.TB, addresses []string) *broker {
 	t.Helper()
 	client, err := kgo.NewClient(kgo.SeedBrokers(addresses...), kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.ProducerBatchMaxBytes(8<<20), kgo.MetadataMinAge(10*time.Millisecond),
 		kgo.UnknownTopicRetries(-1), kgo.MaxVersions(kversion.V3_0_0()))

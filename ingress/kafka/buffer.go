@@ -2,8 +2,9 @@ package kafka
 
 import (
 	"sync"
+	"time"
 
-	"github.com/IBM/sarama"
+	"github.com/stategate/stategate/api"
 )
 
 const (
@@ -12,42 +13,76 @@ const (
 	recordOverhead  = 200     // what a buffered record costs beside its key, value and headers
 )
 
-// buffer holds what one partition has read and not yet handed over. One goroutine puts and never waits, one takes; fetching
-// is paused while more than the bound is held.
+// parcel is what one Arrive takes.
+type parcel struct {
+	records []api.Record
+	bytes   int      // of keys, values and headers
+	skipped []string // for each record that the module says to pass over, why
+}
+
+func (p *parcel) size() int { return p.bytes + recordOverhead*len(p.records) }
+
+// holds reports whether so much more goes into the parcel.
+func (p *parcel) holds(records, size int) bool {
+	return len(p.records) == 0 || len(p.records)+records <= batchRecordsMax && p.size()+size <= batchBytesMax
+}
+
+// add puts what another one holds behind it.
+func (p *parcel) add(more parcel) {
+	p.records = append(p.records, more.records...)
+	p.bytes += more.bytes
+	p.skipped = append(p.skipped, more.skipped...)
+}
+
+// buffer holds what one partition has read and not yet handed over. One goroutine puts and never waits, one takes; nothing is
+// fetched while more than the bound is held.
 type buffer struct {
 	recordsMax, bytesMax int
-	pause, resume        func()
+	resume               func()        // fetching may go on; whoever fetches sets it
 	filled               chan struct{} // capacity 1: something was put, or the buffer was closed
 
 	mu      sync.Mutex
-	queue   []*sarama.ConsumerMessage
+	queue   []parcel
 	records int
 	bytes   int
-	paused  bool
-	closed  bool
+	paused  time.Time // since when; zero: it is not
+	through int64     // all that a reader is shown before it was put
+	err     error     // why nothing more will be put
 }
 
-func newBuffer(recordsMax, bytesMax int, pause, resume func()) *buffer {
-	return &buffer{recordsMax: recordsMax, bytesMax: bytesMax, pause: pause, resume: resume, filled: make(chan struct{}, 1)}
+func newBuffer(recordsMax, bytesMax int, from int64) *buffer {
+	return &buffer{recordsMax: recordsMax, bytesMax: bytesMax, through: from, filled: make(chan struct{}, 1)}
 }
 
-func (b *buffer) put(m *sarama.ConsumerMessage) {
+// put takes over what was read up to an offset, which may be nothing that a reader is shown. Where little came at a time it
+// leaves together.
+func (b *buffer) put(parcels []parcel, through int64) {
 	b.mu.Lock()
-	b.queue = append(b.queue, m)
-	b.records++
-	b.bytes += size(m)
-	if !b.paused && (b.records >= b.recordsMax || b.bytes >= b.bytesMax) {
-		b.paused = true
-		b.pause()
+	for _, p := range parcels {
+		if last := len(b.queue) - 1; last >= 0 && b.queue[last].holds(len(p.records), p.size()) {
+			b.queue[last].add(p)
+		} else {
+			b.queue = append(b.queue, p)
+		}
+		b.records += len(p.records)
+		b.bytes += p.size()
+	}
+	b.through = through
+	if b.paused.IsZero() && (b.records >= b.recordsMax || b.bytes >= b.bytesMax) {
+		b.paused = time.Now()
 	}
 	b.mu.Unlock()
-	b.signal()
+	if len(parcels) > 0 {
+		b.signal()
+	}
 }
 
-// close says that nothing more will be put.
-func (b *buffer) close() {
+// close says that nothing more will be put, and why; the first reason counts.
+func (b *buffer) close(err error) {
 	b.mu.Lock()
-	b.closed = true
+	if b.err == nil {
+		b.err = err
+	}
 	b.mu.Unlock()
 	b.signal()
 }
@@ -59,49 +94,38 @@ func (b *buffer) signal() {
 	}
 }
 
-// take answers the next batch, nil when there is none now; ended when there will be none. resumed says that fetching was
+// take answers the next parcel; ok is false when there is none now, err why there will be none. resumed says that fetching was
 // paused until now.
-func (b *buffer) take() (batch []*sarama.ConsumerMessage, bytes int, resumed, ended bool) {
+func (b *buffer) take() (p parcel, ok, resumed bool, err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if len(b.queue) == 0 {
-		return nil, 0, false, b.closed
+		return p, false, false, b.err
 	}
-	n := 0
-	for n < len(b.queue) && n < batchRecordsMax {
-		s := size(b.queue[n])
-		if n > 0 && bytes+s > batchBytesMax {
-			break
-		}
-		bytes += s
-		n++
-	}
-	batch = append(batch, b.queue[:n]...)
-	clear(b.queue[:n])
-	b.queue = b.queue[n:]
-	b.records -= n
-	b.bytes -= bytes
-	if b.records == 0 {
+	p, b.queue[0] = b.queue[0], parcel{}
+	b.queue = b.queue[1:]
+	b.records -= len(p.records)
+	b.bytes -= p.size()
+	if len(b.queue) == 0 {
 		b.queue = nil
 	}
-	if b.paused && b.records <= b.recordsMax/2 && b.bytes <= b.bytesMax/2 {
-		b.paused = false
+	if !b.paused.IsZero() && b.records <= b.recordsMax/2 && b.bytes <= b.bytesMax/2 {
+		b.paused, resumed = time.Time{}, true
 		b.resume()
-		resumed = true
 	}
-	return batch, bytes, resumed, false
+	return p, true, resumed, nil
 }
 
-func (b *buffer) isPaused() bool {
+// isPaused reports whether nothing may be fetched, and since when.
+func (b *buffer) isPaused() (since time.Time, paused bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.paused
+	return b.paused, !b.paused.IsZero()
 }
 
-func size(m *sarama.ConsumerMessage) int {
-	n := recordOverhead + len(m.Key) + len(m.Value)
-	for _, h := range m.Headers {
-		n += len(h.Key) + len(h.Value)
-	}
-	return n
+// passed answers the offset before which there is nothing more to take, if there is nothing to take.
+func (b *buffer) passed() (through int64, ok bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.through, len(b.queue) == 0
 }

@@ -1,70 +1,100 @@
 package kafka
 
 import (
+	"errors"
 	"testing"
-
-	"github.com/IBM/sarama"
 )
 
-func TestBufferBounds(t *testing.T) {
-	pauses, resumes := 0, 0
-	b := newBuffer(10, 4<<20, func() { pauses++ }, func() { resumes++ })
-	put := func(n, size int) {
-		for range n {
-			b.put(&sarama.ConsumerMessage{Value: make([]byte, size)})
-		}
+// pack is n records of size bytes each, from an offset on, as a fetch brings them.
+func pack(from int64, n, size int) []parcel {
+	p := packer{topic: &Topic{}, left: n}
+	for i := range int64(n) {
+		p.add(&entry{offset: from + i, key: []byte{}, value: make([]byte, size)})
 	}
-	put(9, 1)
-	if pauses != 0 {
-		t.Errorf("got %d pauses below the bound, want 0", pauses)
-	}
-	put(3, 1)
-	if pauses != 1 || !b.isPaused() {
-		t.Errorf("got %d pauses at the bound, want 1", pauses)
-	}
-	batch, _, resumed, ended := b.take()
-	if len(batch) != 12 || !resumed || ended || resumes != 1 {
-		t.Errorf("got %d records, resumed %v, ended %v, want 12, true, false", len(batch), resumed, ended)
-	}
-	put(4, 1<<20) // the byte bound, each a batch of its own
-	if pauses != 2 {
-		t.Errorf("got %d pauses at the byte bound, want 2", pauses)
-	}
-	for i, want := range []bool{false, false, true, false} {
-		batch, _, resumed, _ := b.take()
-		if len(batch) != 1 || resumed != want {
-			t.Errorf("take %d: got %d records, resumed %v, want 1, %v", i, len(batch), resumed, want)
-		}
-	}
-	put(2, 10)
-	b.close()
-	if batch, _, _, ended := b.take(); len(batch) != 2 || ended {
-		t.Errorf("got %d records, ended %v, want 2, false: what is held is handed out first", len(batch), ended)
-	}
-	if batch, _, _, ended := b.take(); batch != nil || !ended {
-		t.Errorf("got %d records, ended %v, want none, true", len(batch), ended)
-	}
+	return p.parcels()
 }
 
-func TestBufferBatches(t *testing.T) {
-	b := newBuffer(1<<20, 1<<30, func() {}, func() {})
-	for i := range 2*batchRecordsMax + 1 {
-		b.put(&sarama.ConsumerMessage{Offset: int64(i)})
-	}
+func TestBufferBounds(t *testing.T) {
+	resumes := 0
+	b := newBuffer(10, 4<<20, 0)
+	b.resume = func() { resumes++ }
 	next := int64(0)
-	for _, want := range []int{batchRecordsMax, batchRecordsMax, 1} {
-		batch, _, _, _ := b.take()
-		if len(batch) != want {
-			t.Errorf("got a batch of %d, want %d", len(batch), want)
+	put := func(n, size int) {
+		b.put(pack(next, n, size), next+int64(n))
+		next += int64(n)
+	}
+	put(9, 1)
+	if _, paused := b.isPaused(); paused {
+		t.Error("paused below the bound")
+	}
+	put(3, 1)
+	if _, paused := b.isPaused(); !paused {
+		t.Error("not paused at the bound")
+	}
+	p, ok, resumed, err := b.take()
+	if len(p.records) != 12 || !ok || !resumed || err != nil || resumes != 1 {
+		t.Errorf("got %d records, resumed %v, error %v, want 12, true, nil", len(p.records), resumed, err)
+	}
+	put(4, 1<<20) // the byte bound, each a parcel of its own
+	if _, paused := b.isPaused(); !paused {
+		t.Error("not paused at the byte bound")
+	}
+	for i, want := range []bool{false, false, true, false} {
+		if through, ok := b.passed(); ok {
+			t.Errorf("passed %d while something is held", through)
 		}
-		for _, m := range batch {
-			if m.Offset != next {
-				t.Fatalf("got offset %d, want %d", m.Offset, next)
-			}
-			next++
+		p, _, resumed, _ := b.take()
+		if len(p.records) != 1 || resumed != want {
+			t.Errorf("take %d: got %d records, resumed %v, want 1, %v", i, len(p.records), resumed, want)
 		}
+	}
+	b.put(nil, next+5) // nothing that a reader is shown
+	if through, ok := b.passed(); !ok || through != next+5 {
+		t.Errorf("passed %d, %v, want %d", through, ok, next+5)
+	}
+	next += 5
+	put(2, 10)
+	gone := errors.New("gone")
+	b.close(gone)
+	b.close(errors.New("too late"))
+	if p, _, _, err := b.take(); len(p.records) != 2 || err != nil {
+		t.Errorf("got %d records, error %v, want 2, nil: what is held is handed out first", len(p.records), err)
+	}
+	if _, ok, _, err := b.take(); ok || err != gone {
+		t.Errorf("got %v, error %v, want false, the first reason", ok, err)
 	}
 	if b.bytes != 0 || b.records != 0 {
 		t.Errorf("got %d records of %d bytes left, want none", b.records, b.bytes)
+	}
+}
+
+// What comes one by one leaves together, and what comes together in parts of the size that the engine likes.
+func TestBufferBatches(t *testing.T) {
+	for name, fill := range map[string]func(b *buffer, n int){
+		"together": func(b *buffer, n int) { b.put(pack(0, n, 0), int64(n)) },
+		"one by one": func(b *buffer, n int) {
+			for i := range int64(n) {
+				b.put(pack(i, 1, 0), i+1)
+			}
+		},
+	} {
+		b := newBuffer(1<<20, 1<<30, 0)
+		fill(b, 2*batchRecordsMax+1)
+		next := int64(0)
+		for _, want := range []int{batchRecordsMax, batchRecordsMax, 1} {
+			p, _, _, _ := b.take()
+			if len(p.records) != want {
+				t.Errorf("%s: got a parcel of %d, want %d", name, len(p.records), want)
+			}
+			for _, r := range p.records {
+				if r.Offset != next {
+					t.Fatalf("%s: got offset %d, want %d", name, r.Offset, next)
+				}
+				next++
+			}
+		}
+		if b.bytes != 0 || b.records != 0 {
+			t.Errorf("%s: got %d records of %d bytes left, want none", name, b.records, b.bytes)
+		}
 	}
 }

@@ -20,12 +20,11 @@ func newClientConfig() *sarama.Config {
 	c.Consumer.IsolationLevel = sarama.ReadCommitted
 	c.Consumer.Fetch.Min = 1
 	c.Consumer.Fetch.Max = 0 // a record that is larger than a fetch makes the fetch larger
-	// A broker answers a waiting fetch as soon as there is a record, so waiting costs no latency; it bounds how long a
-	// partition that was paused waits for the fetch of the others.
-	c.Consumer.MaxWaitTime = 100 * time.Millisecond
-	c.Consumer.Return.Errors = true
-	c.Consumer.Offsets.AutoCommit.Enable = false
-	c.ChannelBufferSize = 256
+	// What one answer holds is in memory several times while it is taken apart.
+	c.Consumer.Fetch.MaxBytes = 8 << 20
+	// A broker answers a waiting fetch as soon as there is a record, so waiting costs no latency, and the longer the less an idle
+	// partition costs.
+	c.Consumer.MaxWaitTime = 500 * time.Millisecond
 	return c
 }
 
@@ -91,19 +90,19 @@ func (d *dialer) close() {
 	}
 }
 
-// newClient makes a client whose connections the dialer owns. It does not connect yet.
-func newClient(brokers []string, settings *settings, redispatched func()) (sarama.Client, *dialer, error) {
-	d := newDialer(settings)
-	config := *settings.client
+// owned is the configuration of connections that the dialer owns.
+func (d *dialer) owned() *sarama.Config {
+	config := *d.settings.client
 	config.Net.Proxy.Enable = true
 	config.Net.Proxy.Dialer = d
-	config.Net.SASL.TokenProvider = tokens{d, settings.SASL}
-	// sarama asks for the pause each time a partition's fetch failed and is sent anew, to whoever leads it now.
-	config.Consumer.Retry.BackoffFunc = func(retries int) time.Duration {
-		redispatched()
-		return backoff(retries, 2*time.Second)
-	}
-	client, err := sarama.NewClient(brokers, &config)
+	config.Net.SASL.TokenProvider = tokens{d, d.settings.SASL}
+	return &config
+}
+
+// newClient makes a client whose connections the dialer owns. It does not connect yet.
+func newClient(brokers []string, settings *settings) (sarama.Client, *dialer, error) {
+	d := newDialer(settings)
+	client, err := sarama.NewClient(brokers, d.owned())
 	if err != nil {
 		d.close()
 		return nil, nil, err

@@ -178,7 +178,7 @@ func (e *engine) untilStarted(source api.Source) int64 {
 
 // observed is what the hooks have told.
 type observed struct {
-	t       *testing.T
+	t       testing.TB
 	mu      sync.Mutex
 	active  map[string]string
 	ever    map[string]int
@@ -188,7 +188,7 @@ type observed struct {
 	changed chan struct{}
 }
 
-func observe(t *testing.T) *observed {
+func observe(t testing.TB) *observed {
 	return &observed{t: t, active: map[string]string{}, ever: map[string]int{}, skipped: map[string]int{}, lag: map[api.Source]int64{}, changed: make(chan struct{})}
 }
 

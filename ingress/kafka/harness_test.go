@@ -45,7 +45,7 @@ func kafkas(t *testing.T, story func(t *testing.T, k *broker)) {
 	})
 }
 
-func fake(t *testing.T, opts ...kfake.Opt) *kfake.Cluster {
+func fake(t testing.TB, opts ...kfake.Opt) *kfake.Cluster {
 	t.Helper()
 	c, err := kfake.NewCluster(append([]kfake.Opt{kfake.NumBrokers(1)}, opts...)...)
 	if err != nil {
@@ -74,7 +74,7 @@ func (k *broker) config(o *observed, topics ...string) Config {
 	return c
 }
 
-func logTo(t *testing.T) io.Writer {
+func logTo(t testing.TB) io.Writer {
 	if os.Getenv("STATEGATE_TEST_LOG") == "" {
 		return io.Discard
 	}

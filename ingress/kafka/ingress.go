@@ -76,14 +76,14 @@ type session struct {
 	engine ingress.Engine
 	fail   func(error)
 
-	// Two clients: a fetch that waits for records would hold up other requests on its connection.
-	fetch, control             sarama.Client
+	// A fetch that waits for records would hold up other requests on its connection, so fetches have connections of their own.
+	control                    sarama.Client
+	feed                       *feed
 	fetchDialer, controlDialer *dialer
-	consumer                   sarama.Consumer
 
 	watch      *watch
 	conditions *conditions
-	wait       sync.WaitGroup // readers, monitor, group
+	wait       sync.WaitGroup // readers, fetchers, monitor, group
 
 	mu      sync.Mutex
 	readers map[TopicPartition]*reader // guarded by mu
@@ -101,50 +101,33 @@ func (i *Ingress) open(engine ingress.Engine) (*session, error) {
 		readers:    map[TopicPartition]*reader{}, missing: map[string]time.Time{}, first: map[string]int32{},
 		group: groupState{committed: map[TopicPartition]int64{}},
 	}
-	redispatched := func() { s.watch.suspect(4 * time.Second) }
 	var err error
-	if s.control, s.controlDialer, err = newClient(i.config.Brokers, i.settings, redispatched); err != nil {
+	if s.control, s.controlDialer, err = newClient(i.config.Brokers, i.settings); err != nil {
 		return nil, err
 	}
-	if s.fetch, s.fetchDialer, err = newClient(i.config.Brokers, i.settings, redispatched); err == nil {
-		s.consumer, err = sarama.NewConsumerFromClient(s.fetch)
-	}
-	if err != nil {
-		s.closeClients()
-		return nil, err
-	}
+	s.fetchDialer = newDialer(i.settings)
+	s.feed = newFeed(s.fetchDialer.owned())
 	return s, nil
 }
 
-// hurry lets a broker that does not answer hold up the end of Run for a grace only: then it closes the connections.
+// hurry ends the fetches that wait for records, and lets a broker that does not answer hold up the end of Run for a grace only: then it
+// closes the other connections, too.
 func (s *session) hurry(ctx context.Context, ended <-chan struct{}) {
 	<-ctx.Done()
-	for _, d := range []*dialer{s.fetchDialer, s.controlDialer} {
-		grace := time.NewTimer(s.pace.stop)
-		select {
-		case <-ended:
-			grace.Stop()
-			return
-		case <-grace.C:
-			d.close()
-		}
+	s.fetchDialer.close()
+	grace := time.NewTimer(s.pace.stop)
+	defer grace.Stop()
+	select {
+	case <-ended:
+	case <-grace.C:
+		s.controlDialer.close()
 	}
 }
 
 func (s *session) closeClients() {
-	if s.consumer != nil {
-		_ = s.consumer.Close()
-	}
-	for _, c := range []sarama.Client{s.fetch, s.control} {
-		if c != nil {
-			_ = c.Close()
-		}
-	}
-	for _, d := range []*dialer{s.fetchDialer, s.controlDialer} {
-		if d != nil {
-			d.close()
-		}
-	}
+	_ = s.control.Close()
+	s.controlDialer.close()
+	s.fetchDialer.close()
 }
 
 func (s *session) awayKey() string { return fmt.Sprintf("ingress %s: no broker answers", s.ID) }

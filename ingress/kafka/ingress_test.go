@@ -404,6 +404,7 @@ func TestFaults(t *testing.T) {
 		t.Errorf("got start %d, want the group's 1: an answer that is no answer must not count as none", got)
 	}
 	e.untilArrived(source("in", 0), 1)
+	e.untilStarted(source("in", 1))
 
 	lasting := c.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Fetch}, Topic: "in", Partitions: []int32{0}, Err: kerr.TopicAuthorizationFailed, Count: -1})
 	o.untilDegraded("in/0: " + cannotBeRead)

@@ -83,11 +83,16 @@ func (r *reader) report() {
 		return
 	}
 	r.mu.Lock()
-	pc, buffer := r.pc, r.buffer
+	stream := r.stream
 	r.mu.Unlock()
+	fetched := stream != nil
+	if fetched {
+		_, paused := stream.buffer.isPaused()
+		fetched = !paused
+	}
 	var end int64
-	if pc != nil && !buffer.isPaused() {
-		end = pc.HighWaterMarkOffset()
+	if fetched {
+		end = stream.end.Load()
 	} else {
 		var err error
 		if end, err = r.control.GetOffset(r.topic.Name, r.source.Partition, sarama.OffsetNewest); err != nil {

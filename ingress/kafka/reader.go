@@ -23,8 +23,13 @@ type reader struct {
 	together        *opening
 	wake            chan struct{} // capacity 1: the topic is not the one that was read from
 
-	joined bool  // run's own: it has taken part in the opening
-	next   int64 // run's own: what comes after the last record handed over; -1: go by the store
+	// run's own.
+	joined  bool      // it has taken part in the opening
+	next    int64     // what comes after the last record handed over; -1: go by the store
+	moved   bool      // the last stream failed: another broker may lead now
+	alone   bool      // as the last stream's
+	replica int32     // the broker that the leader wants to be read; -1: the leader itself
+	until   time.Time // the leader is asked again
 
 	topicID atomic.Pointer[string] // of what is read
 	sight   atomic.Pointer[sight]  // by the last assess
@@ -32,9 +37,8 @@ type reader struct {
 	handed  atomic.Int64           // offset after the last record handed over, for the monitor
 
 	mu     sync.Mutex
-	pc     sarama.PartitionConsumer // guarded by mu; nil while nothing is fetched
-	buffer *buffer                  // guarded by mu, goes with pc
-	fault  fault                    // guarded by mu
+	stream *stream // guarded by mu; nil while nothing is fetched
+	fault  fault   // guarded by mu
 }
 
 // sight is one consistent look at a topic and a partition's log.
@@ -43,15 +47,18 @@ type sight struct {
 	log extent
 }
 
-// errClosed says that sarama has given the partition up; the next attempt finds out why.
-var errClosed = errors.New("the consumer was closed")
+// replicaLease is how long a replica is read before the leader is asked again: one that has fallen behind would go on answering.
+const replicaLease = 5 * time.Minute
+
+// suspicion is for how long after a fetch that failed the topic is looked at before anything is handed over.
+const suspicion = 4 * time.Second
 
 // errAnew says that the topic is not the one that was read from.
 var errAnew = errors.New("the topic was made anew")
 
 func newReader(s *session, topic *Topic, partition int32, begin begin, together *opening) *reader {
 	return &reader{
-		session: s, topic: topic, begin: begin, together: together, next: -1,
+		session: s, topic: topic, begin: begin, together: together, next: -1, replica: -1,
 		source: api.Source{Ingress: s.ID, Topic: topic.Name, Partition: partition},
 		wake:   make(chan struct{}, 1),
 	}
@@ -91,6 +98,7 @@ func (r *reader) run(ctx context.Context) {
 		r.abstain(ctx) // whatever came of the first attempt, the others need not wait for the second
 		var engine *engineError
 		var why *lost
+		var nearer *elsewhere
 		switch {
 		case ctx.Err() != nil:
 			return
@@ -99,6 +107,14 @@ func (r *reader) run(ctx context.Context) {
 			return
 		case errors.As(err, &why):
 			r.stop(ctx, why)
+			continue
+		case errors.As(err, &nearer):
+			r.replica, r.until = nearer.broker, time.Now().Add(replicaLease)
+			if attempt == 0 {
+				attempt++
+				continue // the first time it is no trouble
+			}
+		case errors.Is(err, errLeader):
 			continue
 		case errors.Is(err, errAnew) || errors.Is(err, errClosed):
 		default:
@@ -132,93 +148,111 @@ func (r *reader) stop(ctx context.Context, why *lost) {
 	}
 }
 
-// life is one consumer's: from finding the position to whatever ends it.
+// life is one stream's: from finding the position to whatever ends it.
 func (r *reader) life(ctx context.Context) error {
+	if r.moved {
+		r.moved = false
+		_ = r.control.RefreshMetadata(r.topic.Name) // what is wrong with it the next question says
+	}
 	offset, err := r.position(ctx)
 	if err != nil {
 		return err
 	}
-	pc, err := r.consumer.ConsumePartition(r.topic.Name, r.source.Partition, offset)
-	if errors.Is(err, sarama.ErrOffsetOutOfRange) {
-		return errClosed
-	}
+	stream, address, err := r.newStream(offset)
 	if err != nil {
-		return fmt.Errorf("begin to fetch: %w", err)
+		return fmt.Errorf("look up the leader: %w", err)
 	}
 	for _, condition := range []string{topicAnew, positionLost, startOutside} {
 		r.conditions.end(r.key(condition))
 	}
 	r.next = offset
 	r.handed.Store(offset)
-	buffer := newBuffer(r.BufferRecords, r.BufferBytes, pc.Pause, pc.Resume)
 	r.mu.Lock()
-	r.pc, r.buffer = pc, buffer
+	r.stream = stream
 	r.mu.Unlock()
-
-	var drained sync.WaitGroup
-	drained.Add(2)
-	go func() {
-		defer drained.Done()
-		for m := range pc.Messages() {
-			buffer.put(m)
-		}
-		buffer.close()
-	}()
-	go func() {
-		defer drained.Done()
-		for e := range pc.Errors() {
-			if !errors.Is(e.Err, sarama.ErrOffsetOutOfRange) {
-				r.troubled(e.Err)
-			}
-		}
-	}()
-	err = r.deliver(ctx, pc, buffer)
+	leave := r.feed.open(ctx, &r.wait, address, stream)
+	err = r.deliver(ctx, stream)
+	leave()
 	r.mu.Lock()
-	r.pc, r.buffer = nil, nil
+	r.stream = nil
 	r.mu.Unlock()
-	pc.AsyncClose()
-	drained.Wait()
+	r.alone, r.replica = stream.alone.Load(), -1
 	return err
 }
 
+// newStream answers a stream that begins at an offset, and the broker to read it from.
+func (r *reader) newStream(offset int64) (s *stream, address string, err error) {
+	leader, epoch, err := r.control.LeaderAndEpoch(r.topic.Name, r.source.Partition)
+	if err != nil {
+		return nil, "", err
+	}
+	config := &r.control.Config().Consumer
+	s = &stream{source: r.source, topic: r.topic, committedOnly: config.IsolationLevel == sarama.ReadCommitted, epoch: epoch,
+		sizeMin: config.Fetch.Default, size: config.Fetch.Default, next: offset, broker: leader.ID()}
+	s.buffer = newBuffer(r.BufferRecords, r.BufferBytes, offset)
+	s.end.Store(r.sight.Load().log.newest)
+	s.alone.Store(r.alone)
+	if r.replica >= 0 && r.replica != leader.ID() {
+		if replica, err := r.control.Broker(r.replica); err == nil {
+			s.broker, s.replica, s.until = r.replica, true, r.until
+			return s, replica.Addr(), nil
+		}
+	}
+	return s, leader.Addr(), nil
+}
+
 // deliver hands over what is buffered as soon as there is any, without waiting for more.
-func (r *reader) deliver(ctx context.Context, pc sarama.PartitionConsumer, buffer *buffer) error {
+func (r *reader) deliver(ctx context.Context, s *stream) error {
 	idle := time.NewTimer(r.pace.idle)
 	defer idle.Stop()
-	var tail tail
 	for {
-		batch, bytes, resumed, ended := buffer.take()
+		p, ok, resumed, err := s.buffer.take()
 		if resumed {
 			r.watch.ask() // the topic may have become another one while nothing was fetched
 		}
-		if batch != nil {
+		if ok {
 			if err := r.same(ctx); err != nil {
 				return err
 			}
-			if err := r.hand(ctx, batch, bytes); err != nil {
+			if err := r.hand(ctx, p); err != nil {
 				return err
 			}
 			idle.Reset(r.pace.idle)
 			continue
 		}
-		if ended {
-			return errClosed
+		if err != nil {
+			r.moved = true
+			r.watch.suspect(suspicion)
+			return err
 		}
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
-		case <-buffer.filled:
+		case <-s.buffer.filled:
 		case <-r.wake:
 			if err := r.same(ctx); err != nil {
 				return err
 			}
 		case <-idle.C:
-			if err := r.passInvisible(ctx, pc.HighWaterMarkOffset(), &tail); err != nil {
+			if err := r.passInvisible(ctx, s); err != nil {
 				return err
 			}
 			idle.Reset(r.pace.idle)
 		}
 	}
+}
+
+// passInvisible moves the position over transaction markers and aborted records at the end of the log. No record comes for them, so
+// the position would stay before them: shown as lag for ever, and taken for lost once retention has deleted the log up to its end.
+func (r *reader) passInvisible(ctx context.Context, s *stream) error {
+	through, ok := s.buffer.passed()
+	if !ok || through <= r.next {
+		return nil
+	}
+	if err := r.same(ctx); err != nil {
+		return err
+	}
+	return r.arrive(ctx, []api.Record{{Offset: through - 1}})
 }
 
 // same returns when it is sure that what was fetched before is of the topic that is read; errAnew when it is not.
@@ -240,24 +274,17 @@ func (r *reader) same(ctx context.Context) error {
 	}
 }
 
-// hand gives a batch to the engine.
-func (r *reader) hand(ctx context.Context, batch []*sarama.ConsumerMessage, bytes int) error {
+// hand gives a parcel to the engine.
+func (r *reader) hand(ctx context.Context, p parcel) error {
 	if r.Hooks.Records != nil {
-		r.Hooks.Records(r.source, len(batch), bytes-recordOverhead*len(batch))
+		r.Hooks.Records(r.source, len(p.records), p.bytes)
 	}
-	records := make([]api.Record, 0, len(batch))
-	for _, m := range batch {
-		if m.Offset < r.next {
-			continue // handed over already: a fetch may begin in the middle of a batch
+	if r.Hooks.Skipped != nil {
+		for _, why := range p.skipped {
+			r.Hooks.Skipped(r.source, why)
 		}
-		rec, skipped := record(r.source, r.topic, m)
-		if skipped != "" && r.Hooks.Skipped != nil {
-			r.Hooks.Skipped(r.source, skipped)
-		}
-		records = append(records, rec)
-		r.next = m.Offset + 1
 	}
-	return r.arrive(ctx, records)
+	return r.arrive(ctx, p.records)
 }
 
 func (r *reader) arrive(ctx context.Context, records []api.Record) error {

@@ -18,9 +18,9 @@ var consumerProperties = []property{
 		set: oneOf(map[string]Isolation{"read_committed": ReadCommitted, "read_uncommitted": ReadUncommitted}, "read_committed or read_uncommitted",
 			func(s *Settings, v Isolation) { s.Isolation = v })},
 	{name: "fetch.min.bytes", role: Consumer, set: count(1, func(s *Settings, n int32) { s.FetchMin = n }), does: "what a fetch waits for; 0 counts as 1"},
-	{name: "fetch.max.bytes", role: Consumer, set: count(1, func(s *Settings, n int32) { s.FetchMax = n }), does: "most of one fetch"},
+	{name: "fetch.max.bytes", role: Consumer, set: count(1, func(s *Settings, n int32) { s.FetchMax = n }), does: "most of one fetch; 8 MiB without it"},
 	{name: "max.partition.fetch.bytes", role: Consumer, set: count(1, func(s *Settings, n int32) { s.FetchPartition = n }), does: "most of one partition in a fetch; a larger record makes it larger"},
-	{name: "fetch.max.wait.ms", role: Consumer, set: millis(func(s *Settings, d time.Duration) { s.FetchWait = d }), does: "how long a fetch waits for `fetch.min.bytes`; 100 ms without it"},
+	{name: "fetch.max.wait.ms", role: Consumer, set: millis(func(s *Settings, d time.Duration) { s.FetchWait = d }), does: "how long a fetch waits for `fetch.min.bytes`; 500 ms without it"},
 	{name: "flink.partition-discovery.interval-millis", role: Consumer, set: discovery, does: "how often new partitions are looked for, where it is shorter than the gateway's 5 s"},
 
 	{name: "group.id", role: Consumer, surplus: "`consumerGroupId` says it; without that it is the group"},

@@ -1,0 +1,218 @@
+package kafka
+
+import (
+	"context"
+	"errors"
+	"net"
+	"sync"
+	"time"
+
+	"github.com/IBM/sarama"
+)
+
+const (
+	fetchVersion = 12 // the highest that the library speaks; a broker that knows less is spoken to in what it knows
+	// fetchWaitShort is how long a fetch waits for records while another partition of its broker is about to join it: one that has just
+	// been paused, or is being opened as others were.
+	fetchWaitShort = 20 * time.Millisecond
+	fetchSettled   = time.Second            // after a partition has come or was paused
+	fetchWaitFull  = 100 * time.Millisecond // likewise, while one is paused for longer
+)
+
+// feed fetches for all partitions of a session. Each broker has a connection of its own and one fetch at a time, for all partitions
+// that are read from it and have room.
+type feed struct {
+	config *sarama.Config
+
+	mu       sync.Mutex
+	fetchers map[string]*fetcher // by the broker's address; guarded by mu
+}
+
+// fetcher fetches from one broker, from its first partition to its last, or to the first answer that does not come.
+type fetcher struct {
+	feed    *feed
+	address string
+	wake    chan struct{} // capacity 1: a partition has come, or has room again
+
+	streams map[*stream]struct{} // guarded by feed.mu
+	joined  time.Time            // of the last stream; guarded by feed.mu
+
+	single bool // run's own: the last fetch was for a partition alone
+}
+
+func newFeed(config *sarama.Config) *feed {
+	return &feed{config: config, fetchers: map[string]*fetcher{}}
+}
+
+// open begins to fetch a partition from a broker, and makes the goroutine that does. leave ends it: then nobody fetches for the stream
+// any more, but for an answer that is on its way.
+func (f *feed) open(ctx context.Context, wait *sync.WaitGroup, address string, s *stream) (leave func()) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	b := f.fetchers[address]
+	if b == nil {
+		b = &fetcher{feed: f, address: address, wake: make(chan struct{}, 1), streams: map[*stream]struct{}{}}
+		f.fetchers[address] = b
+		wait.Add(1)
+		go func() { defer wait.Done(); b.run(ctx) }()
+	}
+	s.buffer.resume = b.poke
+	b.streams[s] = struct{}{}
+	b.joined = time.Now()
+	b.poke()
+	return func() {
+		f.mu.Lock()
+		delete(b.streams, s)
+		f.mu.Unlock()
+		b.poke()
+	}
+}
+
+func (b *fetcher) poke() {
+	select {
+	case b.wake <- struct{}{}:
+	default:
+	}
+}
+
+func (b *fetcher) run(ctx context.Context) {
+	broker := sarama.NewBroker(b.address)
+	err := broker.Open(b.feed.config)
+	defer func() { _ = broker.Close() }()
+	for err == nil && ctx.Err() == nil {
+		request, asked := b.request()
+		if len(asked) > 0 {
+			err = b.fetch(broker, request, asked)
+			if _, ok := errors.AsType[*unreadable](err); ok {
+				_ = broker.Close() // nobody knows what comes next on this connection
+				err = broker.Open(b.feed.config)
+			}
+			continue
+		}
+		if b.retire() {
+			return
+		}
+		select {
+		case <-b.wake:
+		case <-ctx.Done():
+		}
+	}
+	if ctx.Err() != nil {
+		err = ctx.Err()
+	}
+	b.fail(err)
+}
+
+// request is the next fetch: for the partitions that have room, or for one that is to be asked for alone, in turns.
+func (b *fetcher) request() (*sarama.FetchRequest, []*stream) {
+	b.feed.mu.Lock()
+	defer b.feed.mu.Unlock()
+	config := &b.feed.config.Consumer
+	wait, now := config.MaxWaitTime, time.Now()
+	if now.Sub(b.joined) < fetchSettled {
+		wait = min(wait, fetchWaitShort)
+	}
+	var together []*stream
+	var alone *stream
+	for s := range b.streams {
+		since, paused := s.buffer.isPaused()
+		switch {
+		case paused && now.Sub(since) < fetchSettled:
+			wait = min(wait, fetchWaitShort)
+		case paused:
+			wait = min(wait, fetchWaitFull)
+		case s.alone.Load():
+			wait = min(wait, fetchWaitShort)
+			alone = s // of several it is any: a map has no order
+		default:
+			together = append(together, s)
+		}
+	}
+	asked := together
+	b.single = alone != nil && (!b.single || len(together) == 0)
+	if b.single {
+		asked = []*stream{alone}
+	}
+	request := &sarama.FetchRequest{Version: fetchVersion, MinBytes: config.Fetch.Min, MaxBytes: config.Fetch.MaxBytes,
+		MaxWaitTime: int32(wait / time.Millisecond), Isolation: config.IsolationLevel, SessionEpoch: -1, RackID: b.feed.config.RackID}
+	for _, s := range asked {
+		request.AddBlock(s.source.Topic, s.source.Partition, s.next, s.size, s.epoch)
+		request.MaxBytes = max(request.MaxBytes, s.size)
+	}
+	return request, asked
+}
+
+// fetch asks and hands out the answer. An error is the connection's; one that is *unreadable has ended what was asked for.
+func (b *fetcher) fetch(broker *sarama.Broker, request *sarama.FetchRequest, asked []*stream) error {
+	response, err := broker.Fetch(request)
+	if err == nil && response.ErrorCode != 0 {
+		err = sarama.KError(response.ErrorCode)
+	}
+	if err != nil {
+		if !isUnreadable(broker, err) {
+			return err
+		}
+		err = &unreadable{err}
+		for _, s := range asked {
+			s.alone.Store(true) // which one is at fault is not said
+			b.drop(s, err)
+		}
+		return err
+	}
+	a := answer{at: time.Now(), single: b.single}
+	for _, s := range asked {
+		a.block = response.GetBlock(s.source.Topic, s.source.Partition)
+		switch {
+		case a.block != nil:
+			err = s.take(a)
+		case response.ThrottleTime > 0:
+			err = nil // a quota is used up; the library waits before it asks again
+		default:
+			err = sarama.ErrIncompleteResponse
+		}
+		if err != nil {
+			b.drop(s, err)
+		}
+	}
+	return nil
+}
+
+// isUnreadable reports whether an answer came and could not be decoded.
+func isUnreadable(broker *sarama.Broker, err error) bool {
+	if connected, _ := broker.Connected(); !connected {
+		return false
+	}
+	var network net.Error // a time-out
+	var code sarama.KError
+	return !errors.As(err, &network) && !errors.As(err, &code)
+}
+
+func (b *fetcher) drop(s *stream, err error) {
+	b.feed.mu.Lock()
+	delete(b.streams, s)
+	b.feed.mu.Unlock()
+	s.buffer.close(err)
+}
+
+// retire ends the fetcher if nothing is read from its broker any more.
+func (b *fetcher) retire() bool {
+	b.feed.mu.Lock()
+	defer b.feed.mu.Unlock()
+	if len(b.streams) > 0 {
+		return false
+	}
+	delete(b.feed.fetchers, b.address)
+	return true
+}
+
+// fail ends the fetcher and all its streams.
+func (b *fetcher) fail(err error) {
+	b.feed.mu.Lock()
+	delete(b.feed.fetchers, b.address)
+	streams := b.streams
+	b.streams = map[*stream]struct{}{}
+	b.feed.mu.Unlock()
+	for s := range streams {
+		s.buffer.close(err)
+	}
+}

@@ -1,0 +1,260 @@
+package kafka
+
+import (
+	"bytes"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
+	"github.com/twmb/franz-go/pkg/kversion"
+)
+
+// asked is which partitions of a topic a fetch asks for.
+func asked(request kmsg.Request) (partitions []int32) {
+	for _, topic := range request.(*kmsg.FetchRequest).Topics {
+		for _, p := range topic.Partitions {
+			partitions = append(partitions, p.Partition)
+		}
+	}
+	return partitions
+}
+
+// fetched is an answer to a fetch, of one partition, with what is given.
+func fetched(request kmsg.Request, partition int32, fill func(p *kmsg.FetchResponseTopicPartition)) kmsg.Response {
+	answer := request.ResponseKind().(*kmsg.FetchResponse)
+	topic := kmsg.NewFetchResponseTopic()
+	topic.Topic = request.(*kmsg.FetchRequest).Topics[0].Topic
+	p := kmsg.NewFetchResponseTopicPartition()
+	p.Partition = partition
+	fill(&p)
+	topic.Partitions = append(topic.Partitions, p)
+	answer.Topics = append(answer.Topics, topic)
+	return answer
+}
+
+// An answer that cannot be read is one partition's fault, and the others' trouble only until that is known: then it is asked for alone,
+// and they together as ever.
+func TestUnreadablePartitionStopsNoOther(t *testing.T) {
+	t.Parallel()
+	c := fake(t)
+	k := newBroker(t, c.ListenAddrs())
+	k.create("in", 3)
+	var mu sync.Mutex
+	bad, alone, withOthers := true, 0, 0
+	c.ControlKey(int16(kmsg.Fetch), func(request kmsg.Request) (kmsg.Response, error, bool) {
+		c.KeepControl()
+		mu.Lock()
+		defer mu.Unlock()
+		of := asked(request)
+		for _, p := range of {
+			if p != 1 || !bad {
+				continue
+			}
+			if len(of) == 1 {
+				alone++
+			} else {
+				withOthers++
+			}
+			return fetched(request, 1, func(p *kmsg.FetchResponseTopicPartition) {
+				p.RecordBatches = append(make([]byte, 16), 2) // magic, so it counts as a batch, and a length that no batch has
+				p.RecordBatches = append(p.RecordBatches, bytes.Repeat([]byte{0xff}, 60)...)
+			}), nil, true
+		}
+		return nil, nil, false
+	})
+	o, e := observe(t), newEngine(t)
+	run(t, k.config(o, "in"), e)
+	o.untilDegraded("in/1: " + cannotBeRead)
+	for i := range 5 {
+		for p := range int32(3) {
+			k.produce("in", p, numbered("a", i, i+1)...)
+		}
+		e.untilArrived(source("in", 0), i+1)
+		e.untilArrived(source("in", 2), i+1)
+	}
+	if n := len(e.visible(source("in", 1))); n > 0 {
+		t.Errorf("got %d records of what cannot be read", n)
+	}
+	mu.Lock()
+	if alone == 0 || withOthers > 1 {
+		t.Errorf("asked for %d times with others, %d times alone; want at most once, and then alone", withOthers, alone)
+	}
+	bad = false
+	mu.Unlock()
+	equal(t, "records", ids(e.untilArrived(source("in", 1), 5)), wantIDs("a", 0, 5))
+	o.untilRecovered(cannotBeRead)
+}
+
+// The leader may say that another broker is nearer. That one is read until it fails; then the leader is asked again.
+func TestReplicaIsRead(t *testing.T) {
+	t.Parallel()
+	c := fake(t, kfake.NumBrokers(2))
+	k := newBroker(t, c.ListenAddrs())
+	k.create("in", 1)
+	leader := c.LeaderFor("in", 0)
+	nearer := 1 - leader
+	var mu sync.Mutex
+	sent, racks := 0, map[string]bool{}
+	asReplica := make(chan struct{})
+	c.ControlKey(int16(kmsg.Fetch), func(request kmsg.Request) (kmsg.Response, error, bool) {
+		c.KeepControl()
+		mu.Lock()
+		defer mu.Unlock()
+		racks[request.(*kmsg.FetchRequest).Rack] = true
+		switch {
+		case c.CurrentNode() == nearer:
+			select {
+			case <-asReplica:
+			default:
+				close(asReplica)
+			}
+			return nil, nil, false // it is none: that it is not the leader is an error like any other
+		case sent == 0:
+			sent++
+			return fetched(request, 0, func(p *kmsg.FetchResponseTopicPartition) { p.PreferredReadReplica = nearer }), nil, true
+		}
+		return nil, nil, false
+	})
+	e := newEngine(t)
+	config := k.config(observe(t), "in")
+	config.Properties = map[string]string{"client.rack": "here"}
+	run(t, config, e)
+	select {
+	case <-asReplica:
+	case <-time.After(patience):
+		t.Fatal("the replica was never asked")
+	}
+	k.produce("in", 0, numbered("a", 0, 3)...)
+	equal(t, "records", ids(e.untilArrived(source("in", 0), 3)), wantIDs("a", 0, 3))
+	mu.Lock()
+	defer mu.Unlock()
+	if len(racks) != 1 || !racks["here"] {
+		t.Errorf("got racks %v in fetches, want one", racks)
+	}
+}
+
+// Partitions with records larger than a fetch, small records beside them, and transactions of many producers that end either way: all
+// arrive, once, in order, though a fetch holds little and one partition waits for its engine.
+func TestMixture(t *testing.T) {
+	kafkas(t, func(t *testing.T, k *broker) {
+		topic := k.name("in")
+		k.create(topic, 4)
+		const n = 60
+		value := bytes.Repeat([]byte("x"), 100_000)
+		var producers []*kgo.Client
+		for i := range 3 {
+			client, err := kgo.NewClient(kgo.SeedBrokers(k.addresses...), kgo.RecordPartitioner(kgo.ManualPartitioner()),
+				kgo.TransactionalID(k.name(fmt.Sprint("txn", i))), kgo.MaxVersions(kversion.V3_0_0()))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer client.Close()
+			producers = append(producers, client)
+		}
+		e := newEngine(t)
+		gate := make(chan struct{})
+		e.gates[source(topic, 2)] = gate
+		config := k.config(observe(t), topic)
+		config.BufferRecords = 20
+		config.Properties = map[string]string{"max.partition.fetch.bytes": "10000", "fetch.max.bytes": "50000"}
+		run(t, config, e)
+
+		written, aborted := 0, 0
+		for round := range n / 10 {
+			// Three transactions at once; records of all of them lie beside each other, and one of them is not to be.
+			for _, p := range producers {
+				if err := p.BeginTransaction(); err != nil {
+					t.Fatal(err)
+				}
+			}
+			for i := range 15 {
+				who := i % 3
+				key := fmt.Sprintf("a%d", written)
+				if who == round%3 {
+					key = fmt.Sprintf("bad%d", aborted)
+					aborted++
+				} else {
+					written++
+				}
+				for partition := range int32(4) {
+					v := []byte("v")
+					if partition == 1 {
+						v = value
+					}
+					if err := producers[who].ProduceSync(t.Context(), &kgo.Record{Topic: topic, Partition: partition, Key: []byte(key), Value: v}).FirstErr(); err != nil {
+						t.Fatal(err)
+					}
+				}
+			}
+			for who, p := range producers {
+				if err := p.EndTransaction(t.Context(), kgo.TransactionEndTry(who != round%3)); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		for _, partition := range []int32{0, 1, 3} {
+			got := e.untilArrived(source(topic, partition), n)
+			equal(t, source(topic, partition).String(), ids(got), wantIDs("a", 0, n))
+			if partition == 1 && !bytes.Equal(got[n-1].Value.Value, value) {
+				t.Error("a large value has changed")
+			}
+		}
+		if got := len(e.visible(source(topic, 2))); got > 0 {
+			t.Errorf("got %d records of the partition that waits", got)
+		}
+		close(gate)
+		equal(t, "the one that waited", ids(e.untilArrived(source(topic, 2), n)), wantIDs("a", 0, n))
+	})
+}
+
+// A partition that was full comes back soon, however long the others' fetch would wait for a record.
+func TestNobodyWaitsForAnIdlePartition(t *testing.T) {
+	t.Parallel()
+	c := fake(t)
+	k := newBroker(t, c.ListenAddrs())
+	k.create("in", 2)
+	const waitMS, many = 60_000, 60 // more short fetches than come while partitions are opened
+	var mu sync.Mutex
+	without := 0
+	longest := int32(0)
+	enough := make(chan struct{})
+	c.ControlKey(int16(kmsg.Fetch), func(request kmsg.Request) (kmsg.Response, error, bool) {
+		c.KeepControl()
+		mu.Lock()
+		defer mu.Unlock()
+		if of := asked(request); len(of) == 1 && of[0] == 1 {
+			longest = max(longest, request.(*kmsg.FetchRequest).MaxWaitMillis)
+			if without++; without == many {
+				close(enough)
+			}
+		}
+		return nil, nil, false
+	})
+	e := newEngine(t)
+	gate := make(chan struct{})
+	e.gates[source("in", 0)] = gate
+	config := k.config(observe(t), "in")
+	config.BufferRecords = 10
+	config.Properties = map[string]string{"fetch.max.wait.ms": fmt.Sprint(waitMS), "max.partition.fetch.bytes": "1"}
+	run(t, config, e)
+	const n = 40
+	for i := range n {
+		k.produce("in", 0, numbered("a", i, i+1)...)
+	}
+	select {
+	case <-enough:
+	case <-time.After(patience):
+		t.Error("the full partition was not left out often enough")
+	}
+	close(gate)
+	equal(t, "records", ids(e.untilArrived(source("in", 0), n)), wantIDs("a", 0, n))
+	mu.Lock()
+	defer mu.Unlock()
+	if longest == waitMS {
+		t.Errorf("a fetch that leaves out a full partition waits %d ms", longest)
+	}
+}

@@ -1,0 +1,158 @@
+package kafka
+
+import (
+	"errors"
+	"math"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"github.com/IBM/sarama"
+
+	"github.com/stategate/stategate/api"
+)
+
+// stream is one partition while it is fetched from one broker: from where its reader has opened it to the first error. Where to
+// go on then, and whom to ask, is the reader's to find out.
+type stream struct {
+	source        api.Source
+	topic         *Topic
+	committedOnly bool
+	epoch         int32 // of the leader; -1 where it is not known
+	broker        int32 // that it is read from
+	replica       bool  // that is not the leader
+	until         time.Time
+	sizeMin       int32 // bytes of a fetch, where no record needs more
+
+	buffer *buffer
+	end    atomic.Int64 // of the log, as the last fetch has said
+	alone  atomic.Bool  // an answer for several partitions could not be read: this one is asked for alone until one can
+
+	// The fetcher's own from open on.
+	next   int64 // to fetch
+	size   int32 // bytes of the next fetch
+	missed int   // fetches in a row that brought nothing of what there is
+}
+
+// missedMax is how many fetches may bring nothing of what a partition has, as others use them up or it came too late for them, before
+// it has one for itself.
+const missedMax = 3
+
+// What ends a stream.
+var (
+	// errClosed says that the broker has nothing at the offset; the next attempt finds out why.
+	errClosed = errors.New("the offset is out of range")
+	// errLeader says that the time to read from a replica is over: the leader says anew from whom to read.
+	errLeader = errors.New("the leader is to be asked again")
+)
+
+// elsewhere says that the leader wants the partition to be read from another broker.
+type elsewhere struct{ broker int32 }
+
+func (*elsewhere) Error() string { return "a replica is nearer" }
+
+// unreadable is an answer that came and cannot be understood.
+type unreadable struct{ cause error }
+
+func (u *unreadable) Error() string { return "fetch: " + u.cause.Error() }
+func (u *unreadable) Unwrap() error { return u.cause }
+
+// answer is what a fetch has brought for one of the partitions that it asked for.
+type answer struct {
+	block  *sarama.FetchResponseBlock
+	at     time.Time
+	single bool // the partition was asked for alone
+}
+
+// take puts what a fetch has brought into the buffer. An error ends the stream.
+func (s *stream) take(a answer) error {
+	if a.block.Err != sarama.ErrNoError {
+		if a.block.Err == sarama.ErrOffsetOutOfRange && !s.replica {
+			return errClosed // a replica that lags behind says it, too
+		}
+		return a.block.Err
+	}
+	s.end.Store(a.block.HighWaterMarkOffset)
+	out := packer{source: s.source, topic: s.topic, left: held(a.block)}
+	next, err := walk(a.block, s.next, s.committedOnly, &out)
+	if err != nil {
+		return &unreadable{err}
+	}
+	s.judge(a, next)
+	s.next = next
+	s.buffer.put(out.parcels(), next)
+	switch {
+	case a.block.PreferredReadReplica >= 0 && a.block.PreferredReadReplica != s.broker:
+		return &elsewhere{a.block.PreferredReadReplica}
+	case s.replica && a.at.After(s.until):
+		return errLeader
+	}
+	return nil
+}
+
+// judge sees to it that a partition for which there is something comes on: what does not fit beside others is asked for alone, and
+// what is too large for a fetch makes it larger. That is a batch that is larger, or a row of batches that compaction has emptied, which
+// the library does not show.
+func (s *stream) judge(a answer, next int64) {
+	waits := next == s.next && a.block.PreferredReadReplica < 0 && (cutOff(a.block) || s.visibleEnd(a.block) > next)
+	if !waits {
+		s.alone.Store(false)
+		s.missed = 0
+		s.size = max(s.sizeMin, s.size/2)
+		return
+	}
+	s.missed++
+	if a.single {
+		s.size = int32(min(2*int64(s.size), math.MaxInt32))
+	}
+	if cutOff(a.block) || s.missed >= missedMax {
+		s.alone.Store(true)
+	}
+}
+
+// visibleEnd is up to where a fetch may bring records.
+func (s *stream) visibleEnd(block *sarama.FetchResponseBlock) int64 {
+	if s.committedOnly {
+		return min(block.HighWaterMarkOffset, block.LastStableOffset)
+	}
+	return block.HighWaterMarkOffset
+}
+
+// packer makes parcels of records that come one by one.
+type packer struct {
+	source api.Source
+	topic  *Topic
+	left   int // at most so many come
+
+	full   []parcel
+	last   parcel
+	values slab
+}
+
+func (p *packer) add(m *entry) {
+	bytes := m.bytes()
+	if !p.last.holds(1, bytes+recordOverhead) {
+		p.full = append(p.full, p.last)
+		p.last = parcel{}
+	}
+	n := len(p.last.records)
+	if n == 0 {
+		p.last.records = make([]api.Record, 0, max(1, min(p.left, batchRecordsMax, 1+batchBytesMax/(bytes+recordOverhead))))
+	}
+	if n == cap(p.last.records) {
+		p.last.records = slices.Grow(p.last.records, 1)
+	}
+	p.left--
+	p.last.records = p.last.records[:n+1]
+	if skipped := record(&p.last.records[n], p.source, p.topic, m, &p.values); skipped != "" {
+		p.last.skipped = append(p.last.skipped, skipped)
+	}
+	p.last.bytes += bytes
+}
+
+func (p *packer) parcels() []parcel {
+	if len(p.last.records) == 0 {
+		return p.full
+	}
+	return append(p.full, p.last)
+}

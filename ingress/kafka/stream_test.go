@@ -1,0 +1,97 @@
+package kafka
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/IBM/sarama"
+)
+
+func newTestStream() *stream {
+	s := &stream{topic: &Topic{Routes: routes}, committedOnly: true, sizeMin: 1000, size: 1000, next: 10}
+	s.buffer = newBuffer(100, 1<<20, 10)
+	return s
+}
+
+// A partition for which there is something that a fetch does not bring has the next one for itself, and a larger one when that brings
+// nothing either; what is there for nobody changes nothing.
+func TestStreamComesOn(t *testing.T) {
+	batch := func(first int64, n int) *sarama.Records {
+		b := &sarama.RecordBatch{FirstOffset: first, LastOffsetDelta: int32(n - 1), ProducerID: -1}
+		for i := range n {
+			b.Records = append(b.Records, &sarama.Record{OffsetDelta: int64(i), Key: []byte("k"), Value: []byte("v")})
+		}
+		return &sarama.Records{RecordBatch: b}
+	}
+	cut := &sarama.Records{RecordBatch: &sarama.RecordBatch{FirstOffset: 10, PartialTrailingRecord: true}}
+	type step struct {
+		answer answer
+		end    int64 // of the log
+		stable int64 // before it nothing is open
+		sets   []*sarama.Records
+		alone  bool // afterwards
+		size   int32
+	}
+	single := answer{single: true}
+	for name, steps := range map[string][]step{
+		"nothing there":           {{end: 10, stable: 10, size: 1000}},
+		"a transaction is open":   {{end: 20, stable: 10, size: 1000}, {end: 20, stable: 10, size: 1000}},
+		"records":                 {{end: 12, stable: 12, sets: []*sarama.Records{batch(10, 2)}, size: 1000}},
+		"records, then a cut one": {{end: 20, stable: 20, sets: []*sarama.Records{batch(10, 2), cut}, size: 1000}},
+		"others use up the fetch": {{end: 20, stable: 20, size: 1000}, {end: 20, stable: 20, size: 1000},
+			{end: 20, stable: 20, size: 1000, alone: true}, {answer: single, end: 20, stable: 20, sets: []*sarama.Records{batch(10, 2)}, size: 1000}},
+		"a large batch": {{end: 20, stable: 20, sets: []*sarama.Records{cut}, size: 1000, alone: true},
+			{answer: single, end: 20, stable: 20, sets: []*sarama.Records{cut}, size: 2000, alone: true},
+			{answer: single, end: 20, stable: 20, sets: []*sarama.Records{cut}, size: 4000, alone: true},
+			{answer: single, end: 20, stable: 20, sets: []*sarama.Records{batch(10, 2)}, size: 2000},
+			{end: 12, stable: 12, size: 1000}},
+		"batches that are empty": {{end: 20, stable: 20, size: 1000}, {end: 20, stable: 20, size: 1000},
+			{end: 20, stable: 20, size: 1000, alone: true}, {answer: single, end: 20, stable: 20, size: 2000, alone: true},
+			{answer: single, end: 20, stable: 20, sets: []*sarama.Records{batch(19, 1)}, size: 1000}},
+	} {
+		s := newTestStream()
+		for i, step := range steps {
+			step.answer.block = &sarama.FetchResponseBlock{HighWaterMarkOffset: step.end, LastStableOffset: step.stable, RecordsSet: step.sets, PreferredReadReplica: -1}
+			if err := s.take(step.answer); err != nil {
+				t.Fatalf("%s, %d: %v", name, i, err)
+			}
+			if s.alone.Load() != step.alone || s.size != step.size || s.end.Load() != step.end {
+				t.Errorf("%s, %d: got alone %v, size %d, end %d, want %v, %d, %d", name, i, s.alone.Load(), s.size, s.end.Load(), step.alone, step.size, step.end)
+			}
+		}
+	}
+}
+
+func TestStreamEnds(t *testing.T) {
+	now := time.Now()
+	fine := &sarama.FetchResponseBlock{PreferredReadReplica: -1}
+	outOfRange := &sarama.FetchResponseBlock{PreferredReadReplica: -1, Err: sarama.ErrOffsetOutOfRange}
+	for _, c := range []struct {
+		name    string
+		block   *sarama.FetchResponseBlock
+		replica bool
+		until   time.Time
+		want    error
+	}{
+		{name: "all is well", block: fine},
+		{name: "not the leader", block: &sarama.FetchResponseBlock{Err: sarama.ErrNotLeaderForPartition}, want: sarama.ErrNotLeaderForPartition},
+		{name: "out of range", block: outOfRange, want: errClosed},
+		{name: "out of the range of a replica", block: outOfRange, replica: true, until: now.Add(time.Minute), want: sarama.ErrOffsetOutOfRange},
+		{name: "a replica for long enough", block: fine, replica: true, until: now.Add(-time.Second), want: errLeader},
+		{name: "a replica for some time", block: fine, replica: true, until: now.Add(time.Second)},
+	} {
+		s := newTestStream()
+		s.replica, s.until = c.replica, c.until
+		if err := s.take(answer{block: c.block, at: now}); !errors.Is(err, c.want) {
+			t.Errorf("%s: got %v, want %v", c.name, err, c.want)
+		}
+	}
+	if err := newTestStream().take(answer{block: &sarama.FetchResponseBlock{PreferredReadReplica: 0}, at: now}); err != nil {
+		t.Errorf("the one that is read is nearest: got %v", err)
+	}
+	var nearer *elsewhere
+	if err := newTestStream().take(answer{block: &sarama.FetchResponseBlock{PreferredReadReplica: 3}, at: now}); !errors.As(err, &nearer) || nearer.broker != 3 {
+		t.Errorf("a replica is nearer: got %v", err)
+	}
+}
