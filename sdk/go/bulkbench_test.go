@@ -100,6 +100,7 @@ func BenchmarkBulk(b *testing.B) {
 	run := func(name string, calls int, crewSize int64, request []byte) {
 		b.Run(name, func(b *testing.B) {
 			h := newHandler(b, counting)
+			h.bulkCallsMax = 1000
 			client := newRawClient(b, h)
 			b.ReportAllocs()
 			b.ResetTimer()
@@ -115,7 +116,7 @@ func BenchmarkBulk(b *testing.B) {
 		})
 	}
 	run("alone", 1, 0, rawRequest(contentType, countingCall(1).ToFunction))
-	for _, n := range []int{1, 2, 10, 100, 256} {
+	for _, n := range []int{1, 2, 10, 100, 256, 1000} {
 		var bulk protocol.ToFunctions
 		for i := range n {
 			bulk.Calls = append(bulk.Calls, countingCall(i+1))

@@ -15,13 +15,17 @@ import (
 // patience is how long a crew waits before it grows, and before it sends what has gathered.
 const patience = time.Millisecond
 
-// growth is how many times larger a crew is after each patience that ends with calls that have not begun.
-const growth = 4
+// growth is how many times larger a crew gets when a patience has ended and calls wait that would not begin within patienceMax more of
+// them, at the pace of the last one.
+const (
+	growth      = 4
+	patienceMax = 2
+)
 
 // crew runs the calls of one bulk, side by side. A goroutine for each call costs more than a fast call itself, and so does a write for
-// each answer. So few workers begin, and take one call after the other; while calls still wait to begin there are more workers every
-// millisecond, until each call has one, if need be. No call waits longer than that for others. And answers gather for up to a
-// millisecond, unless they are the last, or nothing was sent for that long.
+// each answer. So few workers begin, and take one call after the other; while that is too slow there are more workers every millisecond,
+// until each call has one, if need be. No call waits longer than a few of these for others. And answers gather for up to a millisecond,
+// unless they are the last, or nothing was sent for that long.
 //
 // Only the goroutine of the handler writes the response. It leaves when the last worker has.
 type crew struct {
@@ -55,13 +59,14 @@ func (c *crew) run(w http.ResponseWriter) {
 	c.hire(size)
 	timer := time.NewTimer(patience)
 	defer timer.Stop()
-	quick, ticking := true, true
+	quick, grown, ticking, before := true, false, true, len(c.calls)
 	for {
+		ticked := false
 		if ticking {
 			select {
 			case <-c.wake:
 			case <-timer.C:
-				quick = false
+				quick, ticked = false, true
 			}
 		} else {
 			<-c.wake
@@ -73,18 +78,18 @@ func (c *crew) run(w http.ResponseWriter) {
 			*space = [2][]byte{answers, c.answers}
 			break
 		}
-		if waiting > 0 {
+		if ticked && waiting > patienceMax*(before-waiting) {
 			more := min(size*(growth-1), waiting, len(c.calls)-size)
 			c.hire(more)
-			size += more
+			size, grown = size+more, true
 		}
 		out.send(answers)
 		if ticking = waiting > 0 || len(answers) > 0; ticking {
 			timer.Reset(patience)
 		}
-		spare = answers[:0]
+		spare, before = answers[:0], waiting
 	}
-	c.remember(size, quick)
+	c.remember(size, quick, grown)
 	if cap(space[0])+cap(space[1]) <= bodyBytesAhead {
 		answerSpace.Put(space)
 	}
@@ -94,12 +99,17 @@ func (c *crew) run(w http.ResponseWriter) {
 var answerSpace = sync.Pool{New: func() any { return new([2][]byte) }}
 
 // remember lets the next bulk begin with as many workers as this one needed: functions that wait for others are called side by side at
-// once, fast ones by one worker.
-func (c *crew) remember(size int, quick bool) {
+// once, fast ones by one worker. A crew that did not have to grow was too large, perhaps by far.
+func (c *crew) remember(size int, quick, grown bool) {
 	had := c.handler.crewSize.Load()
-	want := max(had, int64(size))
-	if quick {
+	want := had
+	switch {
+	case grown:
+		want = max(had, int64(size))
+	case quick:
 		want = had / 2
+	case had > 0:
+		want = had - had/16 - 1
 	}
 	if want != had {
 		c.handler.crewSize.Store(want)
@@ -137,7 +147,6 @@ func (c *crew) work() {
 	var current *bulkCall
 	defer func() {
 		if current == nil {
-			c.leave()
 			return
 		}
 		err := errors.New("call: the function has ended its goroutine")
@@ -151,41 +160,44 @@ func (c *crew) work() {
 	for c.ctx.Err() == nil {
 		i := c.begun.Add(1) - 1
 		if i >= int64(len(c.calls)) {
-			return
+			break
 		}
 		current = &c.calls[i]
 		answer, reply = c.handler.appendAnswer(c.ctx, answer[:0], *current, reply[:0])
 		current = nil
-		c.add(answer)
+		if c.waiting() == 0 {
+			c.add(answer, true)
+			return
+		}
+		c.add(answer, false)
 	}
+	c.add(nil, true)
 }
 
 // fail answers a call that has not come back.
 func (c *crew) fail(call *bulkCall, err error) {
 	defer func() {
 		_ = recover() // a logger that panics is why the call has not come back
-		c.add(appendFailure(nil, call.number, http.StatusInternalServerError, err))
+		c.add(appendFailure(nil, call.number, http.StatusInternalServerError, err), false)
 	}()
 	c.handler.log(c.ctx, http.StatusInternalServerError, err)
 }
 
-func (c *crew) add(answer []byte) {
+// add adds an answer, which may be the last thing that a worker does: then it leaves in the same step, so that the last answer of all is
+// known for it.
+func (c *crew) add(answer []byte, leaves bool) {
 	c.mu.Lock()
 	c.answers = append(c.answers, answer...)
-	eager := c.eager
-	c.eager = false
-	c.mu.Unlock()
-	if eager {
-		c.wakeUp()
+	wake := c.eager && len(answer) > 0
+	if wake {
+		c.eager = false
 	}
-}
-
-func (c *crew) leave() {
-	c.mu.Lock()
-	c.workers--
-	last := c.workers == 0
+	if leaves {
+		c.workers--
+		wake = wake || c.workers == 0
+	}
 	c.mu.Unlock()
-	if last {
+	if wake {
 		c.wakeUp()
 	}
 }

@@ -202,6 +202,9 @@ func TestBulkGatewayGone(t *testing.T) {
 	returned := make(chan struct{})
 	front := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h.ServeHTTP(w, r)
+		if begun, ended := ran.Load(), ended.Load(); begun != ended {
+			t.Errorf("the handler has returned: %d calls have begun, %d ended", begun, ended)
+		}
 		returned <- struct{}{}
 	})
 	before := runtime.NumGoroutine()
@@ -210,7 +213,9 @@ func TestBulkGatewayGone(t *testing.T) {
 		ended.Store(0)
 		ctx, cancel := context.WithCancel(t.Context())
 		go func() {
-			<-begun
+			for range 20 {
+				<-begun
+			}
 			cancel()
 		}()
 		r, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(bulkRequest(ids(1000)...)))
@@ -221,20 +226,12 @@ func TestBulkGatewayGone(t *testing.T) {
 		if response, err := client.Do(r); err == nil {
 			t.Fatalf("got %s", response.Status)
 		}
-		select {
-		case release <- struct{}{}:
-		case <-returned:
-			t.Fatal("the handler has returned while calls were running")
-		}
 		for done := false; !done; {
 			select {
 			case release <- struct{}{}:
 			case <-returned:
 				done = true
 			}
-		}
-		if ran.Load() != ended.Load() {
-			t.Errorf("%d calls have begun, %d ended", ran.Load(), ended.Load())
 		}
 		for len(begun) > 0 {
 			<-begun
@@ -285,28 +282,87 @@ func (w *plainWriter) Write(b []byte) (int, error) {
 	return w.body.Write(b)
 }
 
-// Where parts cannot be sent, all is sent; and where all is ready at once, its length is told.
-func TestBulkWithoutFlush(t *testing.T) {
-	const n = 100
-	var begun sync.WaitGroup
-	begun.Add(n)
-	h := bulkHandler(t, n, func(_ context.Context, in *Invocation) error {
-		begun.Done()
-		if in.Self().ID == "1" {
-			begun.Wait() // some answers come before, some after
-		}
+// runCrew runs a bulk of n calls, each of which ends when next is called; next waits until the writer has nothing to do but to wait for
+// an answer, and end until it has ended.
+func runCrew(ctx context.Context, t *testing.T, n int, w http.ResponseWriter) (next, end func()) {
+	t.Helper()
+	release := make(chan struct{})
+	h := bulkHandler(t, n, func(context.Context, *Invocation) error {
+		<-release
 		return nil
 	})
-	w := &plainWriter{header: http.Header{}}
-	r := httptest.NewRequest(http.MethodPost, "/", bytes.NewReader(bulkRequest(ids(n)...)))
-	r.Header.Set("Content-Type", bulkContentType)
-	h.ServeHTTP(w, r)
-	var all protocol.FromFunctions
-	if err := proto.Unmarshal(w.body.Bytes(), &all); err != nil || len(all.Answers) != n {
-		t.Fatalf("%d answers to %d calls, %v", len(all.Answers), n, err)
+	calls, err := decodeBulk(bulkRequest(ids(n)...), n)
+	if err != nil {
+		t.Fatal(err)
 	}
-	if len(w.writes) > 2 {
-		t.Errorf("written in parts of %v", w.writes)
+	c := newCrew(ctx, h, calls)
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		c.run(w)
+	}()
+	running := n // each with a worker, which leaves after it
+	next = func() {
+		for quiet := false; !quiet; runtime.Gosched() {
+			c.mu.Lock()
+			quiet = c.eager && c.workers == running
+			c.mu.Unlock()
+			select {
+			case <-ended:
+				t.Fatalf("it has ended, and %d calls run", running)
+			default:
+			}
+		}
+		release <- struct{}{}
+		running--
+	}
+	return next, func() { <-ended }
+}
+
+// When nothing else happens, an answer is sent at once: each of these is, before the next call ends.
+func TestCrewWakesForAnAnswer(t *testing.T) {
+	w := &countedFlushes{ResponseRecorder: httptest.NewRecorder()}
+	next, end := runCrew(t.Context(), t, 5, w)
+	for range 5 {
+		next()
+	}
+	end()
+	if w.flushes != 4 { // the last one ends the response
+		t.Errorf("sent in %d parts before the end, want 4", w.flushes)
+	}
+}
+
+// A crew whose gateway has gone ends with the last of its calls.
+func TestCrewWaitsForItsCalls(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	next, end := runCrew(ctx, t, 5, httptest.NewRecorder())
+	next()
+	cancel()
+	for range 4 {
+		next()
+	}
+	end()
+}
+
+// Where parts cannot be sent, what comes after the first is sent at the end; and where all is ready at once, its length is told.
+func TestCrewWithoutFlush(t *testing.T) {
+	w := &plainWriter{header: http.Header{}}
+	next, end := runCrew(t.Context(), t, 5, w)
+	for range 5 {
+		next()
+	}
+	end()
+	var all protocol.FromFunctions
+	if err := proto.Unmarshal(w.body.Bytes(), &all); err != nil || len(all.Answers) != 5 || len(w.writes) != 2 {
+		t.Errorf("%d answers, written in parts of %v, %v", len(all.Answers), w.writes, err)
+	}
+	w = &plainWriter{header: http.Header{}}
+	next, end = runCrew(t.Context(), t, 1, w)
+	next()
+	end()
+	if got := w.header.Get("Content-Length"); len(w.writes) != 1 || got != fmt.Sprint(w.writes[0]) {
+		t.Errorf("written in parts of %v, with a length of %q", w.writes, got)
 	}
 }
 
@@ -354,3 +410,27 @@ func (w unwrappable) Header() http.Header         { return w.w.Header() }
 func (w unwrappable) WriteHeader(status int)      { w.w.WriteHeader(status) }
 func (w unwrappable) Write(b []byte) (int, error) { return w.w.Write(b) }
 func (w unwrappable) Unwrap() http.ResponseWriter { return w.w }
+
+// What a crew needed counts for the next one, and is forgotten bit by bit.
+func TestCrewSizeIsRemembered(t *testing.T) {
+	for name, c := range map[string]struct {
+		had, size    int64
+		quick, grown bool
+		want         int64
+	}{
+		"it has grown":                   {4, 64, false, true, 64},
+		"a small one has grown":          {200, 10, false, true, 200},
+		"it was quick":                   {64, 64, true, false, 32},
+		"one was quick":                  {1, 1, true, false, 0},
+		"neither":                        {256, 256, false, false, 239},
+		"neither, of few":                {1, 1, false, false, 0},
+		"neither, of those of the start": {0, 1, false, false, 0},
+	} {
+		h := bulkHandler(t, 1000, nothing.Call)
+		h.crewSize.Store(c.had)
+		newCrew(t.Context(), h, nil).remember(int(c.size), c.quick, c.grown)
+		if got := h.crewSize.Load(); got != c.want {
+			t.Errorf("%s: got %d, want %d", name, got, c.want)
+		}
+	}
+}

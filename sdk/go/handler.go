@@ -181,7 +181,8 @@ func putBuffer(b *bytes.Buffer) {
 }
 
 // Call answers the body of a request with the body of a reply, for fronts that are no HTTP server. An error is one for which HTTP has
-// a status other than 200: there is no reply, none of the effects happen, and the gateway is to call again.
+// a status other than 200: there is no reply, none of the effects happen, and the gateway is to call again. It is for ordinary requests,
+// one call each: such a front hands its answer over whole, so it announces no bulk calls, and a gateway sends it none.
 func (h *Handler) Call(ctx context.Context, request []byte) (reply []byte, err error) {
 	reply, _, err = h.answer(ctx, request, nil)
 	return reply, err

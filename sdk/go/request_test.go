@@ -3,6 +3,7 @@ package stategate
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
@@ -160,5 +161,34 @@ func BenchmarkServeHTTP(b *testing.B) {
 		if r := post(b, h, body); r.StatusCode != http.StatusOK {
 			b.Fatal(r.Status)
 		}
+	}
+}
+
+// What a function keeps of a message stays as it was: the space of a request is used again, by the next one.
+func TestValuesMayBeKept(t *testing.T) {
+	type kept struct {
+		value TypedValue
+		self  Address
+	}
+	var all []kept
+	h := newHandler(t, Function{Type: "a.b/st", Call: func(_ context.Context, in *Invocation) error {
+		all = append(all, kept{in.Argument(), in.Self()})
+		return nil
+	}})
+	for i := range 100 {
+		id := fmt.Sprintf("%03d", i)
+		if i%2 == 0 {
+			post(t, h, encoded(callOf("a.b/st", id)))
+		} else {
+			postBulk(h, bulkRequest(id))
+		}
+	}
+	for i, k := range all {
+		if s, err := String.From(k.value); err != nil || s != fmt.Sprintf("%03d", i) || k.self.ID != s {
+			t.Errorf("message %d: %v of %v, %v", i, s, k.self, err)
+		}
+	}
+	if len(all) != 100 {
+		t.Errorf("%d messages, want 100", len(all))
 	}
 }
