@@ -12,12 +12,12 @@ import (
 // gapRate is the load under which the gap after a kill is measured, in records per second.
 const gapRate = 1500
 
-// lull is how long a subject works between two kills.
-const lull = 2 * time.Second
+// lullMax is how long a subject works between two kills.
+const lullMax = 2 * time.Second
 
 // gap kills the subject in the middle of an open loop, starts it again at once, and answers the longest time without an output
 // around each kill. What came out is judged as always.
-func (w *world) gap(ctx context.Context, p programs, c cell, load workload, kills int) ([]float64, error) {
+func (w *world) gap(ctx context.Context, p programs, c cell, load workload, kills int, lull time.Duration) ([]float64, error) {
 	r, err := w.newRun(ctx, p, c, load, partitionsOut)
 	if err != nil {
 		return nil, err
@@ -38,8 +38,7 @@ func (w *world) gap(ctx context.Context, p programs, c cell, load workload, kill
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	l.begin = time.Now()
-	produced := make(chan error, 1)
-	go func() { produced <- l.run(ctx) }()
+	sent := l.start(ctx)
 	var gaps []float64
 	before, nextKill := time.Now(), time.Now().Add(lull)
 	err = o.await(ctx, o.seen+l.n, nil, func() error {
@@ -56,10 +55,10 @@ func (w *world) gap(ctx context.Context, p programs, c cell, load workload, kill
 		return errors.Join(r.kill(), r.start(ctx))
 	})
 	if err != nil {
-		return nil, r.explain(err)
+		cancel()
 	}
-	if err := <-produced; err != nil {
-		return nil, fmt.Errorf("produce: %w", err)
+	if err := errors.Join(err, sent()); err != nil {
+		return nil, r.explain(err)
 	}
 	if err := r.stop(); err != nil {
 		return nil, err

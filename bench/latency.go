@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"sync/atomic"
@@ -12,7 +13,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
-// warmFor is how long an open loop runs before it is judged.
+// warmFor is how long an open loop runs before it is judged; one that is shorter, as long again as it.
 const warmFor = 2 * time.Second
 
 // latency measures the time from a record's due moment to the visibility of its output. The loop is open: a slow gateway does not
@@ -31,11 +32,12 @@ func (w *world) latency(ctx context.Context, p programs, c cell, load workload, 
 	if err := r.start(ctx); err != nil {
 		return nil, err
 	}
-	l := newLoop(r, rate, warmFor+length)
+	before := min(warmFor, length)
+	l := newLoop(r, rate, before+length)
 	if err := r.warm(ctx, o); err != nil {
 		return nil, r.explain(err)
 	}
-	values, err := l.measure(ctx, o, int(warmFor.Seconds()*rate))
+	values, err := l.measure(ctx, o, int(before.Seconds()*rate))
 	if err != nil {
 		return nil, r.explain(err)
 	}
@@ -49,15 +51,15 @@ func (w *world) latency(ctx context.Context, p programs, c cell, load workload, 
 // loop produces records at a rate, each at its moment.
 type loop struct {
 	r     *run
+	first int // the number of its first record: a run may have had others
 	every time.Duration
 	nap   time.Duration // the shortest sleep: at high rates waking for each record would cost more than the record
 	n     int           // records
 	begin time.Time
-	sent  atomic.Int64 // records that were due by now and are on their way
 }
 
 func newLoop(r *run, rate float64, length time.Duration) *loop {
-	l := &loop{r: r, every: time.Duration(float64(time.Second) / rate), n: max(2, int(length.Seconds()*rate))}
+	l := &loop{r: r, every: time.Duration(float64(time.Second) / rate), n: max(2, int(length.Seconds()*rate)), begin: time.Now()}
 	if rate > 5000 {
 		l.nap = time.Millisecond
 	}
@@ -81,12 +83,11 @@ func (l *loop) run(ctx context.Context) error {
 				return ctx.Err()
 			}
 		}
-		l.r.w.client.Produce(ctx, &kgo.Record{Topic: l.r.in, Key: l.r.load.key(l.r.prefix(), i), Value: value}, func(_ *kgo.Record, err error) {
+		l.r.w.client.Produce(ctx, &kgo.Record{Topic: l.r.in, Key: l.r.load.key(l.r.prefix(), l.first+i), Value: value}, func(_ *kgo.Record, err error) {
 			if err != nil {
 				failed.CompareAndSwap(nil, &err)
 			}
 		})
-		l.sent.Add(1)
 	}
 	if err := l.r.w.client.Flush(ctx); err != nil {
 		return err
@@ -97,7 +98,7 @@ func (l *loop) run(ctx context.Context) error {
 	return nil
 }
 
-// record answers which record an output is of.
+// record answers which record of the loop an output is of, below 0: none.
 func (l *loop) record(key string, nth int) int {
 	n := 0
 	for _, digit := range key[len(l.r.prefix()):] {
@@ -106,49 +107,48 @@ func (l *loop) record(key string, nth int) int {
 		}
 		n = n*10 + int(digit-'0')
 	}
-	return n + nth*l.r.load.keys
+	return n + nth*l.r.load.keys - l.first
 }
 
-// measure runs the loop; records before the one numbered warm are not judged.
+// start runs the loop in the background. What it answers must be called: it waits for the end, and says what went wrong.
+func (l *loop) start(ctx context.Context) (sent func() error) {
+	failed := make(chan error, 1)
+	go func() { failed <- l.run(ctx) }()
+	return func() error {
+		if err := <-failed; err != nil {
+			return fmt.Errorf("produce: %w", err)
+		}
+		return nil
+	}
+}
+
+// measure runs the loop and waits for all outputs; records before the one numbered warm are not judged.
 func (l *loop) measure(ctx context.Context, o *outputs, warm int) (map[string]float64, error) {
+	from, err := l.r.read(ctx)
+	if err != nil {
+		return nil, err
+	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	l.begin = time.Now().Add(10 * time.Millisecond)
-	failed := make(chan error, 1)
-	go func() {
-		err := l.run(ctx)
-		if err != nil {
-			cancel() // nobody can wait for what was not sent
-		}
-		failed <- err
-	}()
-	var from reading
-	fromSeen, warmed := 0, o.seen
+	l.begin = time.Now()
+	sent := l.start(ctx)
 	took := make([]time.Duration, 0, l.n)
-	total := l.n*l.r.load.fan + o.seen
-	err := o.await(ctx, total, func(key string, nth int, at time.Time) {
+	err = o.await(ctx, o.seen+l.n*l.r.load.fan, func(key string, nth int, at time.Time) {
 		if i := l.record(key, nth); i >= warm {
 			took = append(took, at.Sub(l.due(i)))
 		}
-	}, func() (err error) {
-		if fromSeen == 0 && o.seen >= warmed+warm*l.r.load.fan {
-			fromSeen = o.seen
-			from, err = l.r.read(ctx)
-		}
-		return err
-	})
-	cancelled := ctx.Err() != nil
-	if sendErr := <-failed; sendErr != nil && (err == nil || cancelled) {
-		return nil, fmt.Errorf("produce: %w", sendErr)
-	}
+	}, nil)
 	if err != nil {
+		cancel()
+	}
+	if err := errors.Join(err, sent()); err != nil {
 		return nil, err
 	}
 	to, err := l.r.read(ctx)
 	if err != nil {
 		return nil, err
 	}
-	values := to.since(from, max(1, (total-fromSeen)/l.r.load.fan))
+	values := to.since(from, l.n)
 	values["asked_per_second"] = float64(time.Second) / float64(l.every)
 	slices.Sort(took)
 	values["p50_ms"], values["p99_ms"], values["max_ms"] = quantile(took, 0.5), quantile(took, 0.99), quantile(took, 1)

@@ -149,6 +149,9 @@ func (s *suite) measure(ctx context.Context, store string) (err error) {
 	return nil
 }
 
+// length is that of each measurement at a rate.
+func (s *suite) length() time.Duration { return time.Duration(s.seconds * float64(time.Second)) }
+
 // cell is one of the gateway on the world's store.
 func (s *suite) cell(workload, mode, semantic string) cell {
 	return cell{Subject: gatewaySubject, Store: s.world.store, Workload: workload, Mode: mode, Semantic: semantic}
@@ -229,7 +232,7 @@ var latencyShares = []float64{0.5, 0.8}
 
 func (s *suite) latencies(ctx context.Context) error {
 	load := workloads[0]
-	length := time.Duration(s.seconds * float64(time.Second))
+	length := s.length()
 	measure := func(c cell, rate float64) error {
 		return s.do(c, func() (map[string]float64, error) { return s.world.latency(ctx, s.programs, c, load, rate, length) })
 	}
@@ -267,7 +270,7 @@ func (s *suite) latencies(ctx context.Context) error {
 func (s *suite) http(ctx context.Context) error {
 	c := s.cell(httpWorkload, bulk, exactlyOnce)
 	return s.do(c, func() (map[string]float64, error) {
-		return s.world.requests(ctx, s.programs, c, workload{name: httpWorkload, target: "ask", keys: 1}, time.Duration(s.seconds*float64(time.Second)))
+		return s.world.requests(ctx, s.programs, c, workload{name: httpWorkload, target: "ask", keys: 1}, s.length())
 	})
 }
 
@@ -282,7 +285,7 @@ func (s *suite) kills(ctx context.Context) error {
 					return nil, errors.Join(errors.New("there is no floor: it does not keep what it promises"), err)
 				}
 			}
-			gaps, err := s.world.gap(ctx, s.programs, c, workloads[0], killsEach)
+			gaps, err := s.world.gap(ctx, s.programs, c, workloads[0], killsEach, min(lullMax, s.length()))
 			return map[string]float64{"gap_ms": median(gaps), "max_ms": slices.Max(append(gaps, 0))}, err
 		})
 		if err != nil {
@@ -295,6 +298,6 @@ func (s *suite) kills(ctx context.Context) error {
 func (s *suite) idle(ctx context.Context) error {
 	c := s.cell(idleWorkload, bulk, exactlyOnce)
 	return s.do(c, func() (map[string]float64, error) {
-		return s.world.idle(ctx, s.programs, c, workloads[0], time.Duration(s.seconds*float64(time.Second)))
+		return s.world.idle(ctx, s.programs, c, workloads[0], s.length())
 	})
 }
