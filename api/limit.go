@@ -22,11 +22,16 @@ func CheckAddress(a Address) error {
 	if err := CheckFunctionType(a.Type); err != nil {
 		return err
 	}
+	return CheckID(a.ID)
+}
+
+// CheckID says why an id is not one that the gateway can hold, or nil.
+func CheckID(id string) error {
 	switch {
-	case len(a.ID) > IDBytesMax:
-		return fmt.Errorf("id of %d bytes: at most %d are allowed", len(a.ID), IDBytesMax)
-	case !utf8.ValidString(a.ID):
-		return fmt.Errorf("id %q is not UTF-8", short(a.ID))
+	case len(id) > IDBytesMax:
+		return fmt.Errorf("id of %d bytes: at most %d are allowed", len(id), IDBytesMax)
+	case !utf8.ValidString(id):
+		return fmt.Errorf("id %q is not UTF-8", short(id))
 	}
 	return nil
 }

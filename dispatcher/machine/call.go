@@ -27,8 +27,8 @@ func (m *Machine) startCall(c *cell, g *gate, retry bool, r *request) {
 	call := Call{
 		ID: m.id(), Function: c.fn.name, Target: c.address,
 		Attempt: c.attempts + 1, Timeout: c.fn.cfg.Timeout,
-		States: make([]CallState, len(specs)), Messages: make([]api.Message, c.batch),
 	}
+	call.States, call.Messages = callRoom(len(specs), c.batch)
 	for i, spec := range specs {
 		call.States[i].Name = spec.Name
 		if v, ok := findValue(c.values, spec.Name); ok {
@@ -49,7 +49,29 @@ func (m *Machine) startCall(c *cell, g *gate, retry bool, r *request) {
 		r.open++
 	}
 	m.flights[call.ID.N] = flight{cell: c, gate: g, retry: retry, request: r, specs: specs, built: m.now}
+	if m.work.Calls == nil {
+		m.work.Calls = make([]Call, 0, m.callsRoom)
+	}
 	m.work.Calls = append(m.work.Calls, call)
+}
+
+// callRoom makes room for a call's states and messages. Most have few of each: one piece of memory for both.
+func callRoom(states, messages int) ([]CallState, []api.Message) {
+	if messages != 1 || states > 2 {
+		return make([]CallState, states), make([]api.Message, messages)
+	}
+	if states <= 1 {
+		few := new(struct {
+			states   [1]CallState
+			messages [1]api.Message
+		})
+		return few.states[:states], few.messages[:]
+	}
+	few := new(struct {
+		states   [2]CallState
+		messages [1]api.Message
+	})
+	return few.states[:], few.messages[:]
 }
 
 // batchOf is how many messages go into the next call: bounded in number and bytes, and as many as before when the last
@@ -170,7 +192,7 @@ func (m *Machine) finished(f flight, reply *Reply) {
 	for range c.batch {
 		msg := c.mail.pop()
 		m.mailBytes -= msg.size
-		m.finish(msg)
+		m.finishOf(c, msg)
 	}
 	c.batch = 0
 	c.succeeded()

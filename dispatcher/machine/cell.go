@@ -131,6 +131,11 @@ func (m *Machine) deliver(msg *message) {
 
 // finish takes a message out of the world: where it was kept is told with the next cut.
 func (m *Machine) finish(msg *message) {
+	m.finishOf(m.cells[msg.Target], msg)
+}
+
+// finishOf is finish of a message whose cell is at hand; there may be none.
+func (m *Machine) finishOf(c *cell, msg *message) {
 	if msg.finished {
 		return
 	}
@@ -139,7 +144,6 @@ func (m *Machine) finish(msg *message) {
 	if msg.gen != 0 && msg.gen == m.gen {
 		m.young--
 	}
-	c := m.cells[msg.Target]
 	if c != nil {
 		c.fn.keptCount(msg, -1)
 	}

@@ -112,6 +112,9 @@ func (m *Machine) cutNow() {
 }
 
 func (m *Machine) cutCells(c *statestore.Commit, out *cut) {
+	if n := len(m.dirtyCells); n > 0 {
+		c.States, m.pinned = make([]statestore.AddressState, 0, n), slices.Grow(m.pinned, n)
+	}
 	for _, cl := range m.dirtyCells {
 		cl.dirty = false
 		m.pinCut(cl)

@@ -15,6 +15,7 @@ type lane struct {
 
 	gathered      []api.Output // since the last cut, from number next on
 	gatheredBytes int
+	room          int // for what gathers next: about as much as last time
 
 	bytes     int64 // committed or about to be, and not delivered
 	chunks    fifo[laneChunk]
@@ -35,6 +36,9 @@ type laneChunk struct {
 
 // packBytes splits a cut's outputs into packs of about this size, so that no row grows without bound.
 const packBytes = 4 << 20
+
+// gatheredRoomMax bounds the room that is made before it is needed.
+const gatheredRoomMax = 4096
 
 func (m *Machine) addLane(l *lane) {
 	l.dead = m.deadOf(api.OriginEgress(l.id.Egress))
@@ -68,6 +72,9 @@ func (m *Machine) output(from api.Address, o *Output) {
 	}
 	out := api.Output{Sender: from, Value: o.Value}
 	size := out.Size()
+	if l.gathered == nil {
+		l.gathered = make([]api.Output, 0, l.room)
+	}
 	l.gathered = append(l.gathered, out)
 	l.gatheredBytes += size
 	l.bytes += int64(size)
@@ -90,6 +97,7 @@ func (m *Machine) cutLane(l *lane) []statestore.OutputPack {
 		l.chunks.push(laneChunk{end: l.next, bytes: int64(bytes), atMS: m.now})
 		start = end
 	}
+	l.room = min(len(l.gathered), gatheredRoomMax)
 	l.gathered, l.gatheredBytes = nil, 0
 	return packs
 }

@@ -22,6 +22,8 @@ type Machine struct {
 	stats Stats
 	ids   uint64
 
+	callsRoom int // for the next Work
+
 	fence        statestore.Fence
 	commitNumber uint64
 	nextNumber   uint64

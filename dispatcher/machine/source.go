@@ -14,6 +14,7 @@ type source struct {
 	progress statestore.Progress
 	seen     int64       // offset after the last record that arrived
 	routed   bool        // progress.Targets has been matched with the module's routes
+	ways     []way       // of the routes, in their order
 	feeds    []*function // that the module's routes name
 	dirty    bool
 
@@ -28,6 +29,14 @@ type source struct {
 
 	waiting []fifo[*message] // per target: unfinished messages in order of offset; finished ones linger
 	linger  int              // length of a waiting queue at which it is swept
+}
+
+// way is where records go by one of the routes.
+type way struct {
+	route  api.Route
+	target int // in progress.Targets
+	fn     *function
+	open   bool // no message by it is set aside, whatever its id, as long as the id is one
 }
 
 func (m *Machine) source(id api.Source) *source {
@@ -61,13 +70,14 @@ func (s *source) match(routes []api.Route) {
 	s.routed = true
 }
 
-// fedBy are the functions that routes name.
-func (m *Machine) fedBy(routes []api.Route) []*function {
-	feeds := make([]*function, len(routes))
-	for i := range routes {
-		feeds[i] = m.function(routes[i].Target)
+// waysOf looks up once what each record would ask for anew.
+func (m *Machine) waysOf(s *source, routes []api.Route) {
+	s.ways, s.feeds = make([]way, len(routes)), make([]*function, len(routes))
+	for i, r := range routes {
+		f := m.function(r.Target)
+		reason, _ := m.aside(&api.Message{Target: api.Address{Type: r.Target}})
+		s.ways[i], s.feeds[i] = way{route: r, target: s.target(r.Key), fn: f, open: reason == ""}, f
 	}
-	return feeds
 }
 
 func (s *source) target(key string) int {
@@ -151,7 +161,7 @@ func (m *Machine) Arrive(id api.Source, records []api.Record) {
 func (m *Machine) arrive(s *source, r *api.Record) {
 	if !s.routed && len(r.Routes) > 0 { // one that is skipped, or passed unseen, says nothing of its topic's routes
 		s.match(r.Routes)
-		s.feeds = m.fedBy(r.Routes)
+		m.waysOf(s, r.Routes)
 		s.seen = max(s.seen, s.progress.Position())
 	}
 	if r.Offset < s.seen { // it is at hand or finished: only Started makes a source be read again
@@ -179,24 +189,30 @@ func (m *Machine) arrive(s *source, r *api.Record) {
 		return
 	}
 	for i := range r.Routes {
-		m.arriveAt(s, r, &r.Routes[i])
+		w := way{route: r.Routes[i], target: -1}
+		if i < len(s.ways) && s.ways[i].route == r.Routes[i] {
+			w = s.ways[i]
+		} else {
+			w.target = s.target(w.route.Key)
+		}
+		m.arriveAt(s, r, &w)
 	}
 }
 
-func (m *Machine) arriveAt(s *source, r *api.Record, route *api.Route) {
-	t := s.target(route.Key)
+func (m *Machine) arriveAt(s *source, r *api.Record, w *way) {
+	t := w.target
 	if t < 0 || s.progress.Targets[t].Done.Contains(r.Offset) {
 		return
 	}
 	msg := &message{
-		Message: api.Message{Target: api.Address{Type: route.Target, ID: r.ID}, Argument: r.Value},
+		Message: api.Message{Target: api.Address{Type: w.route.Target, ID: r.ID}, Argument: r.Value},
 		number:  m.draw(), source: s, origin: s, offset: r.Offset, target: t, arrived: m.now,
 	}
 	msg.size = msg.Size()
 	s.pending++
 	m.pending++
 	s.pendingBytes += msg.size
-	if !m.deliverable(&msg.Message, s, r.Offset) {
+	if !(w.open && api.CheckID(r.ID) == nil) && !m.deliverable(&msg.Message, s, r.Offset) {
 		m.finish(msg)
 		return
 	}

@@ -29,6 +29,9 @@ func (m *Machine) Tick(now int64) {
 	}
 }
 
+// callsRoomMax bounds the room that is made for the calls of the next Work, which are expected to be about as many as those of the last.
+const callsRoomMax = 256
+
 // Work answers what is to be done since it was last asked.
 func (m *Machine) Work() Work {
 	m.admitEvents()
@@ -45,6 +48,9 @@ func (m *Machine) Work() Work {
 	m.work.Tick = m.nextTick()
 	w := m.work
 	m.work = Work{}
+	if len(w.Calls) > 0 {
+		m.callsRoom = min(len(w.Calls), callsRoomMax)
+	}
 	return w
 }
 
