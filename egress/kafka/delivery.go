@@ -24,13 +24,15 @@ var errRefused = errors.New("outputs were refused")
 
 // fill waits for outputs and takes a batch. An idle lane's cursor is written again before Kafka forgets it.
 func (r *Relay) fill(ctx context.Context, s *session) error {
+	clear(r.room) // what was delivered is not kept in memory by it
+	r.room = r.room[:0]
 	for {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		items, next, behind := r.queue.take(batchOutputs, batchBytes)
+		items, next, behind := r.queue.take(r.room, batchOutputs, batchBytes)
 		if len(items) > 0 {
-			r.batch = items
+			r.room, r.batch = items, items
 			return nil
 		}
 		if behind {
@@ -203,9 +205,6 @@ func (r *Relay) commit(ctx context.Context, s *session, part []item, next uint64
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	if err := s.producer.BeginTxn(); err != nil {
-		return fmt.Errorf("begin transaction: %w", err)
-	}
 	err := r.produce(ctx, s, part)
 	if err == nil {
 		r.reached("sent", s)
@@ -215,113 +214,79 @@ func (r *Relay) commit(ctx context.Context, s *session, part []item, next uint64
 		s.abort(ctx)
 		return err
 	}
-	cursor := map[string][]*sarama.PartitionOffsetMetadata{r.cfg.CursorTopic: {{Partition: 0, Offset: int64(next), Metadata: &r.cfg.Claim}}}
-	if err := s.producer.AddOffsetsToTxn(cursor, r.cfg.name(r.lane)); err != nil {
-		return fmt.Errorf("add cursor to transaction: %w", err)
-	}
-	// The client must not be closed meanwhile: it is waited for, in any case.
-	if err := s.do(ctx, s.producer.CommitTxn); err != nil {
-		return fmt.Errorf("commit transaction: %w", err)
+	err = s.do(ctx, func() error {
+		if err := s.producer.moveCursor(r.cfg.name(r.lane), r.cfg.CursorTopic, next, r.cfg.Claim); err != nil {
+			return err
+		}
+		return s.producer.end(true)
+	})
+	if err != nil {
+		return err
 	}
 	r.reached("committed", s)
 	r.cursorAt = time.Now()
 	return nil
 }
 
-// produce sends a part in runs that every broker takes as batches, and waits for all acknowledgements.
-func (r *Relay) produce(ctx context.Context, s *session, part []item) error {
-	for len(part) > 0 {
-		n := r.limits.run(part)
-		failures, err := s.send(ctx, part[:n], r.topics)
-		if len(failures) > 0 {
-			if cause := r.failed(part[:n], failures); err == nil || errors.Is(cause, errRefused) {
-				err = cause
-			}
-		}
-		if err != nil {
-			return err
-		}
-		part = part[n:]
-	}
-	return nil
-}
-
-// failed finds out whether outputs are at fault for failed sends: then they are marked, or what follows is smaller to find them.
-func (r *Relay) failed(run []item, failures []*sarama.ProducerError) error {
-	type place struct {
-		topic     string
-		partition int32
-	}
-	batches := make(map[place][]*sarama.ProducerError)
-	var others []*sarama.ProducerError
-	for _, f := range failures {
-		if atFault(f.Err) {
-			p := place{f.Msg.Topic, f.Msg.Partition}
-			batches[p] = append(batches[p], f)
+// failed finds out whether outputs are at fault for failed batches: then they are marked, or what follows is smaller to find them.
+func (r *Relay) failed(batches []*batch, part int) error {
+	refused := false
+	var others []*batch
+	for _, b := range batches {
+		if atFault(b.err) {
+			refused = true
+			r.blame(b, part)
 			continue
 		}
-		if errors.Is(f.Err, sarama.ErrUnknownTopicOrPartition) {
-			r.topics.doubt(f.Msg.Topic)
-		}
-		others = append(others, f)
-	}
-	for p, batch := range batches {
-		r.blame(p.topic, batch, len(run))
+		others = append(others, b)
 	}
 	if r.cfg.Semantic == None {
 		r.lose(others)
 	}
-	if len(batches) > 0 {
+	if refused {
 		return errRefused
 	}
-	// What the client itself gave up after another failure says less than that one.
 	first := others[0]
-	for _, f := range others {
-		if !errors.Is(f.Err, sarama.ErrTransactionNotReady) {
-			first = f
-			break
-		}
+	if isFenced(first.err) {
+		return fmt.Errorf("another session of this lane began: %w", first.err)
 	}
-	if isFenced(first.Err) {
-		return fmt.Errorf("another session of this lane began: %w", first.Err)
-	}
-	return ofTopic(fmt.Errorf("send to topic %s: %w", first.Msg.Topic, first.Err), first.Msg.Topic)
+	return fmt.Errorf("send to %w", &topicError{first.topic, first.err})
 }
 
 // blame refuses the output that was alone in a batch which Kafka does not take. Of several it cannot be told which one is at fault.
-func (r *Relay) blame(topic string, batch []*sarama.ProducerError, run int) {
-	large := isTooLarge(batch[0].Err)
-	if len(batch) == 1 {
+func (r *Relay) blame(b *batch, part int) {
+	large := isTooLarge(b.err)
+	if len(b.items) == 1 {
 		reason := reasonBroker
 		if large {
 			reason = reasonLarge
 		}
-		it := batch[0].Msg.Metadata.(*item)
-		it.refuse(reason, fmt.Sprintf("record of %d bytes for topic %s: %v", it.record.size(), topic, batch[0].Err))
+		it := b.items[0]
+		it.refuse(reason, fmt.Sprintf("record of %d bytes for topic %s: %v", it.record.size(), b.topic, b.err))
 		return
 	}
-	bytes := 0
-	for _, f := range batch {
-		bytes += f.Msg.Metadata.(*item).record.size()
-	}
 	if large {
-		r.limits.shrink(topic, bytes)
+		r.limits.shrink(b.topic, b.bytes)
 	} else {
-		r.limits.halve(run)
+		r.limits.halve(part)
 	}
-	r.log.Info("a batch was refused: smaller ones follow", "topic", topic, "outputs", len(batch), "bytes", bytes, "cause", batch[0].Err)
+	r.log.Info("a batch was refused: smaller ones follow", "topic", b.topic, "outputs", len(b.items), "bytes", b.bytes, "cause", b.err)
 }
 
 // lose gives up outputs that Kafka did not take, as the semantic none says.
-func (r *Relay) lose(failures []*sarama.ProducerError) {
-	if len(failures) == 0 {
+func (r *Relay) lose(batches []*batch) {
+	if len(batches) == 0 {
 		return
 	}
-	for _, f := range failures {
-		f.Msg.Metadata.(*item).lost = true
+	n := 0
+	for _, b := range batches {
+		n += len(b.items)
+		for _, it := range b.items {
+			it.lost = true
+		}
 	}
-	r.count(resultLost, len(failures))
-	r.log.Error("outputs are lost: their delivery semantic is none", "count", len(failures), "topic", failures[0].Msg.Topic, "cause", failures[0].Err)
+	r.count(resultLost, n)
+	r.log.Error("outputs are lost: their delivery semantic is none", "count", n, "topic", batches[0].topic, "cause", batches[0].err)
 }
 
 const resultLost = "lost"

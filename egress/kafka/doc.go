@@ -16,13 +16,38 @@
 // One goroutine (Run) owns everything but the queue, which Offer shares with it under a mutex. Calls that block in the client
 // run aside and are waited for; they end early because their session's connections can be cut.
 //
+// # How outputs come to Kafka
+//
+// The client library keeps connections and metadata; the producer is our own, for a general one spends most of its time on passing
+// records one by one between goroutines. A part of the outbox, at most 2000 outputs, goes this way:
+//
+//  1. packed: each output goes to the partition of its key, behind those before it, into a batch that no topic is too small for
+//  2. AddPartitionsToTxn, with all partitions of the part: what is sent now is of this transaction
+//  3. Produce, round by round: at most one batch of each partition, one request to each broker, all brokers at once; the next round when
+//     all have answered. A batch that is not taken now goes again, as it was, with the next round
+//  4. AddOffsetsToTxn and TxnOffsetCommit: the cursor, behind the last output of the part
+//  5. EndTxn, once every batch and the cursor are acknowledged
+//
+// Without transactions it is 1 and 3.
+//
+// Why each output is there once: readers at read_committed see a transaction as a whole or not at all, so they see the outputs exactly
+// if they see the cursor behind them. Within a session a transaction is committed only when each step before was acknowledged; a step
+// whose answer is lost is asked for again, and that is safe, for the requests of a transaction say what is to hold, and a batch keeps its
+// sequence number, by which Kafka knows that it has it. Whatever else goes wrong ends the session, without a guess at what has happened:
+// InitProducerId of the next one makes Kafka end the old transaction, one way or the other, and take nothing more under its epoch;
+// only then the cursor is read, and it alone says where delivery goes on. Sequence numbers are not taken back, and need not be: they
+// begin at 0 with each session's epoch.
+//
+// Why they are there in order: a batch is sent when the one before it in its partition is acknowledged, and a transaction when the one
+// before it is committed.
+//
 // # What becomes of an output
 //
 //   - Its topic is missing: it is waited for, 5 s from when the topic was first missed; then this output and all later ones for it
 //     are set aside as dead letters, at once, until metadata shows the topic. Outputs behind it wait for those 5 s, once.
 //   - It is no KafkaProducerRecord, names no valid topic, is above max.request.size or above what the topic takes, or Kafka finds
 //     it invalid (a compacted topic wants keys): it is set aside, the others go on. A batch that is refused is tried in
-//     smaller parts until the one at fault is alone.
+//     smaller ones until the one at fault is alone.
 //   - The broker is away, or does not let the gateway write: it waits in the outbox, for as long as it takes, and so do all behind it.
 //   - The cursor is gone, or above all that the store has committed: the lane stands still until an operator has decided.
 //   - The gateway ends or is killed: what was not committed in Kafka is sent by the lane's next owner.

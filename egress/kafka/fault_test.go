@@ -116,7 +116,7 @@ func TestEndIsBoundedWhenTheBrokerHangs(t *testing.T) {
 
 // soon shortens the waits for missing topics.
 func soon(r *Relay) {
-	r.topics.waits = waits{grace: 300 * time.Millisecond, askEvery: 10 * time.Millisecond, askGone: 20 * time.Millisecond, askIdle: 20 * time.Millisecond, watch: 50 * time.Millisecond}
+	r.topics.waits = waits{grace: 300 * time.Millisecond, askEvery: 10 * time.Millisecond, askGone: 20 * time.Millisecond, askIdle: 20 * time.Millisecond}
 }
 
 func missingTopic(t *testing.T, b *broker) {

@@ -1,9 +1,9 @@
 package kafka
 
 // limits says how much of a topic goes out together. A broker refuses a batch above its topic's max.message.bytes although each
-// record of it would pass, and names no record of a batch with one that it finds invalid; both are found by smaller runs.
+// record of it would pass, and names no record of a batch with one that it finds invalid; both are found by smaller ones.
 type limits struct {
-	all   int            // for every topic, in bytes; 0: the client's own bound is small enough
+	all   int            // for every topic, in bytes
 	learn map[string]int // by topic that exists, in bytes
 	most  int            // outputs of a part, while an invalid one is looked for; 0: no bound
 }
@@ -12,39 +12,22 @@ type limits struct {
 const brokerBatch = 1 << 20
 
 func newLimits(recordBytes int) *limits {
-	l := &limits{learn: make(map[string]int)}
+	l := &limits{all: recordBytes, learn: make(map[string]int)}
 	if recordBytes > brokerBatch {
 		l.all = brokerBatch - 4<<10
 	}
 	return l
 }
 
-// run is how many of the items, at least one, can be sent together.
-func (l *limits) run(items []item) int {
-	if l.all == 0 && len(l.learn) == 0 {
-		return len(items)
+// batch is how many bytes of a topic go together; one output always does.
+func (l *limits) batch(topic string) int {
+	if n, ok := l.learn[topic]; ok {
+		return min(n, l.all)
 	}
-	sums := make(map[string]int)
-	for i := range items {
-		it := &items[i]
-		if !it.sends() {
-			continue
-		}
-		topic := it.record.topic
-		sum := sums[topic]
-		limit := l.all
-		if n, ok := l.learn[topic]; ok {
-			limit = n
-		}
-		if sum > 0 && limit > 0 && sum+it.record.size() > limit {
-			return i
-		}
-		sums[topic] = sum + it.record.size()
-	}
-	return len(items)
+	return l.all
 }
 
-// shrink makes a topic's runs smaller than one that was too large.
+// shrink makes a topic's batches smaller than one that was too large.
 func (l *limits) shrink(topic string, bytes int) {
 	if n, ok := l.learn[topic]; ok {
 		bytes = min(bytes, n)

@@ -93,7 +93,6 @@ func (set *settings) client(cfg Config, lane statestore.LaneID, w *wires, hurry 
 	p.RequiredAcks = set.acks
 	p.Timeout = set.requestTimeout
 	p.Compression, p.CompressionLevel = set.codec, set.level
-	p.Partitioner = sarama.NewMurmur2Partitioner
 	p.Return.Successes, p.Return.Errors = true, true
 	// A new session costs little and is sure in a transaction, so the client gives up soon; elsewhere it would send what is there already.
 	p.Retry.Max = 10

@@ -1,6 +1,7 @@
 package kafka
 
 import (
+	"slices"
 	"sync"
 	"time"
 
@@ -124,9 +125,9 @@ func (q *queue) seen(from uint64, now time.Time) {
 	q.ages = append(q.ages, age{from, now})
 }
 
-// take moves outputs from memory: at most count, and only one when that alone is more than bytes. behind says instead that
-// the next ones are only in the store, from number next on.
-func (q *queue) take(count, bytes int) (items []item, next uint64, behind bool) {
+// take moves outputs from memory behind the given items: at most count, and only one when that alone is more than bytes. behind says
+// instead that the next ones are only in the store, from number next on.
+func (q *queue) take(items []item, count, bytes int) (_ []item, next uint64, behind bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	for len(q.packs) > 0 && q.packs[0].end() <= q.next {
@@ -136,9 +137,9 @@ func (q *queue) take(count, bytes int) (items []item, next uint64, behind bool) 
 		q.next = max(q.next, q.packs[0].First) // there is no store to read from
 	}
 	if len(q.packs) == 0 || q.packs[0].First > q.next {
-		return nil, q.next, q.next < q.end
+		return items, q.next, q.next < q.end
 	}
-	items = make([]item, 0, q.ready(count))
+	items = slices.Grow(items, q.ready(count))
 	for len(q.packs) > 0 {
 		p := &q.packs[0]
 		if p.First > q.next {

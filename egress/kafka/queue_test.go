@@ -60,7 +60,7 @@ func playQueue(t *testing.T, rng *rand.Rand) {
 	q := newQueue(1, end, bound)
 	next := uint64(1)
 	take := func() {
-		items, at, behind := q.take(1+rng.IntN(8), rng.IntN(150))
+		items, at, behind := q.take(nil, 1+rng.IntN(8), rng.IntN(150))
 		if behind {
 			if at != next || !q.readBack(outputs(at, read)) {
 				t.Errorf("it asks for %d, want %d, or what it asked for is not taken", at, next)
@@ -116,7 +116,7 @@ func TestQueueMarksRefused(t *testing.T) {
 	if !q.readBack([]statestore.OutputPack{{First: 1, Outputs: make([]api.Output, 6), Refused: []uint64{2, 4, 6}}}) {
 		t.Fatal("it is not taken")
 	}
-	items, _, _ := q.take(10, 1000)
+	items, _, _ := q.take(nil, 10, 1000)
 	var aside []uint64
 	for i := range items {
 		if items[i].aside {

@@ -27,7 +27,11 @@ const (
 )
 
 // Overheads by which Kafka's Java producer judges a record against max.request.size, in bytes.
-const recordOverhead = 61 + 21 // of a batch, and at most of a record
+const (
+	batchOverhead  = 61
+	recordMax      = 21 // at most, beside key and value
+	recordOverhead = batchOverhead + recordMax
+)
 
 func (r *record) size() int { return recordOverhead + len(r.key) + len(r.value) }
 

@@ -6,7 +6,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/IBM/sarama"
 	"github.com/google/go-cmp/cmp"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"google.golang.org/protobuf/encoding/protowire"
@@ -15,7 +14,6 @@ import (
 	"github.com/stategate/stategate/api"
 	"github.com/stategate/stategate/api/protocol"
 	"github.com/stategate/stategate/egress"
-	"github.com/stategate/stategate/internal/kafkaproperty"
 )
 
 func noTopics() *topics {
@@ -102,23 +100,17 @@ func FuzzParse(f *testing.F) {
 // TestPartitionsAreJavas: keys go where Kafka's Java client sends them. franz-go's partitioner is the second opinion; the numbers are
 // of org.apache.kafka.common.utils.UtilsTest.
 func TestPartitionsAreJavas(t *testing.T) {
-	set := newSettings("e", new(kafkaproperty.Settings))
-	hurry, _ := newHurry()
-	conf := set.client(Config{}, noLane, newWires(nil), hurry)
-	ours := conf.Producer.Partitioner("t")
 	const partitions = 1440
 	for key, hash := range map[string]int32{"21": -973932308, "foobar": -790332482, "a-little-bit-long-string": -985981536, "lkjh234lh9fiuh90y23oiuhsafujhadof229phr9h19h89h8": -58897971, "abc": 479470107} {
-		got, err := ours.Partition(&sarama.ProducerMessage{Key: sarama.StringEncoder(key)}, partitions)
-		if want := (hash & 0x7fffffff) % partitions; err != nil || got != want {
-			t.Errorf("key %q: partition %d, %v, want %d", key, got, err, want)
+		if got, want := partition([]byte(key), partitions), int(hash&0x7fffffff)%partitions; got != want {
+			t.Errorf("key %q: partition %d, want %d", key, got, want)
 		}
 	}
 	second := kgo.StickyKeyPartitioner(nil).ForTopic("t")
 	for n := range 200 {
 		key := bytes.Repeat([]byte{byte(n), byte(n * 7), 0xff}, 1+n%5)[:1+n%13%(3*(1+n%5))]
-		got, err := ours.Partition(&sarama.ProducerMessage{Key: sarama.ByteEncoder(key)}, partitions)
-		if want := second.Partition(&kgo.Record{Key: key}, partitions); err != nil || int(got) != want {
-			t.Errorf("key %x: partition %d, %v, want %d", key, got, err, want)
+		if got, want := partition(key, partitions), second.Partition(&kgo.Record{Key: key}, partitions); got != want {
+			t.Errorf("key %x: partition %d, want %d", key, got, want)
 		}
 	}
 }

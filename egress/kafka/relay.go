@@ -32,6 +32,7 @@ type Relay struct {
 	claimed  uint64 // number behind the last output that was committed at the claim
 	next     uint64 // all below are delivered or set aside
 	batch    []item // taken from the queue and not delivered, from next on
+	room     []item // all that were taken with it; used again for those that come
 	topics   *topics
 	limits   *limits
 	trouble  *trouble
@@ -42,6 +43,7 @@ type Relay struct {
 	formerMax   time.Duration
 	fetchCursor func(ctx context.Context, s *session) (egress.Cursor, error)
 	reached     func(point string, s *session)
+	about       func(request string)
 	pause       func(ctx context.Context, d time.Duration)
 }
 
@@ -72,7 +74,7 @@ func New(cfg Config, lane statestore.Lane, engine egress.Engine) (*Relay, error)
 	r.topics = newTopics(r.trouble)
 	r.silence = &silence{after: silenceAfter, trouble: r.trouble, queue: r.queue}
 	r.fetchCursor = r.readCursor
-	r.reached = func(string, *session) {}
+	r.reached, r.about = func(string, *session) {}, func(string) {}
 	return r, nil
 }
 
@@ -123,7 +125,7 @@ func (r *Relay) life(ctx context.Context) (delivered bool, err error) {
 		return false, err
 	}
 	s := newSession(r.cfg, r.set, r.lane, r.log)
-	s.acked = &r.silence.acked
+	s.acked, s.about = &r.silence.acked, r.about
 	defer s.close()
 	if err := s.open(ctx); err != nil {
 		return false, err

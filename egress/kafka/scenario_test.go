@@ -37,6 +37,8 @@ var scenarios = map[string]func(*testing.T, *broker){
 	"crash behind a refusal":           crashBehindARefusal,
 	"bounded memory":                   memoryIsBounded,
 	"open transaction ends":            openTransactionEnds,
+	"sequence gap":                     sequenceGapIsMended,
+	"fenced before each request":       fencedBeforeEachRequest,
 }
 
 func TestScenarios(t *testing.T) {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -23,10 +22,10 @@ type session struct {
 	hurry    *atomic.Int32  // above 0: retries inside the client do not wait
 	acked    *atomic.Uint64 // counts acknowledged outputs, for who watches
 	client   sarama.Client
-	producer sarama.AsyncProducer
-	lost     bool           // a call did not come back: the rest is left behind
-	ending   time.Time      // when its end began; zero: not yet
-	aside    sync.WaitGroup // of lookups while something is sent
+	producer *producer
+	lost     bool                 // a call did not come back: the rest is left behind
+	ending   time.Time            // when its end began; zero: not yet
+	about    func(request string) // tests are told what is asked next
 	log      *slog.Logger
 }
 
@@ -43,7 +42,7 @@ var (
 )
 
 func newSession(cfg Config, set settings, lane statestore.LaneID, log *slog.Logger) *session {
-	s := &session{brokers: cfg.Brokers, known: cfg.CursorTopic, wires: newWires(set.Dial), hurry: new(atomic.Int32), acked: new(atomic.Uint64), log: log}
+	s := &session{brokers: cfg.Brokers, known: cfg.CursorTopic, wires: newWires(set.Dial), hurry: new(atomic.Int32), acked: new(atomic.Uint64), about: func(string) {}, log: log}
 	s.conf = set.client(cfg, lane, s.wires, s.hurry)
 	return s
 }
@@ -63,12 +62,8 @@ func (s *session) open(ctx context.Context) error {
 		if err != nil && !errors.Is(err, sarama.ErrUnknownTopicOrPartition) && !errors.Is(err, sarama.ErrTopicAuthorizationFailed) {
 			return fmt.Errorf("connect: %w", err)
 		}
-		producer, err := sarama.NewAsyncProducerFromClient(client)
-		if err != nil {
-			return fmt.Errorf("open producer: %w", err)
-		}
-		s.producer = producer
-		return nil
+		s.producer = newProducer(s, client)
+		return s.producer.begin()
 	})
 }
 
@@ -118,10 +113,10 @@ func (s *session) respite() time.Duration { return max(stopMax-time.Since(s.endi
 
 // abort ends an open transaction when no next session of this relay follows to do so: readers would wait for it.
 func (s *session) abort(ctx context.Context) {
-	if ctx.Err() == nil || s.lost || s.wires.isCut() {
+	if ctx.Err() == nil || s.lost || s.wires.isCut() || !s.producer.open {
 		return
 	}
-	if err := s.do(ctx, s.producer.AbortTxn); err != nil {
+	if err := s.do(ctx, func() error { return s.producer.end(false) }); err != nil {
 		s.log.Info("a transaction is left open: it ends with its time-out, or when the lane's next owner begins", "cause", err)
 	}
 }
@@ -132,7 +127,7 @@ func (s *session) cut() {
 	s.wires.cut()
 }
 
-// close ends the producer and its connections. What is not sent is dropped, an open transaction stays open: the next session ends it.
+// close ends the connections. An open transaction stays open: the next session ends it.
 func (s *session) close() {
 	if s.lost {
 		s.cut()
@@ -142,35 +137,13 @@ func (s *session) close() {
 	s.hurry.Add(1)
 	done := make(chan error, 1)
 	go func() {
-		if s.producer != nil {
-			s.producer.AsyncClose()
-			drain(s.producer)
-		}
 		if s.client != nil {
 			_ = s.client.Close() // closing twice is its only error
 		}
-		s.aside.Wait()
 		done <- nil
 	}()
 	if err := s.end(done); err != nil {
 		s.log.Warn("closing the Kafka client did not end; it is left behind")
 	}
 	s.cut()
-}
-
-// drain takes what a closing producer still answers.
-func drain(p sarama.AsyncProducer) {
-	successes, errs := p.Successes(), p.Errors()
-	for successes != nil || errs != nil {
-		select {
-		case _, ok := <-successes:
-			if !ok {
-				successes = nil
-			}
-		case _, ok := <-errs:
-			if !ok {
-				errs = nil
-			}
-		}
-	}
 }

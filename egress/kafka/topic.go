@@ -21,7 +21,7 @@ type topics struct {
 }
 
 // waits are times that tests shorten.
-type waits struct{ grace, askEvery, askGone, askIdle, watch time.Duration }
+type waits struct{ grace, askEvery, askGone, askIdle time.Duration }
 
 // missing is a topic that does not exist.
 type missing struct {
@@ -38,7 +38,6 @@ const (
 	topicAskEvery  = 100 * time.Millisecond // while it is
 	topicAskGone   = time.Second            // afterwards
 	topicAskIdle   = 5 * time.Second        // when no output asks for it
-	topicWatch     = time.Second            // while outputs wait in the client
 	topicAskAtOnce = 100                    // missing ones in one question of an idle relay
 	topicFresh     = 5 * time.Second        // that a topic counts as present without asking
 	topicForget    = 5 * time.Minute        // that a missing one is told of after it was last asked for
@@ -48,7 +47,7 @@ const (
 
 func newTopics(t *trouble) *topics {
 	return &topics{names: make(map[string]string), present: make(map[string]time.Time), missing: make(map[string]*missing), trouble: t,
-		waits: waits{topicGrace, topicAskEvery, topicAskGone, topicAskIdle, topicWatch}}
+		waits: waits{topicGrace, topicAskEvery, topicAskGone, topicAskIdle}}
 }
 
 // name makes a topic's name of its bytes, or says why it is none.

@@ -1,0 +1,451 @@
+package kafka
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"net"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
+)
+
+// TestRecordsOnTheWire: no request holds two batches of a partition nor one above the bound; sequence numbers follow each other within
+// an epoch, over all transactions; and a partition's records come only after it was made part of their transaction.
+func TestRecordsOnTheWire(t *testing.T) {
+	c, cfg := fake(t)
+	cfg.Properties = map[string]string{"max.request.size": "1500"}
+	var mu sync.Mutex
+	next, added, batches, transactions := map[int32]int32{}, map[int32]bool{}, 0, 0
+	c.Control(func(req kmsg.Request) (kmsg.Response, error, bool) {
+		c.KeepControl()
+		mu.Lock()
+		defer mu.Unlock()
+		switch req := req.(type) {
+		case *kmsg.AddPartitionsToTxnRequest:
+			for _, topic := range req.Topics {
+				for _, p := range topic.Partitions {
+					added[p] = true
+				}
+			}
+		case *kmsg.EndTxnRequest:
+			clear(added)
+			transactions++
+		case *kmsg.ProduceRequest:
+			if req.Acks != -1 || req.TransactionID == nil {
+				t.Errorf("acks %d, transactional id %v", req.Acks, req.TransactionID)
+			}
+			for _, p := range req.Topics[0].Partitions {
+				var b kmsg.RecordBatch
+				if err := b.ReadFrom(p.Records); err != nil {
+					t.Error(err)
+				}
+				switch {
+				case len(p.Records) > 1500 || int(b.Length)+12 != len(p.Records):
+					t.Errorf("%d bytes for a partition, of them a batch of %d", len(p.Records), b.Length+12)
+				case b.FirstSequence != next[p.Partition]:
+					t.Errorf("partition %d: sequence %d, want %d", p.Partition, b.FirstSequence, next[p.Partition])
+				case !added[p.Partition]:
+					t.Errorf("partition %d is not in the transaction", p.Partition)
+				case b.LastOffsetDelta != b.NumRecords-1 || b.FirstTimestamp < 1e12 || b.Attributes != 0x10:
+					t.Errorf("batch %+v", b)
+				}
+				next[p.Partition] += b.NumRecords
+				batches++
+			}
+		}
+		return nil, nil, false
+	})
+	o := newOutbox("shop/out")
+	l := begin(t, o, cfg)
+	for n := range 100 {
+		for k := range 5 {
+			l.emit(kafkaOutput("out", fmt.Sprintf("key-%d", k), fmt.Sprint(n+1)))
+		}
+		if n%10 == 9 {
+			o.waitDelivered(t, o.next)
+		}
+	}
+	if diff := cmp.Diff(numbers(5, 100), committed(t, cfg.Brokers, "out")); diff != "" {
+		t.Error(diff)
+	}
+	mu.Lock()
+	defer mu.Unlock()
+	if transactions < 10 || batches < 2*transactions {
+		t.Errorf("%d batches in %d transactions: too few to prove anything", batches, transactions)
+	}
+}
+
+// losing loses the answers to some requests: they are carried out, and the connection breaks before their answer is on it, or
+// hangs.
+type losing struct {
+	net.Listener
+	mu   sync.Mutex
+	lose map[kmsg.Key]int // how many answers
+	hang chan struct{}    // until it is closed; nil: connections break
+}
+
+// loses is a broker whose answers can be lost.
+func loses(t *testing.T) (*losing, *kfake.Cluster, Config) {
+	t.Helper()
+	l := &losing{lose: map[kmsg.Key]int{}}
+	c, cfg := fake(t, kfake.ListenFn(func(network, address string) (_ net.Listener, err error) {
+		l.Listener, err = net.Listen(network, address)
+		return l, err
+	}))
+	return l, c, cfg
+}
+
+func (l *losing) next(key kmsg.Key, answers int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.lose[key] = answers
+}
+
+// left is how many answers are not lost yet.
+func (l *losing) left(key kmsg.Key) int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.lose[key]
+}
+
+func (l *losing) Accept() (net.Conn, error) {
+	c, err := l.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	return &losingConn{Conn: c, from: l}, nil
+}
+
+// losingConn sees what kfake reads: the size of a request, then the request, one at a time.
+type losingConn struct {
+	net.Conn
+	from *losing
+	key  atomic.Int32
+	head []byte
+	left int // bytes of the request that were not read
+}
+
+func (c *losingConn) Read(b []byte) (int, error) {
+	n, err := c.Conn.Read(b)
+	for rest := b[:n]; len(rest) > 0; {
+		if c.left > 0 {
+			skip := min(c.left, len(rest))
+			c.left, rest = c.left-skip, rest[skip:]
+			continue
+		}
+		c.head, rest = append(c.head, rest[0]), rest[1:]
+		if len(c.head) == 6 {
+			c.key.Store(int32(binary.BigEndian.Uint16(c.head[4:])))
+			c.left, c.head = int(binary.BigEndian.Uint32(c.head))-2, c.head[:0]
+		}
+	}
+	return n, err
+}
+
+func (c *losingConn) Write(b []byte) (int, error) {
+	key := kmsg.Key(c.key.Load())
+	c.from.mu.Lock()
+	lose := c.from.lose[key] > 0
+	if lose {
+		c.from.lose[key]--
+	}
+	c.from.mu.Unlock()
+	switch {
+	case lose && c.from.hang != nil:
+		<-c.from.hang
+	case lose:
+		_ = c.Conn.Close()
+		return 0, net.ErrClosed
+	}
+	return c.Conn.Write(b)
+}
+
+// TestAnswersThatAreLost: a request is made again after a broken connection and changes nothing the second time. Of records Kafka sees by
+// their sequence numbers that it has them.
+func TestAnswersThatAreLost(t *testing.T) {
+	for _, semantic := range []Semantic{ExactlyOnce, AtLeastOnce} {
+		for _, key := range []kmsg.Key{kmsg.InitProducerID, kmsg.AddPartitionsToTxn, kmsg.Produce, kmsg.AddOffsetsToTxn, kmsg.TxnOffsetCommit, kmsg.EndTxn} {
+			if semantic == AtLeastOnce && key != kmsg.Produce && key != kmsg.InitProducerID {
+				continue // not asked
+			}
+			t.Run(fmt.Sprint(semantic, " ", key.Name()), func(t *testing.T) {
+				t.Parallel()
+				faulty, c, cfg := loses(t)
+				cfg.Semantic = semantic
+				if key == kmsg.InitProducerID {
+					faulty.next(key, 2)
+				}
+				sessions := c.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.InitProducerID}, Observe: true, Count: -1})
+				o := newOutbox("shop/out")
+				l := begin(t, o, cfg)
+				l.emit(kafkaOutput("out", "key-0", "1"))
+				o.waitDelivered(t, 2)
+				begun := sessions.Hits()
+				if key == kmsg.InitProducerID {
+					if begun != 3 {
+						t.Errorf("it was asked %d times for a producer id, want 3", begun)
+					}
+				} else {
+					faulty.next(key, 2)
+				}
+				for n := range 9 {
+					l.emit(kafkaOutput("out", "key-0", fmt.Sprint(n+2)))
+				}
+				o.waitDelivered(t, 11)
+				if left := faulty.left(key); left > 0 {
+					t.Errorf("%d answers were not lost", left)
+				}
+				if diff := cmp.Diff(numbers(1, 10), committed(t, cfg.Brokers, "out")); diff != "" {
+					t.Error(diff)
+				}
+				if got := len(readAll(t, cfg.Brokers, "out", kgo.ReadUncommitted())); key != kmsg.EndTxn && (sessions.Hits() != begun || got != 10) {
+					t.Errorf("%d new sessions, %d records with those of aborted transactions, want none and 10", sessions.Hits()-begun, got)
+				}
+			})
+		}
+	}
+}
+
+// sequenceGapIsMended: a number that Kafka does not expect is refused, and the next session counts anew.
+func sequenceGapIsMended(t *testing.T, b *broker) {
+	for _, semantic := range []Semantic{ExactlyOnce, AtLeastOnce} {
+		t.Run(semantic.String(), func(t *testing.T) {
+			b := b.apart(t, semantic.String())
+			cfg := b.cfg
+			cfg.Semantic = semantic
+			cfg.StoreID += "-" + semantic.String()
+			o := newOutbox("shop/out")
+			gaps := 0
+			l := begin(t, o, cfg, func(r *Relay) {
+				r.reached = func(point string, s *session) {
+					if point == "delivered" && gaps < 3 {
+						gaps++
+						for at := range s.producer.next {
+							s.producer.next[at] += 7
+						}
+					}
+				}
+			})
+			for n := range 10 {
+				for k := range 4 {
+					l.emit(kafkaOutput(b.topic("out"), fmt.Sprintf("key-%d", k), fmt.Sprint(n+1)))
+				}
+				o.waitDelivered(t, o.next)
+			}
+			got := committed(t, cfg.Brokers, b.topic("out"))
+			for key := range got {
+				if semantic == AtLeastOnce {
+					got[key] = lasts(got[key])
+				}
+			}
+			if diff := cmp.Diff(numbers(4, 10), got); diff != "" {
+				t.Error(diff)
+			}
+			l.told.wait(t, "the trouble was told", func() bool { return len(l.told.ended) > 0 })
+		})
+	}
+}
+
+// fencedBeforeEachRequest: another session of the lane begins at every place of a transaction. What is under way never shows, and the
+// owner begins anew.
+func fencedBeforeEachRequest(t *testing.T, b *broker) {
+	for _, request := range []string{"add partitions to transaction", "send", "add cursor to transaction", "write cursor in transaction", "commit transaction"} {
+		t.Run(request, func(t *testing.T) {
+			b := b.apart(t, strings.ReplaceAll(request, " ", "-"))
+			cfg := b.cfg
+			cfg.StoreID += "-" + strings.ReplaceAll(request, " ", "-")
+			o := newOutbox("shop/out")
+			var armed atomic.Bool
+			var l *life
+			l = begin(t, o, cfg, func(r *Relay) {
+				r.about = func(at string) {
+					if at != request || !armed.CompareAndSwap(true, false) {
+						return
+					}
+					cl, err := kgo.NewClient(kgo.SeedBrokers(cfg.Brokers...), kgo.TransactionalID(r.cfg.name(o.id)))
+					if err != nil {
+						t.Error(err)
+						return
+					}
+					defer cl.Close()
+					if _, _, err := cl.ProducerID(context.Background()); err != nil {
+						t.Error(err)
+					}
+				}
+			})
+			for n := range 4 {
+				armed.Store(n == 2)
+				for k := range 4 {
+					l.emit(kafkaOutput(b.topic("out"), fmt.Sprintf("key-%d", k), fmt.Sprint(n+1)))
+				}
+				o.waitDelivered(t, o.next)
+			}
+			if armed.Load() {
+				t.Error("the request was not met")
+			}
+			if diff := cmp.Diff(numbers(4, 4), committed(t, cfg.Brokers, b.topic("out"))); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
+// TestLeaderMoves: between two transactions and in the middle of one. It costs no session.
+func TestLeaderMoves(t *testing.T) {
+	for _, semantic := range []Semantic{ExactlyOnce, AtLeastOnce, None} {
+		t.Run(semantic.String(), func(t *testing.T) {
+			t.Parallel()
+			c, cfg := fake(t, kfake.NumBrokers(3))
+			cfg.Semantic = semantic
+			sessions := c.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.InitProducerID}, Observe: true, Count: -1})
+			o := newOutbox("shop/out")
+			var moves atomic.Int32
+			l := begin(t, o, cfg, func(r *Relay) {
+				r.about = func(request string) {
+					if request != "send" || moves.Add(1)%2 == 0 {
+						return
+					}
+					for p := range int32(4) {
+						if err := c.MoveTopicPartition("out", p, (c.LeaderFor("out", p)+1)%3); err != nil {
+							t.Error(err)
+						}
+					}
+				}
+			})
+			for n := range 5 {
+				for k := range 8 {
+					l.emit(kafkaOutput("out", fmt.Sprintf("key-%d", k), fmt.Sprint(n+1)))
+				}
+				o.waitDelivered(t, o.next)
+			}
+			if diff := cmp.Diff(numbers(8, 5), committed(t, cfg.Brokers, "out")); diff != "" {
+				t.Error(diff)
+			}
+			want := 1
+			if semantic == None {
+				want = 0
+			}
+			if got := sessions.Hits(); got != want {
+				t.Errorf("%d producer ids, want %d", got, want)
+			}
+		})
+	}
+}
+
+// TestOneBrokerOfThreeFails: what it does not take now is sent to it again, alone; what it refuses for good is refused for the whole
+// transaction.
+func TestOneBrokerOfThreeFails(t *testing.T) {
+	for _, e := range []*kerr.Error{kerr.NotEnoughReplicas, kerr.UnknownServerError} {
+		t.Run(e.Message, func(t *testing.T) {
+			c, cfg := fake(t, kfake.NumBrokers(3), kfake.SeedTopics(12, "wide"))
+			o := newOutbox("shop/out")
+			l := begin(t, o, cfg)
+			l.emit(kafkaOutput("wide", "key-0", "1"))
+			o.waitDelivered(t, 2)
+			failing := c.LeaderFor("wide", 0)
+			healthy := 0
+			for p := range int32(12) {
+				if c.LeaderFor("wide", p) != failing {
+					healthy++
+				}
+			}
+			if healthy == 0 || healthy == 12 {
+				t.Fatalf("%d partitions are with other brokers", healthy)
+			}
+			fault := c.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Produce}, Nodes: []int32{failing}, Err: e, Count: 1})
+			sessions := c.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.InitProducerID}, Observe: true, Count: -1})
+			want := map[string][]string{"key-0": {"1"}}
+			for k := range 100 {
+				key := fmt.Sprintf("other-%d", k)
+				want[key] = []string{"x"}
+				l.emit(kafkaOutput("wide", key, "x"))
+			}
+			o.waitDelivered(t, 102)
+			if fault.Hits() != 1 {
+				t.Errorf("the fault was met %d times", fault.Hits())
+			}
+			if diff := cmp.Diff(want, committed(t, cfg.Brokers, "wide")); diff != "" {
+				t.Error(diff)
+			}
+			copies := len(readAll(t, cfg.Brokers, "wide", kgo.ReadUncommitted())) - 101
+			if again := e == kerr.UnknownServerError; (sessions.Hits() > 0) != again || (copies > 0) != again {
+				t.Errorf("%d new sessions and %d copies in aborted transactions, want some: %v", sessions.Hits(), copies, again)
+			}
+		})
+	}
+}
+
+// TestCompression: what the property says is what the broker gets, and readers see the same.
+func TestCompression(t *testing.T) {
+	for codec, want := range map[string]uint8{"none": 0, "gzip": 1, "snappy": 2, "lz4": 3, "zstd": 4} {
+		t.Run(codec, func(t *testing.T) {
+			_, cfg := fake(t)
+			cfg.Properties = map[string]string{"compression.type": codec, "compression." + codec + ".level": "3"}
+			if codec != "gzip" && codec != "zstd" {
+				delete(cfg.Properties, "compression."+codec+".level")
+			}
+			o := newOutbox("shop/out")
+			l := begin(t, o, cfg)
+			for n := range 50 {
+				l.emit(kafkaOutput("out", "key-0", strings.Repeat(fmt.Sprint(n), 100)))
+			}
+			o.waitDelivered(t, 51)
+			all := readAll(t, cfg.Brokers, "out", kgo.ReadCommitted())
+			for n, r := range all {
+				if r.Attrs.CompressionType() != want || string(r.Value) != strings.Repeat(fmt.Sprint(n), 100) || string(r.Key) != "key-0" {
+					t.Fatalf("record %d: codec %d, %.20s", n, r.Attrs.CompressionType(), r.Value)
+				}
+			}
+			if len(all) != 50 {
+				t.Errorf("%d records", len(all))
+			}
+		})
+	}
+}
+
+// TestAcks: an egress that promises nothing asks for as few acknowledgements as it is told to.
+func TestAcks(t *testing.T) {
+	for value, want := range map[string]int16{"all": -1, "1": 1, "0": 0} {
+		t.Run(value, func(t *testing.T) {
+			c, cfg := fake(t)
+			cfg.Semantic, cfg.StoreID, cfg.Properties = None, "", map[string]string{"acks": value}
+			asked, records, all := int16(99), 0, make(chan struct{})
+			c.Control(func(req kmsg.Request) (kmsg.Response, error, bool) {
+				c.KeepControl()
+				if req, ok := req.(*kmsg.ProduceRequest); ok {
+					var b kmsg.RecordBatch
+					if err := b.ReadFrom(req.Topics[0].Partitions[0].Records); err != nil {
+						t.Error(err)
+					}
+					asked = req.Acks
+					if records += int(b.NumRecords); records == 20 {
+						close(all)
+					}
+				}
+				return nil, nil, false
+			})
+			o := newOutbox("shop/out")
+			o.id.Slot = -1
+			l := begin(t, o, cfg)
+			for n := range 20 {
+				l.emit(kafkaOutput("out", "key-0", fmt.Sprint(n+1)))
+			}
+			o.waitDelivered(t, 21)
+			<-all // where nothing is acknowledged, the broker may be behind
+			if asked != want {
+				t.Errorf("acks %d, want %d", asked, want)
+			}
+			if diff := cmp.Diff(numbers(1, 20), committed(t, cfg.Brokers, "out")); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
