@@ -159,15 +159,15 @@ func (b *batch) take(c *call, reply, topic []byte) ([]byte, error) {
 		for effects.next() {
 			switch effects.number {
 			case 1:
-				value, ok := inside(effects.bytes, 3, 3)
-				if name, _ := inside(effects.bytes, 2); !ok || string(name) != stateName {
+				name, _, value, ok := effect(effects.bytes)
+				if !ok || string(name) != stateName {
 					return topic, fmt.Errorf("it changes state %q", name)
 				}
 				c.value = append([]byte{}, value...)
 			case 4:
-				output, ok := inside(effects.bytes, 3, 3)
-				if name, _ := inside(effects.bytes, 3, 1); !ok || string(name) != outputType {
-					return topic, fmt.Errorf("it writes %q", name)
+				_, kind, output, ok := effect(effects.bytes)
+				if !ok || string(kind) != outputType {
+					return topic, fmt.Errorf("it writes %q", kind)
 				}
 				topic = b.keep(output, topic)
 			default:
@@ -185,21 +185,29 @@ func (b *batch) take(c *call, reply, topic []byte) ([]byte, error) {
 	return topic, nil
 }
 
-// inside is the content of a field inside fields.
-func inside(b []byte, path ...int) ([]byte, bool) {
-	for _, number := range path {
-		m := message{rest: b}
-		found := false
-		for m.next() {
-			if m.number == number {
-				b, found = m.bytes, true
+// effect is what a change of a state and an output have in common: a name and a typed value.
+func effect(b []byte) (name, kind, value []byte, ok bool) {
+	m := message{rest: b}
+	for m.next() {
+		switch m.number {
+		case 2:
+			name = m.bytes
+		case 3:
+			typed := message{rest: m.bytes}
+			for typed.next() {
+				switch typed.number {
+				case 1:
+					kind = typed.bytes
+				case 3:
+					value = typed.bytes
+				}
+			}
+			if typed.broken {
+				return nil, nil, nil, false
 			}
 		}
-		if !found || m.broken {
-			return nil, false
-		}
 	}
-	return b, true
+	return name, kind, value, !m.broken
 }
 
 // keep packs an output: topic, key and value, each behind its length; no topic stands for that of the output before.

@@ -195,7 +195,7 @@ func (o *outputs) finish() {
 	}
 }
 
-var modes = []string{"sarama"}
+var modes = []string{"sarama", "own"}
 
 // TestExactlyOnce kills the program at random moments, and freezes it until a successor is at work: each output comes once and in order.
 func TestExactlyOnce(t *testing.T) {
@@ -205,7 +205,7 @@ func TestExactlyOnce(t *testing.T) {
 			t.Logf("seed %d", seed)
 			random := rand.New(rand.NewPCG(seed, 0))
 			w := newWorld(t, mode)
-			const rounds, each = 16, 15_000
+			const rounds, each = 16, 5_000
 			w.produce("-", rounds*each, 3_000)
 			o := w.outputs()
 			args := []string{"-batch", "700", "-cache", "5600", "-pause", "5ms"}

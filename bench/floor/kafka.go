@@ -41,7 +41,12 @@ func openKafka(ctx context.Context, cfg config) (in source, out sink, cursor int
 	if err != nil {
 		return nil, nil, 0, fmt.Errorf("connect to Kafka: %w", err)
 	}
-	out, err = openAsync(cfg, client)
+	own := cfg.batches == "own"
+	if own {
+		out, err = openProducer(cfg, client)
+	} else {
+		out, err = openAsync(cfg, client)
+	}
 	if err != nil {
 		_ = client.Close()
 		return nil, nil, 0, err
@@ -61,6 +66,9 @@ func openKafka(ctx context.Context, cfg config) (in source, out sink, cursor int
 	reader, err := sarama.NewClient([]string{cfg.kafka}, clientConfig(cfg))
 	if err != nil {
 		return nil, nil, 0, fmt.Errorf("connect to Kafka: %w", err)
+	}
+	if own {
+		return &fetcher{client: reader, topic: cfg.in}, out, cursor, nil
 	}
 	return &consumer{client: reader, topic: cfg.in}, out, cursor, nil
 }

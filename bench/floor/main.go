@@ -47,7 +47,7 @@ func main() {
 	flag.IntVar(&cfg.batch, "batch", 4000, "records of a batch, at most")
 	flag.IntVar(&cfg.cache, "cache", 200_000, "states kept in memory, at most; at least 8 batches")
 	flag.DurationVar(&cfg.pause, "pause", 20*time.Millisecond, "from the end of a Kafka transaction to the next, while less than a batch waits")
-	flag.StringVar(&cfg.batches, "batches", "sarama", "\"sarama\": sarama's AsyncProducer and PartitionConsumer")
+	flag.StringVar(&cfg.batches, "batches", "sarama", "\"sarama\": sarama's AsyncProducer and PartitionConsumer; \"own\": record batches and fetch requests of its own")
 	profile := flag.String("cpuprofile", "", "keep a CPU profile in this file")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
