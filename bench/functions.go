@@ -35,12 +35,26 @@ func serveFunctions() {
 // bulkCalls is how many calls of a bulk the functions announce to run at once.
 const bulkCalls = 4096
 
-// functions serves the functions of each run at a path of its own: RUN/MODE/STATE, anything behind it is left to the run.
+// functions serves the functions of each run at a path of its own: RUN/MODE/STATE, and where each function is to be reached by itself
+// its name behind that. PUT with "?down=true" lets a path answer 503, "?down=false" ends that.
 type functions struct {
 	handlers sync.Map // path -> *testfunction.Handler
+	down     sync.Map // path -> true
 }
 
 func (f *functions) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.Method == http.MethodPut {
+		if r.URL.Query().Get("down") == "true" {
+			f.down.Store(r.URL.Path, true)
+		} else {
+			f.down.Delete(r.URL.Path)
+		}
+		return
+	}
+	if _, down := f.down.Load(r.URL.Path); down {
+		http.Error(w, "down on purpose", http.StatusServiceUnavailable)
+		return
+	}
 	h, ok := f.handlers.Load(r.URL.Path)
 	if !ok {
 		made, err := handlerOf(r.URL.Path)
@@ -53,6 +67,7 @@ func (f *functions) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.(*testfunction.Handler).ServeHTTP(w, r)
 }
 
+// handlerOf makes the handler of a path. It needs to know nothing of a run but that.
 func handlerOf(path string) (*testfunction.Handler, error) {
 	parts := strings.Split(strings.TrimPrefix(path, "/"), "/")
 	if len(parts) < 3 {

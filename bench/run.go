@@ -139,9 +139,17 @@ func (r *run) prefix() string { return r.name + "-" }
 
 func (r *run) file(extension string) string { return filepath.Join(r.w.folder, r.name+"."+extension) }
 
-// url is where the run's functions are served: the path says which topics they write to and whether they announce bulk calls.
-func (r *run) url() string {
+// functionsURL is where the run's functions are served: the path says which topics they write to and whether they announce bulk calls.
+func (r *run) functionsURL() string {
 	return fmt.Sprintf("%s/%s/%s/%d", r.w.url, r.name, r.cell.Mode, r.load.state)
+}
+
+// url is where the gateway calls them.
+func (r *run) url() string {
+	if r.load.apart {
+		return r.functionsURL() + "/{function.name}"
+	}
+	return r.functionsURL()
 }
 
 // warmRecords are worked off before anything is measured, so that connections are open, the states' names are known, bulk calls are

@@ -2,7 +2,10 @@
 
 package main
 
-import "strconv"
+import (
+	"math/rand/v2"
+	"strconv"
+)
 
 // Modes: how messages travel to the function. Whether a function announces bulk calls decides between the first two and the third.
 const (
@@ -22,6 +25,7 @@ type workload struct {
 	value   int     // bytes of a record
 	text    string  // that its value begins with: what the function wants to be told
 	state   int     // bytes that the function's state is filled up to
+	apart   bool    // each function has an URL of its own, and can be down by itself
 	topic   string  // of the outputs, without the run's prefix
 	modes   []string
 }
@@ -71,9 +75,10 @@ func (w workload) key(prefix string, i int) []byte {
 	return strconv.AppendInt([]byte(prefix), int64(i%w.keys), 10)
 }
 
-// payload is the value of every record.
+// payload is the value of every record: bytes that no store can make smaller.
 func (w workload) payload() []byte {
 	value := make([]byte, w.value)
+	_, _ = rand.NewChaCha8([32]byte{}).Read(value)
 	copy(value, w.text)
 	return value
 }

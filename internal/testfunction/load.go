@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"strconv"
 	"time"
 
@@ -16,7 +17,7 @@ import (
 // FanOut is how many messages test/fan sends for one.
 const FanOut = 10
 
-// typeLarge is the type of the state of test/large: the count in 8 bytes, then zeros.
+// typeLarge is the type of the state of test/large: the count in 8 bytes, then bytes that no store can make smaller.
 const typeLarge = "test/large"
 
 // fan sends each message on to FanOut addresses of test/count: "ID-0", "ID-1" ...
@@ -90,6 +91,7 @@ func (h *Handler) large(batch *protocol.ToFunction_InvocationBatchRequest, out *
 		return missing(typeLarge), nil
 	}
 	value := make([]byte, max(8, h.StateBytes))
+	copy(value, h.ballast())
 	n := uint64(0)
 	if v := before.GetValue(); len(v) > 0 {
 		if len(v) != len(value) {
@@ -110,6 +112,15 @@ func (h *Handler) large(batch *protocol.ToFunction_InvocationBatchRequest, out *
 	binary.LittleEndian.PutUint64(value, n)
 	out.StateMutations = modified(typeLarge, value)
 	return result(out), nil
+}
+
+// ballast is what fills the state of test/large, the same each time.
+func (h *Handler) ballast() []byte {
+	h.filled.Do(func() {
+		h.filling = make([]byte, h.StateBytes)
+		_, _ = rand.NewChaCha8([32]byte{}).Read(h.filling)
+	})
+	return h.filling
 }
 
 // stateOf is the batch's one state; false: it was not sent along.

@@ -59,6 +59,9 @@ type Handler struct {
 	down   sync.Map // function name -> true: answered 503
 	calls  atomic.Int64
 	forgot atomic.Bool // bulk calls, for now
+
+	filled  sync.Once
+	filling []byte // made by filled
 }
 
 // Calls counts the calls that were answered with effects.
