@@ -33,8 +33,13 @@ func appendFunctionKey(b []byte, f api.FunctionType) []byte {
 // AddressKey identifies an address. Keys of one function type are in the order of the ids' bytes, as far as ids differ within
 // their first 700 bytes.
 func AddressKey(a api.Address) []byte {
-	b := make([]byte, 0, min(4+len(a.Type.Namespace)+len(a.Type.Name)+len(a.ID), KeyBytesMax))
-	return appendCut(appendFunctionKey(b, a.Type), a.ID)
+	return AppendAddressKey(make([]byte, 0, min(4+len(a.Type.Namespace)+len(a.Type.Name)+len(a.ID), KeyBytesMax)), a)
+}
+
+// AppendAddressKey writes the key of an address behind other bytes.
+func AppendAddressKey(b []byte, a api.Address) []byte {
+	from := len(b)
+	return appendCut(appendFunctionKey(b, a.Type), from, a.ID)
 }
 
 // TokenKey identifies the timers that any function with this id has sent with this token.
@@ -105,12 +110,12 @@ func appendName(b []byte, name string, nameMax int) []byte {
 }
 
 // appendCut writes the last part of a key. A key that was cut is exactly KeyBytesMax long and one that was not is shorter, so
-// no id can pass for another one's digest.
-func appendCut(b []byte, id string) []byte {
-	if len(b)+len(id) < KeyBytesMax {
+// no id can pass for another one's digest. The key begins at from.
+func appendCut(b []byte, from int, id string) []byte {
+	if len(b)-from+len(id) < KeyBytesMax {
 		return append(b, id...)
 	}
 	digest := sha256.Sum256([]byte(id))
-	b = append(b, id[:KeyBytesMax-digestBytes-len(b)]...)
+	b = append(b, id[:KeyBytesMax-digestBytes-(len(b)-from)]...)
 	return append(b, digest[:]...)
 }

@@ -82,7 +82,11 @@ func (p *part) moveLanes(moves map[statestore.LaneID]laneMove) {
 }
 
 func newOutputRow(lane statestore.LaneID, first int64, run []api.Output, size int) outputRow {
-	return outputRow{lane: lane, first: first, last: first + int64(len(run)) - 1, bytes: int64(size), data: statestore.AppendOutputs(nil, run)}
+	room := 0
+	for i := range run {
+		room += len(run[i].Sender.ID) + len(run[i].Value.Value) + 24 // the type is written where it changes
+	}
+	return outputRow{lane: lane, first: first, last: first + int64(len(run)) - 1, bytes: int64(size), data: statestore.AppendOutputs(make([]byte, 0, room), run)}
 }
 
 func (p *part) outputRows(rows []outputRow, size int) {

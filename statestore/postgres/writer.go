@@ -68,6 +68,7 @@ func (w *writer) connect(ctx context.Context, member string) (*pgx.Conn, error) 
 		if err != nil {
 			return nil, err
 		}
+		teachByteas(conn.TypeMap())
 		w.conn, w.member = conn, member
 	}
 	return w.conn, nil
