@@ -143,7 +143,13 @@ func TestBulkOfBrokenCalls(t *testing.T) {
 		}
 		panic(http.ErrAbortHandler)
 	}}
-	l := beginBulk(t, f)
+	l := beginBulk(t, f, func(c *Config) {
+		c.Hooks.Answered = func(call *machine.Call, _ *machine.Reply, _ *endpoint.Failure, _ time.Duration) {
+			if call.Target.ID != "kill" && call.Attempt != 1 {
+				t.Errorf("attempt %d of %s: what another call did is held against it", call.Attempt, call.Target.ID)
+			}
+		}
+	})
 	ids := names("k", 100)
 	l.arrive(1, slices.Concat(ids[:50], []string{"kill"}, ids[50:])...)
 	l.each(ids, "1")
@@ -161,15 +167,18 @@ func TestBulkOfBrokenCalls(t *testing.T) {
 
 // TestBulkFailsAsAWhole: a front that is overloaded or confused answers for the function; all is called again and counts once.
 func TestBulkFailsAsAWhole(t *testing.T) {
-	for name, answer := range map[string]func(w http.ResponseWriter){
-		"503":  func(w http.ResponseWriter) { w.WriteHeader(503) },
-		"500":  func(w http.ResponseWriter) { w.WriteHeader(500) },
-		"404":  func(w http.ResponseWriter) { w.WriteHeader(404) },
-		"page": func(w http.ResponseWriter) { fmt.Fprint(w, "<html>") },
-		"garbage": func(w http.ResponseWriter) {
+	for name, tc := range map[string]struct {
+		answer  func(w http.ResponseWriter)
+		refuses bool // bulk calls, so that none follow for seconds, though other replies announce them
+	}{
+		"503":  {func(w http.ResponseWriter) { w.WriteHeader(503) }, false},
+		"500":  {func(w http.ResponseWriter) { w.WriteHeader(500) }, false},
+		"404":  {func(w http.ResponseWriter) { w.WriteHeader(404) }, true},
+		"page": {func(w http.ResponseWriter) { fmt.Fprint(w, "<html>") }, true},
+		"garbage": {func(w http.ResponseWriter) {
 			w.Header().Set("Content-Type", "application/vnd.stategate.bulk.v1")
 			fmt.Fprint(w, "<html>")
-		},
+		}, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var failed atomic.Bool
@@ -177,15 +186,21 @@ func TestBulkFailsAsAWhole(t *testing.T) {
 				if !isBulk(r) || !failed.CompareAndSwap(false, true) {
 					return false
 				}
-				answer(w)
+				tc.answer(w)
 				return true
 			}}
 			l := beginBulk(t, f)
-			ids := names("k", 100)
+			ids, began := names("k", 100), time.Now()
 			l.arrive(1, ids...)
 			l.each(ids, "1")
 			if !failed.Load() {
 				t.Error("no bulk was sent")
+			}
+			bulks := f.bulks.Load()
+			l.arrive(1000, ids...)
+			l.each(ids, "1 2")
+			if more := f.bulks.Load() > bulks; more == tc.refuses && time.Since(began) < 4*time.Second {
+				t.Errorf("bulks follow: %v", more)
 			}
 		})
 	}
@@ -255,6 +270,9 @@ func TestBulkOutOfTime(t *testing.T) {
 		case <-time.After(patience):
 			t.Fatalf("waited for %q", want)
 		}
+	}
+	if err := l.Drain(t.Context()); err != nil || l.running.Load() != 0 { // each has ended once
+		t.Errorf("drained: %v, %d calls are out", err, l.running.Load())
 	}
 }
 
