@@ -59,7 +59,7 @@ var measures = []measure{
 	{name: "calls_per_request", title: "calls/req", told: true},
 	{name: "oldest_ms", title: "oldest"},
 	{name: "asked_per_second", title: "asked/s", told: true},
-	{name: "drift_mib", title: "drift"},
+	{name: "stored_mib", title: "stored MiB"},
 	{name: "others_percent", title: "others %", told: true},
 }
 

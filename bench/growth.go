@@ -195,11 +195,3 @@ func (g *grower) states(ctx context.Context) error {
 	}
 	return nil
 }
-
-func overload(ctx context.Context, args []string, out io.Writer) error { return nil }
-func steady(ctx context.Context, args []string, out io.Writer) error   { return nil }
-
-const (
-	overloadWorkload = "overload "
-	steadyWorkload   = "steady "
-)

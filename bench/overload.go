@@ -1,0 +1,255 @@
+//go:build linux
+
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// overloadWorkload begins the workload of all cells that show what happens when more is asked than can be done.
+const overloadWorkload = "overload "
+
+// What can be too much, as the flag names it.
+const (
+	tooMuchInput = "input"
+	kafkaAway    = "kafka"
+	storeAway    = "store"
+	slowCommits  = "commits"
+)
+
+// overloader measures what the gateway does when it cannot do what is asked.
+type overloader struct {
+	output
+	store    string
+	length   time.Duration // of the overload, and of each absence
+	rate     float64       // records per second around an absence
+	records  int           // by which the capacity is found
+	what     []string
+	programs programs
+	report   *report
+}
+
+func overload(ctx context.Context, args []string, out io.Writer) error {
+	v := &overloader{}
+	flags := flag.NewFlagSet("bench overload", flag.ContinueOnError)
+	v.register(flags)
+	flags.StringVar(&v.store, "store", postgresStore, "store to measure with: postgres or sqlite")
+	flags.DurationVar(&v.length, "for", time.Minute, "how long there is too much input, and how long Kafka and PostgreSQL are away")
+	flags.Float64Var(&v.rate, "rate", 1000, "records per second around an absence")
+	flags.IntVar(&v.records, "records", 100_000, "records by which the capacity is found")
+	what := flags.String("what", strings.Join([]string{tooMuchInput, kafkaAway, storeAway, slowCommits}, ","), "what is too much")
+	if err := flags.Parse(args); err != nil {
+		return err
+	}
+	v.what, v.report = strings.Split(*what, ","), newReport()
+	var end func()
+	var err error
+	if v.programs, end, err = buildPrograms(ctx, v.gateway, false, false); err != nil {
+		return err
+	}
+	defer end()
+	for _, trouble := range []struct {
+		name     string
+		settings map[string]string
+		needs    string // a store
+		do       func(context.Context, *run, *outputs) (int, error)
+	}{
+		{name: tooMuchInput, do: v.input},
+		{name: kafkaAway, do: v.kafka},
+		{name: storeAway, needs: postgresStore, do: v.postgres},
+		{name: slowCommits, needs: postgresStore, do: v.commits, settings: map[string]string{"commit_delay": "5000", "commit_siblings": "0"}},
+	} {
+		if !slices.Contains(v.what, trouble.name) || trouble.needs != "" && trouble.needs != v.store {
+			continue
+		}
+		if err := v.with(ctx, worldConfig{store: v.store, settings: trouble.settings}, trouble.do); err != nil {
+			return fmt.Errorf("overload of %s: %w", trouble.name, err)
+		}
+	}
+	v.report.Took = time.Since(v.report.Began).Round(time.Second).String()
+	return v.finish(v.report, out)
+}
+
+func (v *overloader) cell(workload string) cell {
+	return cell{Subject: gatewaySubject, Store: v.store, Workload: overloadWorkload + workload, Mode: bulk, Semantic: exactlyOnce}
+}
+
+// with makes a world for one trouble, and judges the outputs behind it. do answers how many records the run has had, beside those
+// that warmed it.
+func (v *overloader) with(ctx context.Context, cfg worldConfig, do func(context.Context, *run, *outputs) (int, error)) error {
+	w, err := newWorld(ctx, cfg)
+	if err != nil {
+		return err
+	}
+	defer w.close()
+	r, err := w.newRun(ctx, v.programs, v.cell(""), workloads[0], partitionsOut)
+	if err != nil {
+		return err
+	}
+	defer r.close(ctx)
+	o, err := r.outputs()
+	if err != nil {
+		return err
+	}
+	defer o.close()
+	if err := errors.Join(r.start(ctx), r.warm(ctx, o)); err != nil {
+		return r.explain(err)
+	}
+	records, err := do(ctx, r, o)
+	if err != nil {
+		return r.explain(err)
+	}
+	if err := r.stop(); err != nil {
+		return r.explain(err)
+	}
+	return r.explain(o.verify(ctx, w.client, r.wants(records)))
+}
+
+func (v *overloader) add(workload string, values map[string]float64) {
+	v.report.add(v.cell(workload), values)
+	fmt.Fprintf(os.Stderr, "%s%s\n", overloadWorkload, workload)
+}
+
+// excess is how many times the capacity comes in.
+const excess = 3
+
+// input sends three times as much as was worked off of a backlog, while the loop's own costs are borne by the same machine. What is
+// let in is what the gateway has read: the age of the oldest record that it has read and not finished is asked of it all the time.
+func (v *overloader) input(ctx context.Context, r *run, o *outputs) (int, error) {
+	values, err := r.burst(ctx, o, 0, v.records)
+	if err != nil {
+		return 0, err
+	}
+	values["resident_mib"] = resident(r.program.Process.Pid)
+	v.add("none: the capacity", values)
+	l := newLoop(r, excess*values["records_per_second"], v.length)
+	l.first = v.records
+	w := watch(ctx, r)
+	values, err = l.measure(ctx, o, 0)
+	seen := w.stop()
+	if err != nil {
+		return 0, err
+	}
+	// Of a queue that grows for as long as it likes, how long one stands in it says nothing.
+	for _, name := range []string{"p50_ms", "p99_ms", "max_ms"} {
+		delete(values, name)
+	}
+	values["oldest_ms"], values["resident_mib"] = seen.oldest, seen.resident
+	v.add(fmt.Sprintf("input at %d times the capacity", excess), values)
+	after := newLoop(r, gapRate, lullMax)
+	after.first = l.first + l.n
+	if values, err = after.measure(ctx, o, 0); err != nil {
+		return 0, err
+	}
+	values["resident_mib"] = resident(r.program.Process.Pid)
+	v.add("input: at once behind it", values)
+	return after.first + after.n, nil
+}
+
+// kafka is stopped in order and started again on its data.
+func (v *overloader) kafka(ctx context.Context, r *run, o *outputs) (int, error) {
+	return v.away(ctx, r, o, "Kafka away for "+v.length.String(), func() error {
+		if err := r.w.kafka.Stop(syscall.SIGTERM); err != nil {
+			return err
+		}
+		return errors.Join(pause(ctx, v.length), r.w.kafka.Start())
+	})
+}
+
+// postgres is stopped as a crash does it, and started again on its data.
+func (v *overloader) postgres(ctx context.Context, r *run, o *outputs) (int, error) {
+	return v.away(ctx, r, o, "PostgreSQL away for "+v.length.String(), func() (err error) {
+		_ = r.w.db.Close(ctx)
+		if err := r.w.postgres.Stop(syscall.SIGQUIT); err != nil {
+			return err
+		}
+		if err := errors.Join(pause(ctx, v.length), r.w.postgres.Start()); err != nil {
+			return err
+		}
+		r.w.db, err = pgx.Connect(ctx, r.w.postgres.URL())
+		return err
+	})
+}
+
+// caughtUp is how old an output may be when it counts as prompt again.
+const caughtUp = 500 * time.Millisecond
+
+// away measures an absence in the middle of an open loop: the highest memory, how long it takes from the end of the absence until
+// the first output, and until outputs are prompt again. The loop goes on meanwhile: records wait where they are made.
+func (v *overloader) away(ctx context.Context, r *run, o *outputs, what string, absence func() error) (int, error) {
+	lead, tail := min(5*time.Second, v.length), min(max(10*time.Second, v.length), 30*time.Second)
+	l := newLoop(r, v.rate, lead+v.length+tail)
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	l.begin = time.Now()
+	sent := l.start(ctx)
+	over := make(chan time.Time, 1) // when the absence was over
+	failed := make(chan error, 1)
+	go func() {
+		err := errors.Join(pause(ctx, lead), absence())
+		if err != nil {
+			cancel()
+		}
+		over <- time.Now()
+		failed <- err
+	}()
+	w := watch(ctx, r)
+	var back, first, prompt time.Time
+	err := o.await(ctx, o.seen+l.n, func(key string, nth int, at time.Time) {
+		if back.IsZero() {
+			select {
+			case back = <-over:
+			default:
+				return
+			}
+		}
+		if first.IsZero() {
+			first = at
+		}
+		if i := l.record(key, nth); prompt.IsZero() && i >= 0 && at.Sub(l.due(i)) < caughtUp {
+			prompt = at
+		}
+	}, nil)
+	seen := w.stop()
+	if err != nil {
+		cancel()
+	}
+	if err := errors.Join(err, sent(), <-failed); err != nil {
+		return 0, err
+	}
+	if prompt.IsZero() {
+		return 0, fmt.Errorf("outputs were not prompt again before the loop's end")
+	}
+	ms := func(t time.Time) float64 { return max(0, float64(t.Sub(back).Microseconds())/1000) }
+	v.add(what, map[string]float64{"gap_ms": ms(first), "recovery_ms": ms(prompt), "resident_mib": seen.resident, "asked_per_second": v.rate})
+	return l.n, nil
+}
+
+// commits take 5 ms each, as on a disk that is far away.
+func (v *overloader) commits(ctx context.Context, r *run, o *outputs) (int, error) {
+	values, err := r.burst(ctx, o, 0, v.records)
+	if err != nil {
+		return 0, err
+	}
+	values["resident_mib"] = residentMax(r.program.Process.Pid)
+	v.add("commits of 5 ms: a backlog", values)
+	l := newLoop(r, gapRate, min(v.length, 10*time.Second))
+	l.first = v.records
+	if values, err = l.measure(ctx, o, l.n/4); err != nil {
+		return 0, err
+	}
+	values["resident_mib"] = residentMax(r.program.Process.Pid)
+	v.add(fmt.Sprintf("commits of 5 ms: %d/s", gapRate), values)
+	return l.first + l.n, nil
+}
