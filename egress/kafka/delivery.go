@@ -15,7 +15,7 @@ import (
 
 // What one transaction carries at most: one output, whatever its size, or these.
 const (
-	batchOutputs = 2000
+	batchOutputs = 5000
 	batchBytes   = 4 << 20
 )
 

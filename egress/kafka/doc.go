@@ -19,7 +19,7 @@
 // # How outputs come to Kafka
 //
 // The client library keeps connections and metadata; the producer is our own, for a general one spends most of its time on passing
-// records one by one between goroutines. A part of the outbox, at most 2000 outputs, goes this way:
+// records one by one between goroutines. A part of the outbox, at most 5000 outputs, goes this way:
 //
 //  1. packed: each output goes to the partition of its key, behind those before it, into a batch that no topic is too small for
 //  2. AddPartitionsToTxn, with all partitions of the part: what is sent now is of this transaction
@@ -29,6 +29,9 @@
 //  5. EndTxn, once every batch and the cursor are acknowledged
 //
 // Without transactions it is 1 and 3.
+//
+// An idle lane sends at once what comes to it. While it is busy, outputs gather: a transaction begins no sooner than 20 ms after the one
+// before, unless enough wait to fill it.
 //
 // Why each output is there once: readers at read_committed see a transaction as a whole or not at all, so they see the outputs exactly
 // if they see the cursor behind them. Within a session a transaction is committed only when each step before was acknowledged; a step

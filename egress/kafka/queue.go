@@ -242,6 +242,26 @@ func (q *queue) idle() bool {
 	return q.next >= q.end
 }
 
+// What waits to be taken.
+const (
+	nothing = iota
+	some
+	enough // for a whole transaction
+)
+
+// waiting says how much is known that was not taken.
+func (q *queue) waiting() int {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	switch n := q.end - min(q.next, q.end); {
+	case n == 0:
+		return nothing
+	case n >= batchOutputs || q.bytes >= batchBytes:
+		return enough
+	}
+	return some
+}
+
 // delivered notes that all below are delivered or set aside.
 func (q *queue) delivered(below uint64) {
 	q.mu.Lock()

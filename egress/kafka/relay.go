@@ -146,8 +146,12 @@ func (r *Relay) life(ctx context.Context) (delivered bool, err error) {
 				return delivered, err
 			}
 		}
+		begun := time.Now()
 		if err := r.deliver(ctx, s); err != nil {
 			return delivered, err
+		}
+		if r.cfg.Semantic == ExactlyOnce && len(r.batch) == 0 {
+			r.gather(ctx, begun)
 		}
 		delivered = true
 		r.reached("delivered", s)

@@ -4,7 +4,7 @@ const (
 	tried    = "outputs are tried until Kafka takes them"
 	outbox   = "outputs wait in the outbox for as long as it takes"
 	murmur   = "keys are spread as by Kafka's default partitioner"
-	noLinger = "outputs gather while those before them are on their way; nothing waits for a timer"
+	noLinger = "outputs gather while those before them are on their way; an idle egress waits for nothing"
 )
 
 var producerProperties = []property{
