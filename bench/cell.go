@@ -12,7 +12,7 @@ import (
 // cell is one thing that was measured, and what each run of it has shown. All but the values is its identity: compare looks for
 // the cell of the other report that has the same.
 type cell struct {
-	Subject  string `json:"subject"` // gateway or floor
+	Subject  string `json:"subject"` // gateway, or one of the floors
 	Store    string `json:"store"`
 	Workload string `json:"workload"`
 	Mode     string `json:"mode"`     // single, batch or bulk

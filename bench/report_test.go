@@ -114,7 +114,7 @@ func TestJudgeFloor(t *testing.T) {
 		floor, others float64
 		want, not     string
 	}{
-		{11, 0, "RATIO TO THE FLOOR, count in bulk: 2.00 of its CPU", "FLOOR:"},
+		{11, 0, "RATIO TO THE FLOOR, count in bulk: 2.00 of its CPU", "FLOOR: it"},
 		{15.2, 5, "NO FLOOR", "IS IT"},
 		{15.2, 90, "IS IT A FLOOR?", "NO FLOOR"},
 	} {

@@ -22,6 +22,7 @@ import (
 const (
 	gatewaySubject = "gateway"
 	floorSubject   = "floor"
+	ownSubject     = "floor, own batches"
 
 	exactlyOnce = "exactly-once"
 	atLeastOnce = "at-least-once"
@@ -37,6 +38,8 @@ type run struct {
 	in, out string
 	// partitions of the topic of records.
 	partitions int
+	// batch is how many records a batch of the floor may have, where that is not left to it.
+	batch int
 	// kafkaOut is where the egress finds Kafka.
 	kafkaOut string
 	programs programs
@@ -66,7 +69,7 @@ func (w *world) newRun(ctx context.Context, p programs, c cell, load workload, p
 // start starts the subject, on what the run's store holds by now.
 func (r *run) start(ctx context.Context) error {
 	command := r.gateway
-	if r.cell.Subject == floorSubject {
+	if r.cell.Subject != gatewaySubject {
 		command = r.floor
 	}
 	cmd, err := command(ctx)

@@ -157,14 +157,17 @@ func (s *suite) cell(workload, mode, semantic string) cell {
 	return cell{Subject: gatewaySubject, Store: s.world.store, Workload: workload, Mode: mode, Semantic: semantic}
 }
 
-// withFloor answers the cell and, where the floor can be measured beside it, the floor's.
-func (s *suite) withFloor(c cell) []cell {
+// withFloor answers the cell and, where the floors can be measured beside it, theirs.
+func (s *suite) withFloor(c cell, subjects ...string) []cell {
+	cells := []cell{c}
 	if s.programs.floor == "" || c.Store != postgresStore || c.Mode != bulk || c.Semantic != exactlyOnce {
-		return []cell{c}
+		return cells
 	}
-	f := c
-	f.Subject = floorSubject
-	return []cell{c, f}
+	for _, subject := range subjects {
+		c.Subject = subject
+		cells = append(cells, c)
+	}
+	return cells
 }
 
 // do measures one cell and keeps what came out.
@@ -195,7 +198,7 @@ func (s *suite) drains(ctx context.Context) error {
 			for _, semantic := range semantics {
 				cells := []cell{s.cell(load.name, mode, semantic)}
 				if load.target == "count" && load.value == 0 {
-					cells = s.withFloor(cells[0])
+					cells = s.withFloor(cells[0], floorSubject, ownSubject)
 				}
 				for _, c := range cells {
 					if err := s.do(c, func() (map[string]float64, error) { return s.drain(ctx, c, load) }); err != nil {
@@ -221,7 +224,18 @@ func (s *suite) drain(ctx context.Context, c cell, load workload) (map[string]fl
 	if s.profile != "" && c.Subject == gatewaySubject {
 		r.profiler = &profiler{path: s.profile}
 	}
-	return r.drain(ctx, records)
+	if c.Subject == gatewaySubject {
+		return r.drain(ctx, records)
+	}
+	c.Subject = gatewaySubject
+	if batch, ok := s.report.find(c, "records_per_commit"); ok {
+		r.batch = min(int(batch), floorBatchMax)
+	}
+	values, err := r.drain(ctx, records)
+	if err == nil {
+		values["records_per_commit"] = float64(max(floorBatch, r.batch))
+	}
+	return values, err
 }
 
 // latencyRates are those of the open loops, in records per second, whatever the machine can do.
@@ -242,7 +256,7 @@ func (s *suite) latencies(ctx context.Context) error {
 				if mode == batch || mode == single && (semantic == atLeastOnce || rate < 100) {
 					continue
 				}
-				for _, c := range s.withFloor(s.cell(fmt.Sprintf("%s%g/s", latencyWorkload, rate), mode, semantic)) {
+				for _, c := range s.withFloor(s.cell(fmt.Sprintf("%s%g/s", latencyWorkload, rate), mode, semantic), floorSubject) {
 					if err := measure(c, rate); err != nil {
 						return err
 					}
@@ -252,7 +266,7 @@ func (s *suite) latencies(ctx context.Context) error {
 	}
 	for _, share := range latencyShares {
 		for _, mode := range s.modes {
-			for _, c := range s.withFloor(s.cell(countWorkload, mode, exactlyOnce)) {
+			for _, c := range s.withFloor(s.cell(countWorkload, mode, exactlyOnce), floorSubject) {
 				capacity, ok := s.report.find(c, "records_per_second")
 				if !ok || mode == batch {
 					continue
@@ -278,9 +292,9 @@ func (s *suite) http(ctx context.Context) error {
 const killsEach = 3
 
 func (s *suite) kills(ctx context.Context) error {
-	for _, c := range s.withFloor(s.cell(killWorkload, bulk, exactlyOnce)) {
+	for _, c := range s.withFloor(s.cell(killWorkload, bulk, exactlyOnce), floorSubject, ownSubject) {
 		err := s.do(c, func() (map[string]float64, error) {
-			if c.Subject == floorSubject {
+			if c.Subject != gatewaySubject {
 				if err := s.world.killed(ctx, s.programs, c, workloads[0], s.records/2, killsEach); err != nil {
 					return nil, errors.Join(errors.New("there is no floor: it does not keep what it promises"), err)
 				}
