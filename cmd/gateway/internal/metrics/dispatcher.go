@@ -2,6 +2,7 @@ package metrics
 
 import (
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -18,7 +19,22 @@ type callMetrics struct {
 	total    *prometheus.CounterVec
 	duration *prometheus.HistogramVec
 	together prometheus.Histogram
+
+	mu      sync.RWMutex
+	tallies map[callKind]callTally // of those that have labels of their own; guarded by mu
 }
+
+// callKind is what calls are counted by, and callTally where: to find it by labels costs more than to count.
+type (
+	callKind struct {
+		function api.FunctionType
+		result   string
+	}
+	callTally struct {
+		total    prometheus.Counter
+		duration prometheus.Observer
+	}
+)
 
 type commitMetrics struct {
 	results *labels[string]
@@ -36,8 +52,9 @@ var (
 	commitBuckets = []float64{0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5}
 )
 
-func newCallMetrics() callMetrics {
-	return callMetrics{
+func newCallMetrics() *callMetrics {
+	return &callMetrics{
+		tallies:   map[callKind]callTally{},
 		functions: newLabels(functionLabelsMax, functionLabel), results: newLabels(resultLabelsMax, clean),
 		total: counterVec("calls_total", "Calls that have ended: ok, incomplete (asked for states), or the kind of failure.", "function", "result"),
 		duration: histogramVec("call_duration_seconds", "How long calls took, good or not.",
@@ -69,15 +86,36 @@ func (c *commitMetrics) register(r *prometheus.Registry) {
 	r.MustRegister(c.duration, c.effects, c.deadLetters, c.restarts)
 }
 
+// ended counts a call.
+func (c *callMetrics) ended(kind callKind, took time.Duration) {
+	c.mu.RLock()
+	t, ok := c.tallies[kind]
+	c.mu.RUnlock()
+	if !ok {
+		t = c.tally(kind)
+	}
+	t.total.Inc()
+	t.duration.Observe(took.Seconds())
+}
+
+// tally remembers where calls of a kind are counted, unless it shares that with others: of those there is no end.
+func (c *callMetrics) tally(kind callKind) callTally {
+	function, ownFunction := c.functions.of(kind.function)
+	result, ownResult := c.results.of(kind.result)
+	t := callTally{total: c.total.WithLabelValues(function, result), duration: c.duration.WithLabelValues(function)}
+	if ownFunction && ownResult {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.tallies[kind] = t
+	}
+	return t
+}
+
 // Dispatcher are the hooks of the dispatcher. Conditions are told by the snapshot's reasons.
 func (m *Metrics) Dispatcher() dispatcher.Hooks {
-	calls, commits := &m.calls, &m.commits
+	calls, commits := m.calls, &m.commits
 	return dispatcher.Hooks{
-		Call: func(f api.FunctionType, result string, took time.Duration) {
-			label := calls.functions.text(f)
-			calls.total.WithLabelValues(label, calls.results.text(result)).Inc()
-			calls.duration.WithLabelValues(label).Observe(took.Seconds())
-		},
+		Call: func(f api.FunctionType, result string, took time.Duration) { calls.ended(callKind{f, result}, took) },
 		Bulk: func(n int) { calls.together.Observe(float64(n)) },
 		Commit: func(result string, took time.Duration, effects int) {
 			commits.duration.WithLabelValues(commits.results.text(result)).Observe(took.Seconds())

@@ -32,7 +32,7 @@ type Metrics struct {
 	registry *prometheus.Registry
 	ingress  ingressMetrics
 	egress   egressMetrics
-	calls    callMetrics
+	calls    *callMetrics
 	commits  commitMetrics
 	look     atomic.Pointer[Look]
 }

@@ -161,6 +161,9 @@ func TestManyFunctions(t *testing.T) {
 	if n := count(got, "stategate_calls_total{"); n != functionLabelsMax+1 {
 		t.Errorf("%d series of calls, want %d", n, functionLabelsMax+1)
 	}
+	if n := len(m.calls.tallies); n != functionLabelsMax {
+		t.Errorf("%d kinds of calls are remembered, want %d", n, functionLabelsMax)
+	}
 	if n := count(got, "stategate_call_duration_seconds_count{"); n != functionLabelsMax+1 {
 		t.Errorf("%d histograms of calls, want %d", n, functionLabelsMax+1)
 	}
