@@ -21,11 +21,15 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 log = logging.getLogger("stategate")
 
+BULK_CALLS = 100  # more of them in one request save next to nothing
+
 
 class RequestError(Exception):
-    """A request that is none, with the HTTP status that says so."""
+    """A request that is none, with the HTTP status that says so, from 400 to 599."""
 
     def __init__(self, status: int, text: str) -> None:
+        if not 400 <= status <= 599:
+            raise ValueError(f"status {status} says of no failure")
         super().__init__(text)
         self.status = status
 
@@ -103,12 +107,20 @@ class Functions:
 
     # A request becomes a batch: the messages of one address, in order, on one set of states.
 
-    def _begin(self, request: bytes) -> Union[bytes, "_Batch"]:
+    def _begin(self, request: bytes) -> Union[bytes, "Batch"]:
         to = ToFunction()
         try:
             to.ParseFromString(request)
-        except DecodeError as e:
+        except (DecodeError, UnicodeDecodeError) as e:  # the latter by protobuf in pure Python
             raise RequestError(400, f"parse request: {e}") from e
+        return self._start(to)
+
+    def _served(self, to: Any) -> Optional[Function]:
+        target = to.invocation.target
+        return self._functions.get((target.namespace, target.type))
+
+    def _start(self, to: Any) -> Union[bytes, "Batch"]:
+        """A ToFunction is answered at once when states are missing."""
         wire = to.invocation
         target = wire.target
         f = self._functions.get((target.namespace, target.type))
@@ -122,7 +134,7 @@ class Functions:
             held[s.state_name] = value if value.has_value else None
         if not f.names <= held.keys():
             return _wire.incomplete([spec._wire for spec in f.specs if spec.name not in held])
-        return _Batch(f, Context(Address(f.typename, target.id), f.state(held)), wire.invocations)
+        return Batch(f, Context(Address(f.typename, target.id), f.state(held)), wire.invocations)
 
     def handle(self, request: bytes) -> bytes:
         """Answers a request. An async function needs handle_async. An exception of the function fails the call: nothing happens."""
@@ -140,20 +152,27 @@ class Functions:
             return batch
         return await batch.run()
 
-    def asgi(self, *, request_bytes_max: int = 64 << 20, threads: bool = True) -> Any:
-        """An ASGI application, alone or mounted in another. Plain functions run in threads, unless threads is False."""
+    def asgi(self, *, request_bytes_max: int = 64 << 20, threads: bool = True, bulk_calls: int = BULK_CALLS) -> Any:
+        """An ASGI application, alone or mounted in another. Plain functions run in threads, unless threads is False.
+
+        bulk_calls: how many calls the gateway may send in one request, which then run side by side. 1: it sends each by itself.
+        """
         from ._asgi import Application
 
-        return Application(self, request_bytes_max, threads)
+        return Application(self, request_bytes_max, threads, bulk_calls)
 
-    def wsgi(self, *, request_bytes_max: int = 64 << 20) -> Any:
-        """A WSGI application, alone or mounted in another. Async functions run on one event loop in a thread of its own."""
+    def wsgi(self, *, request_bytes_max: int = 64 << 20, bulk_calls: Optional[int] = None) -> Any:
+        """A WSGI application, alone or mounted in another. Async functions run on one event loop in a thread of its own.
+
+        bulk_calls: how many calls the gateway may send in one request, which then run side by side, in threads. 1: it sends each by itself.
+        None: as asgi has it; but 1 in a server that has one thread (by wsgi.multithread), where functions may count on being alone.
+        """
         from ._wsgi import Application
 
-        return Application(self, request_bytes_max)
+        return Application(self, request_bytes_max, bulk_calls)
 
 
-class _Batch:
+class Batch:
     __slots__ = ("function", "context", "_messages")
 
     def __init__(self, function: Function, context: Context, messages: Any) -> None:

@@ -152,3 +152,16 @@ def kinesis_record(stream: str, partition_key: str, value: bytes, explicit_hash_
         out += delimited(b"\x12", value)
     out += delimited(b"\x1a", stream.encode())
     return out + delimited(b"\x22", explicit_hash_key.encode()) if explicit_hash_key else out
+
+
+def answer(number: int, reply: bytes) -> bytes:
+    """The answer to one call of a bulk, as an entry of FromFunctions; reply is a whole FromFunction."""
+    n = len(reply)
+    head = b"\x08" + (_ONE[number] if number < 0x80 else varint(number)) + b"\x12" + (_ONE[n] if n < 0x80 else varint(n))
+    n += len(head)
+    return b"\x0a" + (_ONE[n] if n < 0x80 else varint(n)) + head + reply
+
+
+def failed(number: int, status: int, reason: bytes) -> bytes:
+    """The answer to a call that has failed; reason is UTF-8."""
+    return delimited(b"\x0a", b"\x08" + varint(number) + delimited(b"\x1a", b"\x08" + varint(status) + delimited(b"\x12", reason)))

@@ -275,7 +275,10 @@ class StatefulFunctions:
 
 
 class RequestReplyHandler:
-    """Answers requests: bytes in, bytes out. The web framework around it sets the content type, application/octet-stream."""
+    """Answers requests: bytes in, bytes out. The web framework around it sets the content type, application/octet-stream.
+
+    It does not see headers, so bulk calls cannot be agreed on: each call comes by itself. `functions.functions.asgi()` takes many at a time.
+    """
 
     def __init__(self, functions: StatefulFunctions) -> None:
         if not isinstance(functions, StatefulFunctions):
