@@ -62,19 +62,19 @@ func cpu(b *testing.B) time.Duration {
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
-// BenchmarkRead reads what transactions of 1,000 records have written to 4 partitions of real Kafka. What it costs is the CPU of
+// BenchmarkRead reads what transactions of 1,000 records have written to the partitions of a topic of real Kafka. What it costs is the CPU of
 // this process per record; the broker is another one.
 func BenchmarkRead(b *testing.B) {
-	for _, size := range []int{100, 10_000} {
-		b.Run(fmt.Sprintf("%dB", size), func(b *testing.B) { benchmarkRead(b, size, 40_000_000/max(size, 100)) })
+	for _, c := range []struct{ bytes, partitions int }{{100, 4}, {100, 64}, {10_000, 4}} {
+		b.Run(fmt.Sprintf("%dB-%d", c.bytes, c.partitions), func(b *testing.B) { benchmarkRead(b, c.bytes, c.partitions, 40_000_000/c.bytes) })
 	}
 }
 
-func benchmarkRead(b *testing.B, size, n int) {
-	const partitions, perTransaction = 4, 1000
+func benchmarkRead(b *testing.B, size, partitions, n int) {
+	const perTransaction = 1000
 	k := newBroker(b, []string{testserver.Kafka(b).Addr()})
 	topic := k.name("in")
-	k.create(topic, partitions)
+	k.create(topic, int32(partitions))
 	client, err := kgo.NewClient(kgo.SeedBrokers(k.addresses...), kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.TransactionalID(k.name("txn")),
 		kgo.ProducerBatchCompression(kgo.NoCompression()))
 	if err != nil {
