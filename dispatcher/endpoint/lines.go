@@ -30,6 +30,7 @@ var errOnlyHTTP1 = errors.New("the endpoint does not offer HTTP/2")
 type lines struct {
 	carrier   *carrier
 	transport *http.Transport // dials, and knows what all connections have in common
+	greetWait time.Duration   // greetWait, but in tests
 
 	mu        sync.Mutex // guards all below, and the fields of lines
 	all       []*line
@@ -53,7 +54,9 @@ type line struct {
 	silent bool          // a call on it timed out: nobody knows whether there is anybody on the other side
 }
 
-func newLines(k *carrier, t *http.Transport) *lines { return &lines{carrier: k, transport: t} }
+func newLines(k *carrier, t *http.Transport) *lines {
+	return &lines{carrier: k, transport: t, greetWait: greetWait}
+}
 
 // take answers a line on which there is room for one more call, and dials one where there is none, or where the call wants to be alone.
 // Its release must be told. The error is errOnlyHTTP1 where the endpoint could be reached and speaks HTTP/1.1 only.
@@ -216,7 +219,7 @@ func (s *lines) hearLocked(l *line, now time.Time) {
 		return
 	}
 	limit, _ := l.capacity()
-	if (limit == streamsUnknown || limit == 0) && now.Sub(l.since) < greetWait {
+	if (limit == streamsUnknown || limit == 0) && now.Sub(l.since) < s.greetWait {
 		return
 	}
 	l.known = true

@@ -34,6 +34,9 @@ func TestFewStreamsAtATime(t *testing.T) {
 					}
 				})
 				c := s.client(t)
+				// All calls must be there at once, so one that is put on a connection beyond its limit is in the way of all: that is what
+				// is done when its settings are long in coming, as they may be on a busy machine.
+				c.carrier.lines.greetWait = time.Minute
 				for range 2 { // the second time on the connections that there are
 					var done sync.WaitGroup
 					for n := range calls {
