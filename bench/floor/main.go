@@ -198,6 +198,14 @@ func deliver(ctx context.Context, cfg config, out sink, outbox []row, rows <-cha
 	count, paused := 0, false
 	for {
 		if count >= cfg.batch || paused && count > 0 {
+			for more := true; more && count < cfg.batch; { // what is there already goes along
+				select {
+				case r := <-rows:
+					gathered, count = append(gathered, r), count+r.count
+				default:
+					more = false
+				}
+			}
 			if err := send(gathered); err != nil {
 				return err
 			}
