@@ -64,6 +64,7 @@ class WsgiAlone(unittest.TestCase):
                     self.assertTrue(played.come.acquire(timeout=30))
                 closing = threading.Thread(target=answer.close)
                 closing.start()
+                self.assertTrue(played.cancelled.acquire(timeout=30), "the task goes on")
                 closing.join(0.05)
                 self.assertTrue(closing.is_alive(), "what runs is waited for")
                 played.gate.set_result(None)
@@ -161,7 +162,7 @@ class AsgiAlone(unittest.TestCase):
         played = Played()
         with mock.patch("stategate._crew._PATIENCE", 3600):
             asyncio.run(self.cancel(played))
-        self.assertEqual(played.cancelled, 2)
+        self.assertEqual([played.cancelled.acquire(blocking=False) for _ in range(3)], [True, True, False])
         self.assertEqual(threads_of_bulks(), [])
         self.assertFalse(played.come.acquire(blocking=False), "calls were run that nobody wants to know of any more")
 
@@ -190,7 +191,7 @@ class AsgiAlone(unittest.TestCase):
         calls = [(1, ASYNC, "hi"), (2, ASYNC, "wait"), (3, PLAIN, "wait")] + [(n, PLAIN, "hi") for n in range(4, 30)]
         with mock.patch("stategate._crew._PATIENCE", 3600):
             asyncio.run(self.play(played.functions.asgi(), bulk(calls), send))
-        self.assertEqual((played.cancelled, threads_of_bulks()), (0, []))
+        self.assertEqual((played.cancelled.acquire(blocking=False), threads_of_bulks()), (False, []))
         self.assertLessEqual(sum(played.come.acquire(blocking=False) for _ in calls), 3, "calls were run that nobody wants to know of any more")
 
     def test_hostile_bodies(self) -> None:

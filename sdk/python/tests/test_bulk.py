@@ -36,7 +36,7 @@ class Played:
         self.come: "threading.Semaphore" = threading.Semaphore(0)
         self.missing = all
         self.lock = threading.Lock()
-        self.cancelled = 0
+        self.cancelled = threading.Semaphore(0)
         self.functions = Functions()
         self.functions.register("a.b/plain", self.plain)
         self.functions.register("a.b/async", self.asynchronous)
@@ -74,7 +74,7 @@ class Played:
             try:
                 await asyncio.shield(asyncio.wrap_future(self.gate))
             except asyncio.CancelledError:
-                self.cancelled += 1
+                self.cancelled.release()
                 raise
 
 

@@ -116,6 +116,7 @@ class Calls(unittest.TestCase):
         for body, status in (
             (b"", 400), (b"\xff", 400), (b"not protobuf at all", 400), (ToFunction().SerializeToString(), 400),
             (request(HI, function=("a.b", "other")), 404), (b"\xa2\x06\xff\xff\xff\xff\x7f", 400),
+            (request(HI).replace(b"a.b", b"a.\xff"), 400),
         ):
             with self.assertRaises(RequestError, msg=body) as e:
                 functions.handle(body)
