@@ -22,7 +22,7 @@ type Config struct {
 	YoungRequests   int   // to an endpoint that takes bulk calls: while so many are young, other calls for it gather; default 8
 	YoungAge        int64 // a request is young for so long; default 20
 	BulkMessages    int   // in one request, before no further call joins it; default 1,000
-	BulkBytes       int   // of states and arguments in one request that carries several calls; default 1 MiB
+	BulkBytes       int   // of states and arguments in one request that carries several calls; default 512 KiB: many fronts take no body above 1 MiB
 	CommitAgeMax    int64 // an uncommitted effect waits no longer for calls that descend from it; default 10
 	LazyAgeMax      int64 // trims and the like wait for another commit at most so long; default 1,000
 	BackoffMin      int64 // before the second attempt; doubles; default 10
@@ -85,7 +85,7 @@ func (c *Config) defaults() {
 	orDefault(&c.YoungRequests, 8)
 	orDefault(&c.YoungAge, 20)
 	orDefault(&c.BulkMessages, 1000)
-	orDefault(&c.BulkBytes, 1<<20)
+	orDefault(&c.BulkBytes, 512<<10)
 	orDefault(&c.CommitAgeMax, 10)
 	orDefault(&c.LazyAgeMax, 1000)
 	orDefault(&c.BackoffMin, 10)
