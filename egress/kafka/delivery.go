@@ -248,7 +248,7 @@ func (r *Relay) failed(batches []*batch, part int) error {
 	}
 	first := others[0]
 	if isFenced(first.err) {
-		return fmt.Errorf("another session of this lane began: %w", first.err)
+		return &fencedError{"send to topic " + first.topic, first.err}
 	}
 	return fmt.Errorf("send to %w", &topicError{first.topic, first.err})
 }

@@ -1,8 +1,10 @@
 package kafka
 
 import (
+	"bytes"
 	"context"
 	"fmt"
+	"log/slog"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -175,6 +177,8 @@ func fencedBeforeEachRequest(t *testing.T, b *broker) {
 			b := b.apart(t, strings.ReplaceAll(request, " ", "-"))
 			cfg := b.cfg
 			cfg.StoreID += "-" + strings.ReplaceAll(request, " ", "-")
+			var log bytes.Buffer
+			cfg.Log = slog.New(slog.NewTextHandler(&log, nil))
 			o := newOutbox("shop/out")
 			var armed atomic.Bool
 			var l *life
@@ -203,6 +207,12 @@ func fencedBeforeEachRequest(t *testing.T, b *broker) {
 			}
 			if armed.Load() {
 				t.Error("the request was not met")
+			}
+			if err := l.end(t); err != nil {
+				t.Fatal(err)
+			}
+			if text := log.String(); !strings.Contains(text, "Kafka does not take outputs") || strings.Contains(text, "Unknown error") {
+				t.Errorf("%s\n does not say what has happened", text)
 			}
 			if diff := cmp.Diff(numbers(4, 4), committed(t, cfg.Brokers, b.topic("out"))); diff != "" {
 				t.Error(diff)

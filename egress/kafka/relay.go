@@ -253,6 +253,15 @@ func isFenced(err error) bool {
 	return errors.Is(err, sarama.ErrProducerFenced) || errors.Is(err, sarama.ErrInvalidProducerEpoch)
 }
 
+// fencedError says that another session of this lane began. The client has no text for one of Kafka's two codes.
+type fencedError struct {
+	action string
+	err    error
+}
+
+func (e *fencedError) Error() string { return e.action + ": another session of this lane began" }
+func (e *fencedError) Unwrap() error { return e.err }
+
 // haltError stops the lane until an operator has decided.
 type haltError struct{ key, text string }
 

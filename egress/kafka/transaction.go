@@ -91,10 +91,11 @@ func (p *producer) insist(action string, at coordinator, ask func(*sarama.Broker
 				_ = at.refresh()
 			}
 		}
-		if !left && isFenced(err) {
-			action += ": another session of this lane began"
-		}
-		if !left {
+		switch {
+		case left:
+		case isFenced(err):
+			return &fencedError{action, err}
+		default:
 			return fmt.Errorf("%s: %w", action, err)
 		}
 		p.s.wait(backoff(again+broken+unknown-1, againMax))
