@@ -104,6 +104,16 @@ func isAbortMarker(batch *sarama.RecordBatch) (bool, error) {
 	return binary.BigEndian.Uint16(key[2:]) == 0, nil
 }
 
+// wholeBatches counts what a fetch holds of them to the end.
+func wholeBatches(block *sarama.FetchResponseBlock) (n int) {
+	for _, set := range block.RecordsSet {
+		if set.MsgSet != nil || set.RecordBatch != nil && !set.RecordBatch.PartialTrailingRecord {
+			n++
+		}
+	}
+	return n
+}
+
 // cutOff reports whether a fetch holds nothing but the beginning of a batch that is larger than it.
 func cutOff(block *sarama.FetchResponseBlock) bool {
 	if block.Partial {

@@ -28,7 +28,7 @@ type Config struct {
 
 	// BufferRecords and BufferBytes bound what one partition holds read and not yet handed over; fetching pauses above them
 	// and goes on below half. Beyond them comes at most what was already on its way: one fetch (max.partition.fetch.bytes).
-	// Defaults 8192 and 8 MiB.
+	// Defaults 4096 and 8 MiB.
 	BufferRecords, BufferBytes int
 	// DiscoveryInterval is how often topics are looked up for new partitions and for having been made anew. Default 5 s, or
 	// flink.partition-discovery.interval-millis where that is shorter; more than 5 s counts as 5 s, less than 10 ms as 10 ms.
@@ -112,7 +112,7 @@ type pace struct {
 const (
 	discoveryIntervalMax = 5 * time.Second
 	discoveryIntervalMin = 10 * time.Millisecond
-	bufferRecordsDefault = 8192
+	bufferRecordsDefault = 4096
 	bufferBytesDefault   = 8 << 20
 )
 

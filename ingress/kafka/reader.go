@@ -187,8 +187,9 @@ func (r *reader) newStream(offset int64) (s *stream, address string, err error) 
 		return nil, "", err
 	}
 	config := &r.control.Config().Consumer
+	fit := min(fitFirst, config.Fetch.Default)
 	s = &stream{source: r.source, topic: r.topic, committedOnly: config.IsolationLevel == sarama.ReadCommitted, epoch: epoch,
-		sizeMin: config.Fetch.Default, size: config.Fetch.Default, next: offset, broker: leader.ID()}
+		sizeMin: config.Fetch.Default, fit: fit, size: fit, next: offset, broker: leader.ID()}
 	s.buffer = newBuffer(r.BufferRecords, r.BufferBytes, offset)
 	s.end.Store(r.sight.Load().log.newest)
 	s.alone.Store(r.alone)

@@ -22,7 +22,7 @@ type stream struct {
 	broker        int32 // that it is read from
 	replica       bool  // that is not the leader
 	until         time.Time
-	sizeMin       int32 // bytes of a fetch, where no record needs more
+	sizeMin       int32 // bytes of a fetch, where no record needs more and no fewer are enough
 
 	buffer *buffer
 	end    atomic.Int64 // of the log, as the last fetch has said
@@ -30,6 +30,7 @@ type stream struct {
 
 	// The fetcher's own from open on.
 	next   int64 // to fetch
+	fit    int32 // bytes of a fetch that brings about as much as the buffer wants at a time; at most sizeMin
 	size   int32 // bytes of the next fetch
 	missed int   // fetches in a row that brought nothing of what there is
 }
@@ -78,9 +79,11 @@ func (s *stream) take(a answer) error {
 	if err != nil {
 		return &unreadable{err}
 	}
+	parcels := out.parcels()
+	s.refit(a.block, parcels, next)
 	s.judge(a, next)
 	s.next = next
-	s.buffer.put(out.parcels(), next)
+	s.buffer.put(parcels, next)
 	switch {
 	case a.block.PreferredReadReplica >= 0 && a.block.PreferredReadReplica != s.broker:
 		return &elsewhere{a.block.PreferredReadReplica}
@@ -88,6 +91,27 @@ func (s *stream) take(a answer) error {
 		return errLeader
 	}
 	return nil
+}
+
+// A fetch is to bring about half of the records that the buffer takes, or a quarter of the bytes, or one batch. In how many bytes they come
+// is seen when they have come: records may be small, or compressed to a tenth. So the first fetch is small.
+const fitFirst = 64 << 10
+
+// refit judges by what a fetch has brought how large the next one is to be.
+func (s *stream) refit(block *sarama.FetchResponseBlock, parcels []parcel, next int64) {
+	records, bytes := 0, 0
+	for i := range parcels {
+		records += len(parcels[i].records)
+		bytes += parcels[i].size()
+	}
+	part := max(2*float64(records)/float64(s.buffer.recordsMax), 4*float64(bytes)/float64(s.buffer.bytesMax))
+	switch batches := wholeBatches(block); {
+	case part > 1 && batches > 1:
+		one := s.fit / int32(batches)
+		s.fit = max(one+one/2, int32(float64(s.fit)/part)) // with less there would be nothing but the beginning of one
+	case part < 0.5 && s.visibleEnd(block) > next:
+		s.fit = min(2*s.fit, s.sizeMin)
+	}
 }
 
 // judge sees to it that a partition for which there is something comes on: what does not fit beside others is asked for alone, and
@@ -98,7 +122,7 @@ func (s *stream) judge(a answer, next int64) {
 	if !waits {
 		s.alone.Store(false)
 		s.missed = 0
-		s.size = max(s.sizeMin, s.size/2)
+		s.size = max(s.fit, s.size/2)
 		return
 	}
 	s.missed++

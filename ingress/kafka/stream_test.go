@@ -9,7 +9,7 @@ import (
 )
 
 func newTestStream() *stream {
-	s := &stream{topic: &Topic{Routes: routes}, committedOnly: true, sizeMin: 1000, size: 1000, next: 10}
+	s := &stream{topic: &Topic{Routes: routes}, committedOnly: true, sizeMin: 1000, fit: 1000, size: 1000, next: 10}
 	s.buffer = newBuffer(100, 1<<20, 10)
 	return s
 }
@@ -93,5 +93,58 @@ func TestStreamEnds(t *testing.T) {
 	var nearer *elsewhere
 	if err := newTestStream().take(answer{block: &sarama.FetchResponseBlock{PreferredReadReplica: 3}, at: now}); !errors.As(err, &nearer) || nearer.broker != 3 {
 		t.Errorf("a replica is nearer: got %v", err)
+	}
+}
+
+// A fetch brings about half of what the buffer takes, or one batch, however much or little comes in a byte.
+func TestFetchesFitTheBuffer(t *testing.T) {
+	const max = 1 << 20
+	for name, c := range map[string]struct {
+		batchBytes, batchRecords, recordBytes int
+		want                                  int // records of a fetch, about
+	}{
+		"small records":              {1000, 50, 20, 500},
+		"compressed to a tenth":      {1000, 50, 200, 500},
+		"large batches":              {100_000, 5000, 20, 5000},
+		"large batches, compressed":  {10_000, 5000, 20, 5000},
+		"large records":              {100_000, 1, 100_000, 10},
+		"records that fill a buffer": {900_000, 1, 5_000_000, 1},
+	} {
+		s := &stream{topic: &Topic{Routes: routes}, sizeMin: max, fit: fitFirst, size: fitFirst}
+		s.buffer = newBuffer(1000, 4<<20, 0)
+		s.buffer.resume = func() {}
+		fetched, cut := 0, 0
+		for round := range 60 {
+			block := &sarama.FetchResponseBlock{HighWaterMarkOffset: 1 << 40, LastStableOffset: 1 << 40, PreferredReadReplica: -1}
+			whole := int(s.size) / c.batchBytes
+			for i := range whole {
+				b := &sarama.RecordBatch{FirstOffset: s.next + int64(i*c.batchRecords), LastOffsetDelta: int32(c.batchRecords - 1), ProducerID: -1}
+				for n := range c.batchRecords {
+					b.Records = append(b.Records, &sarama.Record{OffsetDelta: int64(n), Key: []byte("k"), Value: make([]byte, c.recordBytes)})
+				}
+				block.RecordsSet = append(block.RecordsSet, &sarama.Records{RecordBatch: b})
+			}
+			block.RecordsSet = append(block.RecordsSet, &sarama.Records{RecordBatch: &sarama.RecordBatch{PartialTrailingRecord: true}})
+			if err := s.take(answer{block: block, single: s.alone.Load()}); err != nil {
+				t.Fatal(err)
+			}
+			for {
+				if _, ok, _, _ := s.buffer.take(); !ok {
+					break
+				}
+			}
+			if round >= 30 { // it has found what fits
+				fetched += whole * c.batchRecords
+				if whole == 0 {
+					cut++
+				}
+			}
+		}
+		if got := fetched / 30; got < c.want*4/10 || got > c.want*12/10 {
+			t.Errorf("%s: a fetch of %d bytes brings %d records, want some %d", name, s.size, got, c.want)
+		}
+		if cut > 0 && c.batchBytes < max/2 {
+			t.Errorf("%s: %d of 30 fetches have brought nothing", name, cut)
+		}
 	}
 }
