@@ -29,7 +29,7 @@ func BenchmarkDrain(b *testing.B) {
 			resident, rows := 0.0, int64(0)
 			for range b.N {
 				w := newWorld(b, l.mode)
-				w.produce("-", records, l.keys)
+				w.produce("-", records, l.keys)()
 				p := w.start(strings.Fields(os.Getenv("STATEGATE_TEST_FLOOR_ARGS"))...)
 				ready, before, pg := time.Now(), cpuOf(p.Process.Pid), cpuOfFamily(w.postgres.PID())
 				w.outputs().await(records)
