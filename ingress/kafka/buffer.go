@@ -94,13 +94,12 @@ func (b *buffer) signal() {
 	}
 }
 
-// take answers the next parcel; ok is false when there is none now, err why there will be none. resumed says that fetching was
-// paused until now.
-func (b *buffer) take() (p parcel, ok, resumed bool, err error) {
+// take answers the next parcel; ok is false when there is none now, err why there will be none.
+func (b *buffer) take() (p parcel, ok bool, err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if len(b.queue) == 0 {
-		return p, false, false, b.err
+		return p, false, b.err
 	}
 	p, b.queue[0] = b.queue[0], parcel{}
 	b.queue = b.queue[1:]
@@ -110,10 +109,10 @@ func (b *buffer) take() (p parcel, ok, resumed bool, err error) {
 		b.queue = nil
 	}
 	if !b.paused.IsZero() && b.records <= b.recordsMax/2 && b.bytes <= b.bytesMax/2 {
-		b.paused, resumed = time.Time{}, true
+		b.paused = time.Time{}
 		b.resume()
 	}
-	return p, true, resumed, nil
+	return p, true, nil
 }
 
 // isPaused reports whether nothing may be fetched, and since when.

@@ -31,21 +31,20 @@ func TestBufferBounds(t *testing.T) {
 	if _, paused := b.isPaused(); !paused {
 		t.Error("not paused at the bound")
 	}
-	p, ok, resumed, err := b.take()
-	if len(p.records) != 12 || !ok || !resumed || err != nil || resumes != 1 {
-		t.Errorf("got %d records, resumed %v, error %v, want 12, true, nil", len(p.records), resumed, err)
+	p, ok, err := b.take()
+	if len(p.records) != 12 || !ok || err != nil || resumes != 1 {
+		t.Errorf("got %d records, %v, error %v, %d resumes, want 12, true, nil, 1", len(p.records), ok, err, resumes)
 	}
 	put(4, 1<<20) // the byte bound, each a parcel of its own
 	if _, paused := b.isPaused(); !paused {
 		t.Error("not paused at the byte bound")
 	}
-	for i, want := range []bool{false, false, true, false} {
+	for i, want := range []int{1, 1, 2, 2} {
 		if through, ok := b.passed(); ok {
 			t.Errorf("passed %d while something is held", through)
 		}
-		p, _, resumed, _ := b.take()
-		if len(p.records) != 1 || resumed != want {
-			t.Errorf("take %d: got %d records, resumed %v, want 1, %v", i, len(p.records), resumed, want)
+		if p, _, _ := b.take(); len(p.records) != 1 || resumes != want {
+			t.Errorf("take %d: got %d records, %d resumes, want 1, %d", i, len(p.records), resumes, want)
 		}
 	}
 	b.put(nil, next+5) // nothing that a reader is shown
@@ -57,10 +56,10 @@ func TestBufferBounds(t *testing.T) {
 	gone := errors.New("gone")
 	b.close(gone)
 	b.close(errors.New("too late"))
-	if p, _, _, err := b.take(); len(p.records) != 2 || err != nil {
+	if p, _, err := b.take(); len(p.records) != 2 || err != nil {
 		t.Errorf("got %d records, error %v, want 2, nil: what is held is handed out first", len(p.records), err)
 	}
-	if _, ok, _, err := b.take(); ok || err != gone {
+	if _, ok, err := b.take(); ok || err != gone {
 		t.Errorf("got %v, error %v, want false, the first reason", ok, err)
 	}
 	if b.bytes != 0 || b.records != 0 {
@@ -82,7 +81,7 @@ func TestBufferBatches(t *testing.T) {
 		fill(b, 2*batchRecordsMax+1)
 		next := int64(0)
 		for _, want := range []int{batchRecordsMax, batchRecordsMax, 1} {
-			p, _, _, _ := b.take()
+			p, _, _ := b.take()
 			if len(p.records) != want {
 				t.Errorf("%s: got a parcel of %d, want %d", name, len(p.records), want)
 			}

@@ -17,12 +17,18 @@ const (
 	fetchWaitShort = 20 * time.Millisecond
 	fetchSettled   = time.Second            // after a partition has come or was paused
 	fetchWaitFull  = 100 * time.Millisecond // likewise, while one is paused for longer
+
+	// A broker tells who waits for records of a topic that it is deleted; a topic that is deleted and made again while nobody does looks
+	// like the one before. unheardMax is how long nobody may, and lateMax how late a broker may end a wait.
+	unheardMax = time.Millisecond
+	lateMax    = 5 * time.Millisecond
 )
 
 // feed fetches for all partitions of a session. Each broker has a connection of its own and one fetch at a time, for all partitions
 // that are read from it and have room.
 type feed struct {
 	config *sarama.Config
+	doubt  func() // a partition was not waited for: its topic may have become another one
 
 	mu       sync.Mutex
 	fetchers map[string]*fetcher // by the broker's address; guarded by mu
@@ -37,11 +43,14 @@ type fetcher struct {
 	streams map[*stream]struct{} // guarded by feed.mu
 	joined  time.Time            // of the last stream; guarded by feed.mu
 
-	single bool // run's own: the last fetch was for a partition alone
+	// run's own.
+	single bool      // the last fetch was for a partition alone
+	round  uint64    // number of the last fetch
+	heard  time.Time // since when nobody waits for records
 }
 
-func newFeed(config *sarama.Config) *feed {
-	return &feed{config: config, fetchers: map[string]*fetcher{}}
+func newFeed(config *sarama.Config, doubt func()) *feed {
+	return &feed{config: config, doubt: doubt, fetchers: map[string]*fetcher{}}
 }
 
 // open begins to fetch a partition from a broker, and makes the goroutine that does. leave ends it: then nobody fetches for the stream
@@ -135,16 +144,31 @@ func (b *fetcher) request() (*sarama.FetchRequest, []*stream) {
 	}
 	request := &sarama.FetchRequest{Version: fetchVersion, MinBytes: config.Fetch.Min, MaxBytes: config.Fetch.MaxBytes,
 		MaxWaitTime: int32(wait / time.Millisecond), Isolation: config.IsolationLevel, SessionEpoch: -1, RackID: b.feed.config.RackID}
+	doubt := now.Sub(b.heard) > unheardMax
 	for _, s := range asked {
+		doubt = doubt || s.round != b.round
+		s.round = b.round + 1
 		request.AddBlock(s.source.Topic, s.source.Partition, s.next, s.size, s.epoch)
 		request.MaxBytes = max(request.MaxBytes, s.size)
+	}
+	if len(asked) > 0 {
+		b.round++
+		if doubt {
+			b.feed.doubt()
+		}
 	}
 	return request, asked
 }
 
 // fetch asks and hands out the answer. An error is the connection's; one that is *unreadable has ended what was asked for.
 func (b *fetcher) fetch(broker *sarama.Broker, request *sarama.FetchRequest, asked []*stream) error {
+	atLatest := time.Now().Add(time.Duration(request.MaxWaitTime)*time.Millisecond + lateMax)
 	response, err := broker.Fetch(request)
+	now := time.Now()
+	b.heard = now
+	if atLatest.Before(now) {
+		b.heard = atLatest // the answer has lain about
+	}
 	if err == nil && response.ErrorCode != 0 {
 		err = sarama.KError(response.ErrorCode)
 	}
@@ -159,7 +183,7 @@ func (b *fetcher) fetch(broker *sarama.Broker, request *sarama.FetchRequest, ask
 		}
 		return err
 	}
-	a := answer{at: time.Now(), single: b.single}
+	a := answer{at: now, single: b.single}
 	for _, s := range asked {
 		a.block = response.GetBlock(s.source.Topic, s.source.Partition)
 		switch {

@@ -2,6 +2,7 @@ package kafka
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"sync"
 	"testing"
@@ -257,4 +258,94 @@ func TestNobodyWaitsForAnIdlePartition(t *testing.T) {
 	if longest == waitMS {
 		t.Errorf("a fetch that leaves out a full partition waits %d ms", longest)
 	}
+}
+
+// A look is asked for before a fetch of what was not waited for up to now, and only then.
+func TestDoubt(t *testing.T) {
+	doubts := 0
+	f := newFeed(newClientConfig(), func() { doubts++ })
+	b := &fetcher{feed: f, wake: make(chan struct{}, 1), streams: map[*stream]struct{}{}}
+	first, second := newTestStream(), newTestStream()
+	second.source.Partition = 1
+	first.buffer.resume = b.poke
+	full := func(s *stream) { s.buffer.put(pack(10, 100, 1), 110) }
+	for i, step := range []struct {
+		what  string
+		do    func()
+		doubt bool
+	}{
+		{"the first fetch", func() { b.streams[first] = struct{}{} }, true},
+		{"the next one, at once", func() {}, false},
+		{"another partition", func() { b.streams[second] = struct{}{} }, true},
+		{"both again", func() {}, false},
+		{"one is full", func() { full(first) }, false},
+		{"it is full still", func() {}, false},
+		{"it is back", func() { _, _, _ = first.buffer.take() }, true},
+		{"both again", func() {}, false},
+		{"a pause between two fetches", func() { b.heard = time.Now().Add(-10 * unheardMax) }, true},
+		{"one goes alone", func() { second.alone.Store(true) }, false},
+		{"the other one, which was left out", func() {}, true},
+	} {
+		if i > 0 {
+			b.heard = time.Now().Add(time.Minute) // a fetch has just ended, however slow this machine is
+		}
+		before := doubts
+		step.do()
+		if _, asked := b.request(); len(asked) == 0 {
+			t.Fatalf("%s: nothing to fetch", step.what)
+		}
+		if got := doubts > before; got != step.doubt {
+			t.Errorf("%s: doubt %v, want %v", step.what, got, step.doubt)
+		}
+	}
+}
+
+// A topic that is made anew while none of it is fetched, for there is no room, is noticed all the same.
+func TestTopicMadeAnewWhileFull(t *testing.T) {
+	t.Parallel()
+	c := fake(t)
+	k := newBroker(t, c.ListenAddrs())
+	k.create("in", 1)
+	const n = 10
+	second := make(chan struct{}) // closed when the second batch is asked for
+	c.ControlKey(int16(kmsg.Fetch), func(request kmsg.Request) (kmsg.Response, error, bool) {
+		c.KeepControl()
+		if request.(*kmsg.FetchRequest).Topics[0].Partitions[0].FetchOffset == n {
+			select {
+			case <-second:
+			default:
+				close(second)
+			}
+		}
+		return nil, nil, false
+	})
+	for i := range 4 {
+		k.produce("in", 0, numbered("old", n*i, n*i+n)...)
+	}
+	o, e := observe(t), newEngine(t)
+	gate := make(chan struct{})
+	e.gates[source("in", 0)] = gate
+	config := k.config(o, "in")
+	config.BufferRecords, config.DiscoveryInterval = n, time.Hour
+	config.Properties = map[string]string{"max.partition.fetch.bytes": "1"}
+	in, err := New(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	in.config.DiscoveryInterval = time.Hour // no look comes by itself
+	ended := make(chan error, 1)
+	ctx, cancel := context.WithCancel(context.Background())
+	go func() { ended <- in.Run(ctx, e) }()
+	defer func() { cancel(); <-ended }()
+	e.until("a blocked hand-over", func() bool { e.mu.Lock(); defer e.mu.Unlock(); return e.waiting[source("in", 0)] })
+	<-second
+	k.delete("in")
+	k.create("in", 1)
+	for i := range 6 {
+		k.produce("in", 0, numbered("new", n*i, n*i+n)...)
+	}
+	close(gate)
+	o.untilDegraded("in/0: " + topicAnew)
+	got := ids(e.visible(source("in", 0)))
+	equal(t, "records", got, wantIDs("old", 0, len(got)))
 }

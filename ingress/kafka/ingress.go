@@ -106,7 +106,7 @@ func (i *Ingress) open(engine ingress.Engine) (*session, error) {
 		return nil, err
 	}
 	s.fetchDialer = newDialer(i.settings)
-	s.feed = newFeed(s.fetchDialer.owned())
+	s.feed = newFeed(s.fetchDialer.owned(), func() { s.watch.ask() })
 	return s, nil
 }
 

@@ -207,10 +207,7 @@ func (r *reader) deliver(ctx context.Context, s *stream) error {
 	idle := time.NewTimer(r.pace.idle)
 	defer idle.Stop()
 	for {
-		p, ok, resumed, err := s.buffer.take()
-		if resumed {
-			r.watch.ask() // the topic may have become another one while nothing was fetched
-		}
+		p, ok, err := s.buffer.take()
 		if ok {
 			if err := r.same(ctx); err != nil {
 				return err

@@ -29,10 +29,11 @@ type stream struct {
 	alone  atomic.Bool  // an answer for several partitions could not be read: this one is asked for alone until one can
 
 	// The fetcher's own from open on.
-	next   int64 // to fetch
-	fit    int32 // bytes of a fetch that brings about as much as the buffer wants at a time; at most sizeMin
-	size   int32 // bytes of the next fetch
-	missed int   // fetches in a row that brought nothing of what there is
+	next   int64  // to fetch
+	fit    int32  // bytes of a fetch that brings about as much as the buffer wants at a time; at most sizeMin
+	size   int32  // bytes of the next fetch
+	round  uint64 // number of its last fetch
+	missed int    // fetches in a row that brought nothing of what there is
 }
 
 // missedMax is how many fetches may bring nothing of what a partition has, as others use them up or it came too late for them, before

@@ -129,7 +129,7 @@ func TestFetchesFitTheBuffer(t *testing.T) {
 				t.Fatal(err)
 			}
 			for {
-				if _, ok, _, _ := s.buffer.take(); !ok {
+				if _, ok, _ := s.buffer.take(); !ok {
 					break
 				}
 			}

@@ -19,7 +19,7 @@ type topicInfo struct {
 // watch is what the last look at the topics has shown. A topic that is deleted and made again keeps its name, and fetches go
 // by name: so what was fetched counts only once a look that began *after* the fetch has shown the topic id that was read
 // from before. One look serves all partitions, and it is asked for only where there is reason for doubt: after a fetch that
-// failed, after a pause, and when the last look is old (the process was frozen).
+// failed, where a partition was not being fetched for a moment, and when the last look is old (the process was frozen).
 type watch struct {
 	oldAfter time.Duration
 	kick     chan struct{} // capacity 1: a look is asked for
