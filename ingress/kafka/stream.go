@@ -111,7 +111,7 @@ func (s *stream) refit(block *sarama.FetchResponseBlock, parcels []parcel, next 
 		one := s.fit / int32(batches)
 		s.fit = max(one+one/2, int32(float64(s.fit)/part)) // with less there would be nothing but the beginning of one
 	case part < 0.5 && s.visibleEnd(block) > next:
-		s.fit = min(2*s.fit, s.sizeMin)
+		s.fit = int32(min(2*int64(s.fit), int64(s.sizeMin)))
 	}
 }
 
