@@ -94,10 +94,12 @@ func (set *settings) client(cfg Config, lane statestore.LaneID, w *wires, hurry 
 	p.Timeout = set.requestTimeout
 	p.Compression, p.CompressionLevel = set.codec, set.level
 	p.Return.Successes, p.Return.Errors = true, true
-	// A new session costs little and is sure in a transaction, so the client gives up soon; elsewhere it would send what is there already.
+	// A new session is sure in a transaction, so the producer gives up sooner; elsewhere it would send what is there already. But half a
+	// second must be: a topic that was just made has no leader for so long, and a transaction that is given up then can hold up
+	// others, for Kafka cannot write its markers either.
 	p.Retry.Max = 10
 	if cfg.Semantic == ExactlyOnce {
-		p.Retry.Max = 3
+		p.Retry.Max = 6
 	}
 	p.Retry.BackoffFunc = backoff(hurry, 10*time.Millisecond, 250*time.Millisecond)
 	p.Transaction.Retry.Max = 100

@@ -11,6 +11,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/uuid"
+	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kversion"
 
 	"github.com/stategate/stategate/api"
 	"github.com/stategate/stategate/internal/testserver"
@@ -156,6 +158,30 @@ func TestOldOwnerSendsOn(t *testing.T) {
 			successor.emit(kafkaOutput(b.topic("out"), "key-0", "3"))
 			o.waitDelivered(t, 4)
 			if diff := cmp.Diff(numbers(1, 3), committed(t, b.cfg.Brokers, b.topic("out"))); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
+// TestOldBroker: 2.5 is the oldest that can say a cursor for sure.
+func TestOldBroker(t *testing.T) {
+	for _, semantic := range []Semantic{ExactlyOnce, AtLeastOnce, None} {
+		t.Run(semantic.String(), func(t *testing.T) {
+			_, cfg := fake(t, kfake.MaxVersions(kversion.V2_5_0()))
+			cfg.Semantic = semantic
+			o := newOutbox("shop/out")
+			for n := range 2 { // the second life reads the cursor
+				l := begin(t, o, cfg)
+				for k := range 4 {
+					l.emit(kafkaOutput("out", fmt.Sprintf("key-%d", k), fmt.Sprint(n+1)))
+				}
+				o.waitDelivered(t, o.next)
+				if err := l.end(t); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if diff := cmp.Diff(numbers(4, 2), committed(t, cfg.Brokers, "out")); diff != "" {
 				t.Error(diff)
 			}
 		})
