@@ -65,7 +65,7 @@ func newWorld(t *testing.T) *world {
 		t.Fatal(err)
 	}
 	t.Cleanup(cluster.Close)
-	w := &world{t: t, brokers: cluster.ListenAddrs(), functions: &testfunction.Handler{}, text: moduleText}
+	w := &world{t: t, brokers: cluster.ListenAddrs(), functions: &testfunction.Handler{Bulk: 64}, text: moduleText}
 	if w.client, err = kgo.NewClient(kgo.SeedBrokers(w.brokers...)); err != nil {
 		t.Fatal(err)
 	}

@@ -37,6 +37,7 @@ func serveFunctions() error {
 	}
 	return http.Serve(listener, &testfunction.Handler{
 		TopicPrefix: os.Getenv(functionsPrefix),
+		Bulk:        64,
 		// One write, appended by the kernel: it is whole and counted although the process is killed right after it.
 		Counted: func(function, id string, invocations int) error {
 			_, err := journal.WriteString(strings.Repeat(function+" "+id+"\n", invocations))
