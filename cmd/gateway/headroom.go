@@ -7,7 +7,7 @@ import "runtime/debug"
 // headroomPercent of what lives, where Go's default is 100, and of headroomBytes beside it.
 const (
 	headroomBytes   = 32 << 20
-	headroomPercent = 65
+	headroomPercent = 50
 )
 
 // headroom sets the collector and answers what the caller keeps for as long as the program works: memory that nobody ever touches. The
