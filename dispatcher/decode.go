@@ -252,9 +252,12 @@ func (d *decoder) output(b []byte, behind int, o *machine.Output) (err error) {
 			err = d.value(f.content, &o.Value)
 		}
 	}
+	if err = f.end(err); err != nil {
+		return err // before the name becomes a word: it may be no text
+	}
 	o.Egress = d.words.pair(namespace, name)
 	o.Value.Value = d.keep(o.Value.Value, behind)
-	return f.end(err)
+	return nil
 }
 
 // address reads an Address onto one that may hold a part of it.

@@ -71,6 +71,28 @@ func TestReplyIsSmall(t *testing.T) {
 	}
 }
 
+// TestWordsAreTexts: what one reply says and is refused for, a later one may not say either.
+func TestWordsAreTexts(t *testing.T) {
+	field := func(number protowire.Number, content ...byte) []byte {
+		return protowire.AppendBytes(protowire.AppendTag(nil, number, protowire.BytesType), content)
+	}
+	replies := map[string][]byte{
+		"an egress's namespace": field(100, field(4, append(field(1, 0xff), field(2, 'x')...)...)...),
+		"an egress's name":      field(100, field(4, append(field(1, 'x'), field(2, 0xff)...)...)...),
+		"a type name":           field(100, field(2, field(2, field(1, 0xff, '/', 'x')...)...)...),
+		"another type name":     field(100, field(2, field(2, field(1, 'x', '/', 0xff)...)...)...),
+	}
+	w := newWords()
+	for range 2 { // the second time all have been said
+		for name, body := range replies {
+			sameReply(t, body)
+			if reply, err := decodeReply(body, &machine.Call{}, w); err == nil {
+				t.Errorf("%s that is no text is taken: %+v", name, reply)
+			}
+		}
+	}
+}
+
 // TestWordsAreBounded: what a function makes up costs no memory that stays, and what it says again is said in the same memory.
 func TestWordsAreBounded(t *testing.T) {
 	w := newWords()

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
@@ -48,6 +49,11 @@ func sameReply(t testing.TB, b []byte) *machine.Reply {
 	for range 2 { // the second time its words are known
 		copy(read, b)
 		got, err := decodeReply(read, call, w)
+		for word := range *w.known.Load() {
+			if !utf8.ValidString(word) {
+				t.Fatalf("the word %q is no text: replies to come may use it", word)
+			}
+		}
 		if (err == nil) != (wantErr == nil) {
 			t.Fatalf("got error %v, want %v", err, wantErr)
 		}
