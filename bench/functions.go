@@ -32,8 +32,9 @@ func serveFunctions() {
 	fmt.Fprintln(os.Stderr, http.Serve(l, &functions{}))
 }
 
-// bulkCalls is how many calls of a bulk the functions announce to run at once.
-const bulkCalls = 4096
+// bulkCalls is how many calls of a bulk the functions announce to run at once: all of a batch of the floor, which sends it in one
+// request. The gateway has a bound of its own.
+const bulkCalls = floorBatchMax
 
 // functions serves the functions of each run at a path of its own: RUN/MODE/STATE, and where each function is to be reached by itself
 // its name behind that. PUT with "?down=true" lets a path answer 503, "?down=false" ends that.
