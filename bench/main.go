@@ -9,6 +9,7 @@
 //	go run ./bench -store postgres -part drain -workload count -runs 5 -json new.json
 //	go run ./bench -targets                     and what was hoped for beside what came out
 //	go run ./bench compare old.json new.json    which differences are more than noise
+//	go run ./bench show new.json                the tables of a result that was kept
 //	go run ./bench growth                       cost per message as keys, partitions, sizes and backlogs grow
 //	go run ./bench overload                     input at three times the capacity; Kafka away; PostgreSQL away; slow commits
 //	go run ./bench steady -for 10m              what changes while nothing changes
@@ -50,6 +51,8 @@ func command(ctx context.Context, args []string, out io.Writer) error {
 	switch name {
 	case "compare":
 		return compareFiles(args[1:], out)
+	case "show":
+		return showFiles(args[1:], out)
 	case "growth":
 		return growth(ctx, args[1:], out)
 	case "overload":

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -10,68 +11,115 @@ import (
 	"text/tabwriter"
 )
 
-// sections are the tables of a report: cells whose workload begins so, in this order; the first that fits has it.
-var sections = []struct{ title, begin string }{
-	{"at a rate: time from when a record was due to its output being visible at read_committed (ms), CPU per record (us)", latencyWorkload},
-	{"requests by HTTP that wait for their reply (ms), many at once: requests/s and CPU per request (us)", httpWorkload},
-	{"time without an output around a kill -9 at 1,500 records/s (ms)", killWorkload},
-	{"start to ready (ms), CPU per second when nothing happens (ms)", idleWorkload},
-	{"growth: CPU (us), allocations, bytes written to the store, each per record", growthWorkload},
-	{"overload (ms, MiB)", overloadWorkload},
-	{"steady load: the first third beside the last", steadyWorkload},
-	{"worked off from a backlog: CPU (us), allocations and their bytes, bytes and rows written to the store, each per record", ""},
+// section is one table of a report: the cells whose workload begins so.
+type section struct {
+	title, begin string
+	columns      []string // measures, those that none of the cells has left out
 }
 
-func sectionOf(c *cell) int {
-	return slices.IndexFunc(sections, func(s struct{ title, begin string }) bool { return strings.HasPrefix(c.Workload, s.begin) })
+// costs are what a record costs in CPU, in the store and in memory.
+var costs = []string{"program_us", "store_us", "both_us", "kafka_us", "function_us", "allocs", "alloc_bytes", "store_bytes", "store_rows"}
+
+// sections in the order in which they are shown. The one for every other workload stands last in this list and first in a report.
+var sections = []section{
+	{"at a rate: from when a record was due to its output being visible, ms; CPU per record, us", latencyWorkload,
+		[]string{"asked_per_second", "p50_ms", "p99_ms", "max_ms", "program_us", "store_us", "resident_mib", "others_percent"}},
+	{"requests by HTTP that wait for their reply: one at a time, ms, and without a gateway; 64 at once, requests/s and CPU per request, us", httpWorkload,
+		[]string{"p50_ms", "bare_p50_ms", "p99_ms", "records_per_second", "program_us", "store_us", "allocs", "resident_mib", "others_percent"}},
+	{"kill -9 at 1,500 records/s: time without an output, ms", killWorkload, []string{"gap_ms", "max_ms"}},
+	{"nothing to do: start to ready, ms; CPU ms per second", idleWorkload, []string{"ready_ms", "idle_cpu_ms", "resident_mib"}},
+	{"growth: CPU (us), allocations and bytes written to the store, each per record", growthWorkload,
+		[]string{"records_per_second", "program_us", "store_us", "both_us", "function_us", "allocs", "store_bytes", "resident_mib", "records_per_commit", "calls_per_record", "others_percent"}},
+	{"overload: the oldest record that was let in, ms; behind an absence, until the first output and until outputs are prompt again, ms", overloadWorkload,
+		[]string{"asked_per_second", "records_per_second", "both_us", "oldest_ms", "p50_ms", "p99_ms", "gap_ms", "recovery_ms", "resident_mib", "others_percent"}},
+	{"a load that does not change", steadyWorkload, []string{"records_per_second", "both_us", "p50_ms", "p99_ms", "max_ms", "resident_mib", "stored_mib", "others_percent"}},
+	{"a backlog worked off: CPU (us), allocations and their bytes, bytes and rows written to the store, each per record", "",
+		slices.Concat([]string{"records_per_second"}, costs, []string{"resident_mib", "calls_per_record", "calls_per_request", "records_per_commit", "others_percent"})},
+}
+
+// identities are the columns that tell cells apart.
+var identities = []struct {
+	title string
+	of    func(*cell) string
+}{
+	{"store", func(c *cell) string { return c.Store }},
+	{"workload", func(c *cell) string { return c.Workload }},
+	{"mode", func(c *cell) string { return c.Mode }},
+	{"egress", func(c *cell) string { return short(c.Semantic) }},
+	{"subject", func(c *cell) string { return c.Subject }},
+}
+
+// short names a semantic where there is little room.
+func short(semantic string) string {
+	return map[string]string{exactlyOnce: "exactly", atLeastOnce: "at least"}[semantic]
+}
+
+// showFiles prints reports that were kept.
+func showFiles(args []string, out io.Writer) error {
+	if len(args) == 0 {
+		return errors.New("usage: bench show RESULT.json ...")
+	}
+	for _, path := range args {
+		r, err := readReport(path)
+		if err != nil {
+			return err
+		}
+		r.tables(out)
+		r.targets(out)
+		fmt.Fprintln(out)
+	}
+	return nil
 }
 
 // tables prints all that was measured: medians, where there are several runs.
 func (r *report) tables(out io.Writer) {
-	fmt.Fprintf(out, "%s, %s, %d CPUs (%s), load %.1f, %s, %s\n", r.Commit, r.Began.Format("2006-01-02 15:04"), r.Machine.CPUs, r.Machine.CPU, r.Machine.Load, r.Machine.Go, r.Took)
-	order := append([]int{len(sections) - 1}, 0, 1, 2, 3, 4, 5, 6)
-	for _, section := range order {
-		var cells []*cell
-		for _, c := range r.Cells {
-			if sectionOf(c) == section {
-				cells = append(cells, c)
-			}
-		}
-		if len(cells) > 0 {
-			fmt.Fprintf(out, "\n%s\n", sections[section].title)
-			table(out, cells)
-		}
+	fmt.Fprintf(out, "%s, %s, %d CPUs (%s), load %.1f, %s, %s\n",
+		r.Commit, r.Began.Format("2006-01-02 15:04"), r.Machine.CPUs, r.Machine.CPU, r.Machine.Load, r.Machine.Go, r.Took)
+	last := len(sections) - 1
+	r.table(out, sections[last])
+	for _, s := range sections[:last] {
+		r.table(out, s)
 	}
 	if r.Judgement != "" {
 		fmt.Fprintf(out, "\n%s\n", r.Judgement)
 	}
 }
 
-// table has a line for each cell and a column for each measure that one of them has.
-func table(out io.Writer, cells []*cell) {
-	var columns []measure
-	for _, m := range measures {
-		if slices.ContainsFunc(cells, func(c *cell) bool { return len(c.Measures[m.name]) > 0 }) {
-			columns = append(columns, m)
+// table has a line for each cell of the section, a column for what tells them apart and one for each measure that one of them has.
+func (r *report) table(out io.Writer, s section) {
+	var cells []*cell
+	for _, c := range r.Cells {
+		if i := slices.IndexFunc(sections, func(s section) bool { return strings.HasPrefix(c.Workload, s.begin) }); sections[i].begin == s.begin {
+			cells = append(cells, c)
 		}
 	}
+	if len(cells) == 0 {
+		return
+	}
+	fmt.Fprintf(out, "\n%s\n", s.title)
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
 	defer w.Flush()
-	fmt.Fprint(w, "store\tworkload\tmode\tegress\tsubject\t")
-	for _, m := range columns {
-		fmt.Fprint(w, m.title, "\t")
-	}
-	fmt.Fprintln(w)
-	for _, c := range cells {
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t", c.Store, strings.TrimPrefix(c.Workload, latencyWorkload), c.Mode, short(c.Semantic), c.Subject)
-		for _, m := range columns {
-			fmt.Fprint(w, figure(c.median(m.name)), "\t")
+	lines := make([][]string, len(cells)+1)
+	for _, identity := range identities {
+		alike := !slices.ContainsFunc(cells, func(c *cell) bool { return identity.of(c) != identity.of(cells[0]) })
+		if alike && (identity.title != "workload" || cells[0].Workload == s.begin) {
+			continue
 		}
-		fmt.Fprintln(w)
+		lines[0] = append(lines[0], identity.title)
+		for i, c := range cells {
+			lines[i+1] = append(lines[i+1], strings.TrimPrefix(identity.of(c), s.begin))
+		}
 	}
-}
-
-// short names a semantic where there is little room.
-func short(semantic string) string {
-	return map[string]string{exactlyOnce: "exactly", atLeastOnce: "at least"}[semantic]
+	for _, name := range s.columns {
+		if !slices.ContainsFunc(cells, func(c *cell) bool { return len(c.Measures[name]) > 0 }) {
+			continue
+		}
+		lines[0] = append(lines[0], measureOf(name).title)
+		for i, c := range cells {
+			lines[i+1] = append(lines[i+1], figure(c.median(name)))
+		}
+	}
+	for _, line := range lines {
+		fmt.Fprintln(w, strings.Join(line, "\t")+"\t")
+	}
 }
