@@ -99,8 +99,16 @@ func (d *dialer) owned() *sarama.Config {
 	return &config
 }
 
+// batchDecompressedMax is how large a batch may be when it is decompressed; beyond it, it cannot be read. A record of the largest
+// value there may be has room, and a few kilobytes that would fill the memory have not.
+const batchDecompressedMax = 256 << 20
+
+// boundBatches says so to the library, which has it once for the process.
+var boundBatches = sync.OnceFunc(func() { sarama.MaxDecompressedBatchSize = batchDecompressedMax })
+
 // newClient makes a client whose connections the dialer owns. It does not connect yet.
 func newClient(brokers []string, settings *settings) (sarama.Client, *dialer, error) {
+	boundBatches()
 	d := newDialer(settings)
 	client, err := sarama.NewClient(brokers, d.owned())
 	if err != nil {

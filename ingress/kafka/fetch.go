@@ -3,6 +3,7 @@ package kafka
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"sync"
 	"time"
@@ -38,6 +39,7 @@ type feed struct {
 type fetcher struct {
 	feed    *feed
 	address string
+	padder  *padder
 	wake    chan struct{} // capacity 1: a partition has come, or has room again
 
 	streams map[*stream]struct{} // guarded by feed.mu
@@ -60,7 +62,7 @@ func (f *feed) open(ctx context.Context, wait *sync.WaitGroup, address string, s
 	defer f.mu.Unlock()
 	b := f.fetchers[address]
 	if b == nil {
-		b = &fetcher{feed: f, address: address, wake: make(chan struct{}, 1), streams: map[*stream]struct{}{}}
+		b = &fetcher{feed: f, address: address, padder: &padder{dialer: f.config.Net.Proxy.Dialer}, wake: make(chan struct{}, 1), streams: map[*stream]struct{}{}}
 		f.fetchers[address] = b
 		wait.Add(1)
 		go func() { defer wait.Done(); b.run(ctx) }()
@@ -85,8 +87,10 @@ func (b *fetcher) poke() {
 }
 
 func (b *fetcher) run(ctx context.Context) {
+	config := *b.feed.config
+	config.Net.Proxy.Dialer = b.padder
 	broker := sarama.NewBroker(b.address)
-	err := broker.Open(b.feed.config)
+	err := broker.Open(&config)
 	defer func() { _ = broker.Close() }()
 	for err == nil && ctx.Err() == nil {
 		request, asked := b.request()
@@ -94,7 +98,7 @@ func (b *fetcher) run(ctx context.Context) {
 			err = b.fetch(broker, request, asked)
 			if _, ok := errors.AsType[*unreadable](err); ok {
 				_ = broker.Close() // nobody knows what comes next on this connection
-				err = broker.Open(b.feed.config)
+				err = broker.Open(&config)
 			}
 			continue
 		}
@@ -163,27 +167,29 @@ func (b *fetcher) request() (*sarama.FetchRequest, []*stream) {
 // fetch asks and hands out the answer. An error is the connection's; one that is *unreadable has ended what was asked for.
 func (b *fetcher) fetch(broker *sarama.Broker, request *sarama.FetchRequest, asked []*stream) error {
 	atLatest := time.Now().Add(time.Duration(request.MaxWaitTime)*time.Millisecond + lateMax)
+	b.padder.begin(b.single && asked[0].careful > 0)
 	response, err := broker.Fetch(request)
-	now := time.Now()
-	b.heard = now
-	if atLatest.Before(now) {
+	a := answer{at: time.Now(), single: b.single}
+	var sound bool
+	sound, a.head = b.padder.end()
+	b.heard = a.at
+	if atLatest.Before(a.at) {
 		b.heard = atLatest // the answer has lain about
 	}
 	if err == nil && response.ErrorCode != 0 {
 		err = sarama.KError(response.ErrorCode)
 	}
 	if err != nil {
-		if !isUnreadable(broker, err) {
+		if !sound || isRefusal(err) {
 			return err
 		}
-		err = &unreadable{err}
+		err = &unreadable{b.placed(err, a, asked[0]), b.single}
 		for _, s := range asked {
 			s.alone.Store(true) // which one is at fault is not said
 			b.drop(s, err)
 		}
 		return err
 	}
-	a := answer{at: now, single: b.single}
 	for _, s := range asked {
 		a.block = response.GetBlock(s.source.Topic, s.source.Partition)
 		switch {
@@ -201,14 +207,22 @@ func (b *fetcher) fetch(broker *sarama.Broker, request *sarama.FetchRequest, ask
 	return nil
 }
 
-// isUnreadable reports whether an answer came and could not be decoded.
-func isUnreadable(broker *sarama.Broker, err error) bool {
-	if connected, _ := broker.Connected(); !connected {
-		return false
+// placed says where a fetch cannot be read, as far as that is known.
+func (b *fetcher) placed(err error, a answer, s *stream) error {
+	switch {
+	case a.head != nil:
+		return fmt.Errorf("%v: %w", a.head, err)
+	case b.single:
+		return fmt.Errorf("from offset %d on: %w", s.next, err)
 	}
+	return err
+}
+
+// isRefusal reports whether an error is what a broker says, or the network.
+func isRefusal(err error) bool {
 	var network net.Error // a time-out
 	var code sarama.KError
-	return !errors.As(err, &network) && !errors.As(err, &code)
+	return errors.As(err, &network) || errors.As(err, &code)
 }
 
 func (b *fetcher) drop(s *stream, err error) {

@@ -28,6 +28,7 @@ type reader struct {
 	next    int64     // what comes after the last record handed over; -1: go by the store
 	moved   bool      // the last stream failed: another broker may lead now
 	alone   bool      // as the last stream's
+	careful bool      // likewise, for what came for this partition alone could not be read
 	replica int32     // the broker that the leader wants to be read; -1: the leader itself
 	until   time.Time // the leader is asked again
 
@@ -176,7 +177,8 @@ func (r *reader) life(ctx context.Context) error {
 	r.mu.Lock()
 	r.stream = nil
 	r.mu.Unlock()
-	r.alone, r.replica = stream.alone.Load(), -1
+	why, ok := errors.AsType[*unreadable](err)
+	r.alone, r.careful, r.replica = stream.alone.Load(), ok && why.alone, -1
 	return err
 }
 
@@ -192,7 +194,10 @@ func (r *reader) newStream(offset int64) (s *stream, address string, err error) 
 		sizeMin: config.Fetch.Default, fit: fit, size: fit, next: offset, broker: leader.ID()}
 	s.buffer = newBuffer(r.BufferRecords, r.BufferBytes, offset)
 	s.end.Store(r.sight.Load().log.newest)
-	s.alone.Store(r.alone)
+	s.alone.Store(r.alone || r.careful)
+	if r.careful {
+		s.careful, s.size = carefulFetches, 1
+	}
 	if r.replica >= 0 && r.replica != leader.ID() {
 		if replica, err := r.control.Broker(r.replica); err == nil {
 			s.broker, s.replica, s.until = r.replica, true, r.until

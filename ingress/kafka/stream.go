@@ -2,7 +2,7 @@ package kafka
 
 import (
 	"errors"
-	"math"
+	"fmt"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -26,7 +26,7 @@ type stream struct {
 
 	buffer *buffer
 	end    atomic.Int64 // of the log, as the last fetch has said
-	alone  atomic.Bool  // an answer for several partitions could not be read: this one is asked for alone until one can
+	alone  atomic.Bool  // it is asked for alone: an answer for several partitions could not be read, or brought nothing of it
 
 	// The fetcher's own from open on.
 	next   int64  // to fetch
@@ -34,11 +34,21 @@ type stream struct {
 	size   int32  // bytes of the next fetch
 	round  uint64 // number of its last fetch
 	missed int    // fetches in a row that brought nothing of what there is
+	// careful is how many more fetches that bring something are looked at by the padder. After one that could not be read, for
+	// this partition alone, they are for a batch each: those before the one at fault are to be read, and that one is to be named.
+	careful int
 }
+
+// carefulFetches is how many batches are read one by one once a fetch could not be read.
+const carefulFetches = 100
 
 // missedMax is how many fetches may bring nothing of what a partition has, as others use them up or it came too late for them, before
 // it has one for itself.
 const missedMax = 3
+
+// fetchBytesMax is how large a fetch becomes that brings nothing; a larger max.partition.fetch.bytes counts. It is within what the library
+// takes as an answer (100 MiB). A batch that is larger comes all the same: a broker sends one at least.
+const fetchBytesMax int32 = 48 << 20
 
 // What ends a stream.
 var (
@@ -54,7 +64,10 @@ type elsewhere struct{ broker int32 }
 func (*elsewhere) Error() string { return "a replica is nearer" }
 
 // unreadable is an answer that came and cannot be understood.
-type unreadable struct{ cause error }
+type unreadable struct {
+	cause error
+	alone bool // it was for one partition
+}
 
 func (u *unreadable) Error() string { return "fetch: " + u.cause.Error() }
 func (u *unreadable) Unwrap() error { return u.cause }
@@ -63,7 +76,8 @@ func (u *unreadable) Unwrap() error { return u.cause }
 type answer struct {
 	block  *sarama.FetchResponseBlock
 	at     time.Time
-	single bool // the partition was asked for alone
+	single bool       // the partition was asked for alone
+	head   *batchHead // of the first batch, if that has come whole; only where the stream is careful
 }
 
 // take puts what a fetch has brought into the buffer. An error ends the stream.
@@ -78,11 +92,18 @@ func (s *stream) take(a answer) error {
 	out := packer{source: s.source, topic: s.topic, left: held(a.block)}
 	next, err := walk(a.block, s.next, s.committedOnly, &out)
 	if err != nil {
-		return &unreadable{err}
+		return &unreadable{err, a.single}
+	}
+	if a.head != nil && cutOff(a.block) {
+		return &unreadable{a.head.refused(), a.single}
 	}
 	parcels := out.parcels()
-	s.refit(a.block, parcels, next)
-	s.judge(a, next)
+	if s.careful == 0 {
+		s.refit(a.block, parcels, next)
+	}
+	if err := s.judge(a, next); err != nil {
+		return &unreadable{err, a.single}
+	}
 	s.next = next
 	s.buffer.put(parcels, next)
 	switch {
@@ -118,21 +139,34 @@ func (s *stream) refit(block *sarama.FetchResponseBlock, parcels []parcel, next 
 // judge sees to it that a partition for which there is something comes on: what does not fit beside others is asked for alone, and
 // what is too large for a fetch makes it larger. That is a batch that is larger, or a row of batches that compaction has emptied, which
 // the library does not show.
-func (s *stream) judge(a answer, next int64) {
+func (s *stream) judge(a answer, next int64) error {
 	waits := next == s.next && a.block.PreferredReadReplica < 0 && (cutOff(a.block) || s.visibleEnd(a.block) > next)
 	if !waits {
-		s.alone.Store(false)
 		s.missed = 0
 		s.size = max(s.fit, s.size/2)
-		return
+		if s.careful--; s.careful <= 0 || s.visibleEnd(a.block) <= next {
+			s.careful = 0
+		} else {
+			s.size = 1 // a broker sends one batch at least
+		}
+		s.alone.Store(s.careful > 0)
+		return nil
 	}
 	s.missed++
 	if a.single {
-		s.size = int32(min(2*int64(s.size), math.MaxInt32))
+		largest := max(fetchBytesMax, s.sizeMin)
+		if s.size >= largest {
+			return fmt.Errorf("a fetch of %d bytes from offset %d on brings no record, and there are some before %d", s.size, next, s.visibleEnd(a.block))
+		}
+		s.size = int32(min(2*int64(s.size), int64(largest)))
 	}
 	if cutOff(a.block) || s.missed >= missedMax {
 		s.alone.Store(true)
 	}
+	if s.careful == 0 && (a.block.Partial || cutOff(a.block) && s.missed >= missedMax) {
+		s.careful = 1 // is it cut off?
+	}
+	return nil
 }
 
 // visibleEnd is up to where a fetch may bring records.

@@ -2,6 +2,7 @@ package kafka
 
 import (
 	"errors"
+	"math"
 	"testing"
 	"time"
 
@@ -93,6 +94,41 @@ func TestStreamEnds(t *testing.T) {
 	var nearer *elsewhere
 	if err := newTestStream().take(answer{block: &sarama.FetchResponseBlock{PreferredReadReplica: 3}, at: now}); !errors.As(err, &nearer) || nearer.broker != 3 {
 		t.Errorf("a replica is nearer: got %v", err)
+	}
+}
+
+// What looks cut off is looked at, and a fetch that brings nothing grows up to a bound; then, or when the batch is whole, it is an error.
+func TestStreamSaysWhy(t *testing.T) {
+	cut := &sarama.FetchResponseBlock{HighWaterMarkOffset: 20, LastStableOffset: 20, Partial: true, PreferredReadReplica: -1}
+	fine := &sarama.FetchResponseBlock{HighWaterMarkOffset: 11, LastStableOffset: 11, PreferredReadReplica: -1,
+		RecordsSet: []*sarama.Records{{RecordBatch: &sarama.RecordBatch{FirstOffset: 10, Records: []*sarama.Record{{}}}}}}
+	s := newTestStream()
+	if err := s.take(answer{block: cut}); err != nil || s.careful == 0 || !s.alone.Load() {
+		t.Errorf("cut off: got %v, careful %d, alone %v, want it alone, and looked at", err, s.careful, s.alone.Load())
+	}
+	if err := s.take(answer{block: fine, single: true}); err != nil || s.careful != 0 || s.alone.Load() {
+		t.Errorf("read: got %v, careful %d, alone %v, want all as ever", err, s.careful, s.alone.Load())
+	}
+	s = newTestStream()
+	var why *unreadable
+	if err := s.take(answer{block: cut, single: true, head: &batchHead{offset: 10, bytes: 100, records: 3}}); !errors.As(err, &why) || !why.alone {
+		t.Errorf("whole, and not read: got %v, want it to be unreadable", err)
+	}
+	for name, sizeMin := range map[string]int32{"small": 1000, "large": fetchBytesMax + 1, "largest": math.MaxInt32} {
+		s = newTestStream()
+		s.sizeMin = sizeMin
+		for fetches := 0; ; fetches++ {
+			err := s.take(answer{block: cut, single: true})
+			if s.size <= 0 || s.size > max(sizeMin, fetchBytesMax) || fetches > 40 {
+				t.Fatalf("%s: got a fetch of %d bytes, the %dth", name, s.size, fetches)
+			}
+			if errors.As(err, &why) && s.size == max(sizeMin, fetchBytesMax) {
+				break
+			}
+			if err != nil {
+				t.Fatalf("%s: got %v at %d bytes", name, err, s.size)
+			}
+		}
 	}
 }
 
