@@ -7,7 +7,9 @@ package machine
 // calls, and one that hangs holds nobody up for longer than it is young.
 type bulk struct {
 	calls   int            // of a bulk that the endpoint runs at once; below 2: it takes none
-	shunned int64          // it has refused one: none before this time
+	shunned int64          // none before this time: it has refused one, or broken some
+	broken  int            // bulks in a row that have ended without any answer
+	breakAt int64          // when the last of them did
 	born    fifo[*request] // those that may be young, the eldest first
 	young   int            // how many of them are
 	late    bool           // calls wait for the eldest to grow old: the gate stands in Machine.lates
@@ -19,11 +21,22 @@ type request struct {
 	open   int    // calls without an answer
 	born   int64
 	young  bool
+	heard  bool // one of its calls had an answer of its own
 }
 
-// shunTime is how long no bulk is sent after one was refused: where some instances of a function take them and others do not, each
-// costs a request for nothing.
-const shunTime = 5000
+// answer notes that one of the request's calls had an answer of its own.
+func (r *request) answer() {
+	if r != nil {
+		r.heard = true
+	}
+}
+
+// shunTime is how long no bulk is sent after one was refused, and shunMax how long it is in the end: where some instances of a function
+// take them and others do not, or something in front of it takes none, each costs a request for nothing, and calls that are made twice.
+const (
+	shunTime = 5000
+	shunMax  = 300_000
+)
 
 // takesBulk reports whether calls of the gate travel together. The calls of an endpoint that fails go one by one: they find out whether
 // it works again.
@@ -147,12 +160,35 @@ func (m *Machine) landed(g *gate, r *request) {
 	}
 }
 
-// announced takes what a reply says about bulk calls.
-func (m *Machine) announced(g *gate, calls int) {
+// announced takes what a reply says about bulk calls, and shows.
+func (m *Machine) announced(f flight, calls int) {
+	g := f.gate
+	if f.request != nil && f.request.number != 0 {
+		f.request.answer()
+		g.bulk.broken = 0
+	}
 	if m.now < g.bulk.shunned {
 		calls = 0
 	}
 	g.bulk.calls = calls
+}
+
+// broke takes notice of a bulk that ended without any answer. One that was not refused may have met a call that brings its function
+// down; those that were out at the same time have met the same. The second in a row has not.
+func (m *Machine) broke(g *gate, r *request, refused bool) {
+	b := &g.bulk
+	if r.born <= b.breakAt {
+		return
+	}
+	b.breakAt = m.now
+	b.broken++
+	times := b.broken
+	if !refused {
+		times--
+	}
+	if times > 0 {
+		b.shunned = m.now + int64(min(shunTime<<min(times-1, 10), shunMax))
+	}
 }
 
 // Unanswered tells that a bulk has ended without an answer to this call of it. That may be the fault of any of its calls, so nothing is held
@@ -168,8 +204,8 @@ func (m *Machine) Unanswered(id ID, refused bool) {
 	}
 	c, g := f.cell, f.gate
 	g.bulk.calls = 0 // the replies to come say whether it takes them still
-	if refused {
-		g.bulk.shunned = m.now + shunTime
+	if f.request.open == 0 && !f.request.heard {
+		m.broke(g, f.request, refused)
 	}
 	m.stats.Unanswered++
 	c.attempts--

@@ -119,6 +119,7 @@ func (m *Machine) Failed(id ID, failure Failure) {
 	if !ok {
 		return
 	}
+	f.request.answer()
 	m.failed(f, failure)
 }
 
@@ -148,7 +149,7 @@ func (m *Machine) Replied(id ID, reply *Reply) *Failure {
 	if !ok {
 		return nil
 	}
-	m.announced(f.gate, reply.BulkCalls)
+	m.announced(f, reply.BulkCalls)
 	if failure := m.unusable(f, reply); failure != nil {
 		m.failed(f, *failure)
 		return failure

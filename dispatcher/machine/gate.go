@@ -116,7 +116,7 @@ func (m *Machine) next(g *gate) (c *cell, failed bool) {
 		return nil, false
 	}
 	for g.retry.len() > 0 && (g.inRetry < max(1, m.cfg.Slots/4)) {
-		if g.open && g.fresh.len() > 0 && m.rng.IntN(2) == 0 {
+		if g.open && g.fresh.len()+g.alone.len() > 0 && m.rng.IntN(2) == 0 {
 			break // a probe tries the untried as often as those that failed
 		}
 		c := g.retry.pop()

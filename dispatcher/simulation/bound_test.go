@@ -178,6 +178,7 @@ func (inc *incarnation) countReply(f *flying, reply *machine.Reply) {
 func (inc *incarnation) takeKept(c *statestore.Commit) {
 	b := &inc.bounds
 	inc.prompt.cut(c)
+	inc.bulks.cut(c)
 	inc.takeDead(c)
 	full := map[api.FunctionType]bool{} // since the cut before this one
 	for t, sizes := range b.kept {

@@ -5,6 +5,7 @@ import (
 
 	"github.com/stategate/stategate/api"
 	"github.com/stategate/stategate/dispatcher/machine"
+	"github.com/stategate/stategate/statestore"
 )
 
 // bulks is what is known from outside of the calls of one incarnation that travel together.
@@ -12,9 +13,13 @@ type bulks struct {
 	takes    map[string]int                // by endpoint: calls of a bulk, as the machine was told last
 	shunned  map[string]int64              // by endpoint: it has refused one, so there is none before this time
 	open     map[string][]*sent            // by endpoint: requests with untried calls that the young ones are among
+	born     map[uint64]int64              // when bulks were sent
+	broken   map[string]int                // by endpoint: bulks in a row without any answer, but for those that were out together
+	brokeAt  map[string]int64              // and when the last was
 	answered map[uint64]bool               // bulks of which a call has ended by itself
 	alone    map[api.Address]*machine.Call // a bulk left this call without an answer: it must come again as the same attempt, and alone
 	apart    map[api.Address]bool          // the same, until it succeeds
+	vague    map[api.Address]bool          // the same, with mail in the store: that may be forgotten with the rest
 }
 
 // sent is one request.
@@ -28,7 +33,7 @@ type sent struct {
 }
 
 func newBulks() bulks {
-	return bulks{takes: map[string]int{}, shunned: map[string]int64{}, open: map[string][]*sent{}, answered: map[uint64]bool{}, alone: map[api.Address]*machine.Call{}, apart: map[api.Address]bool{}}
+	return bulks{takes: map[string]int{}, shunned: map[string]int64{}, open: map[string][]*sent{}, answered: map[uint64]bool{}, born: map[uint64]int64{}, broken: map[string]int{}, brokeAt: map[string]int64{}, alone: map[api.Address]*machine.Call{}, apart: map[api.Address]bool{}, vague: map[api.Address]bool{}}
 }
 
 // boundBulks draws the bounds of requests, and how many calls of a bulk each endpoint runs at once; most run none.
@@ -80,12 +85,13 @@ func (inc *incarnation) checkRequest(calls []machine.Call) {
 		takes = 0
 	}
 	if c.Bulk != 0 {
+		b.born[c.Bulk] = inc.told
 		inc.checkTogether(calls, endpoint, takes)
 	}
 	if takes < 2 || inc.cfg.BreakerFailures < 1<<30 { // a probe goes out whatever waits
 		return
 	}
-	r := &sent{bulk: c.Bulk, calls: len(calls), one: c.ID.N, born: inc.told, untried: !inc.tried(c)}
+	r := &sent{bulk: c.Bulk, calls: len(calls), one: c.ID.N, born: inc.told, untried: !inc.tried(c) && !inc.w.asides[c.Target.Type]}
 	if young := b.young(endpoint, inc.told-inc.cfg.YoungAge, true); r.untried && young >= inc.cfg.YoungRequests {
 		inc.boundf("young-bound", "%v: a call of %v goes out while %d requests to %s are young, the bound is %d", inc, c.Target, young, endpoint, inc.cfg.YoungRequests)
 	}
@@ -102,9 +108,20 @@ func (b *bulks) young(endpoint string, since int64, untried bool) (n int) {
 	return n
 }
 
+// cut notes which addresses may be forgotten from here on.
+func (b *bulks) cut(c *statestore.Commit) {
+	for i := range c.Mail {
+		if a := c.Mail[i].Address; b.apart[a] {
+			delete(b.alone, a)
+			delete(b.apart, a)
+			b.vague[a] = true
+		}
+	}
+}
+
 // tried reports whether the last attempt of a call's address came to nothing, so that it may go by itself.
 func (inc *incarnation) tried(c *machine.Call) bool {
-	return inc.bulks.apart[c.Target] || inc.prompt.failed[c.Target] || inc.trials.on(c.Target)
+	return inc.bulks.apart[c.Target] || inc.bulks.vague[c.Target] || inc.prompt.failed[c.Target] || inc.trials.on(c.Target)
 }
 
 func (inc *incarnation) checkTogether(calls []machine.Call, endpoint string, takes int) {
@@ -154,6 +171,9 @@ func (inc *incarnation) announces(c *machine.Call, reply *machine.Reply) *machin
 		inc.struck(faultBulkAnew, inc)
 		inc.life.bulks[endpoint] = []int{0, 2, 3, 50}[inc.dice.fault(faultBulkAnew, 4)]
 	}
+	if c.Bulk != 0 {
+		inc.bulks.broken[endpoint] = 0
+	}
 	reply.BulkCalls = inc.life.bulks[endpoint]
 	inc.bulks.takes[endpoint] = reply.BulkCalls
 	return reply
@@ -185,8 +205,16 @@ func (inc *incarnation) endsUnanswered(f *flying) bool {
 func (inc *incarnation) endBulk(bulk uint64, endpoint string, refused bool) {
 	inc.tell("%v: bulk %d ends, refused: %v", inc, bulk, refused)
 	inc.bulks.takes[endpoint] = 0
-	if refused {
-		inc.bulks.shunned[endpoint] = inc.told + 5000
+	if b := &inc.bulks; !b.answered[bulk] && (b.brokeAt[endpoint] == 0 || b.born[bulk] > b.brokeAt[endpoint]) {
+		b.brokeAt[endpoint] = inc.told
+		b.broken[endpoint]++
+		if refused || b.broken[endpoint] > 1 {
+			pause := int64(5000)
+			for n := b.broken[endpoint]; n > 2 || refused && n > 1; n-- {
+				pause = min(2*pause, 300_000)
+			}
+			b.shunned[endpoint] = inc.told + pause
+		}
 	}
 	for _, f := range slices.Clone(inc.calls) {
 		if f.again || f.call.Bulk != bulk {
@@ -197,7 +225,11 @@ func (inc *incarnation) endBulk(bulk uint64, endpoint string, refused bool) {
 		inc.tell("%v: the call of %s has no answer", inc, name(f.call.Target))
 		inc.bounds.landed(&f.call)
 		inc.bulks.landed(&f.call, endpoint, false)
-		inc.bulks.alone[f.call.Target], inc.bulks.apart[f.call.Target] = &f.call, true
+		if inc.prompt.plain[f.call.Target] {
+			inc.bulks.alone[f.call.Target], inc.bulks.apart[f.call.Target] = &f.call, true
+		} else {
+			inc.bulks.vague[f.call.Target] = true
+		}
 		inc.m.Unanswered(f.call.ID, refused)
 	}
 }

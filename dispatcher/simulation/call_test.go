@@ -147,6 +147,7 @@ func (inc *incarnation) reply(f *flying) {
 	inc.trySucceeded(f, reply.Incomplete)
 	if !reply.Incomplete {
 		delete(inc.bulks.apart, f.call.Target)
+		delete(inc.bulks.vague, f.call.Target)
 		inc.messages += len(f.call.Messages)
 		if err := inc.shadow.replied(inc.w, &f.call, f.built, inc.told, inc.latest, inc.at); err != nil && inc.owner == inc {
 			inc.failf("once", "%v: %v", inc, err)
