@@ -3,7 +3,7 @@ package machine
 // bulk is what a gate knows of requests that carry many calls, where its endpoint takes them.
 //
 // While few requests are young (Config.YoungRequests, Config.YoungAge) a call goes out at once. Else calls wait, and leave together as
-// soon as a young one is answered or grows old. So an idle endpoint is called without delay, a busy one gets few requests with many
+// soon as a young one is answered or grows old, or they fill a bulk. So an idle endpoint is called without delay, a busy one gets few requests with many
 // calls, and one that hangs holds nobody up for longer than it is young.
 type bulk struct {
 	calls   int            // of a bulk that the endpoint runs at once; below 2: it takes none
@@ -53,7 +53,20 @@ func (m *Machine) crowded(g *gate) bool {
 		b.born.pop()
 		m.age(g, eldest)
 	}
-	return b.young >= m.cfg.YoungRequests
+	return b.young >= m.cfg.YoungRequests && !g.fills()
+}
+
+// fills reports whether the calls that wait fill a bulk: waiting longer would bring nothing.
+func (g *gate) fills() bool {
+	n := 0
+	for i := 0; g.fresh.len()-i >= g.bulk.calls-n; i++ {
+		if c := g.fresh.at(i); c.phase == ready && c.mail.len() > 0 {
+			if n++; n == g.bulk.calls {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // age makes a request one that nobody waits for.
