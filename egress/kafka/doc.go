@@ -34,15 +34,32 @@
 // before, unless enough wait to fill it.
 //
 // Why each output is there once: readers at read_committed see a transaction as a whole or not at all, so they see the outputs exactly
-// if they see the cursor behind them. Within a session a transaction is committed only when each step before was acknowledged; a step
-// whose answer is lost is asked for again, and that is safe, for the requests of a transaction say what is to hold, and a batch keeps its
-// sequence number, by which Kafka knows that it has it. Whatever else goes wrong ends the session, without a guess at what has happened:
-// InitProducerId of the next one makes Kafka end the old transaction, one way or the other, and take nothing more under its epoch;
-// only then the cursor is read, and it alone says where delivery goes on. Sequence numbers are not taken back, and need not be: they
-// begin at 0 with each session's epoch.
+// if they see the cursor behind them. Within a session a transaction is committed only when each step before was acknowledged. Asked for
+// again is what was never sent, what a broker has answered with "not now", and Produce. Whatever else goes wrong ends the session, without
+// a guess at what has happened: InitProducerId of the next one makes Kafka end the old transaction, one way or the other, and take
+// nothing more under its epoch; only then the cursor is read, and it alone says where delivery goes on. Sequence numbers are not taken
+// back, and need not be: they begin at 0 with each session's epoch.
 //
 // Why they are there in order: a batch is sent when the one before it in its partition is acknowledged, and a transaction when the one
 // before it is committed.
+//
+// # Requests that arrive late
+//
+// A request whose answer does not come may still be on its way, for minutes: in the broker, or behind a network that stood still. It must
+// do no harm, whatever it meets:
+//
+//   - EndTxn and TxnOffsetCommit name a producer and its epoch, but no transaction. In the next one of that epoch they would commit its
+//     first half without its cursor, or set its cursor back. So none follows: an answer of theirs that is lost ends the session.
+//   - AddPartitionsToTxn and AddOffsetsToTxn would add what gets no records, or begin a transaction that holds none, until Kafka's
+//     time-out ends that and the session with it. They are treated like the others.
+//   - Produce is sent again, over whichever connection: a partition knows the sequence numbers that it has of an epoch, and refuses the
+//     one that comes late. One of a session before is refused by its epoch; at-least-once, where it has another id, it is a repeat, in
+//     order or behind what has overtaken it. Only an abort leaves a gap that it fits in, and brokers that do not verify (before 3.6) would
+//     let it in behind the abort, for nobody to end: so a relay that ends leaves such a transaction to its time-out.
+//   - InitProducerId fences: it costs the session that has begun meanwhile.
+//
+// Brokers end connections that rest, and what is then sent over them gets no answer. So that this costs no session, a coordinator that was
+// not asked for a minute is connected to anew.
 //
 // # What becomes of an output
 //

@@ -18,6 +18,7 @@ type losing struct {
 	mu   sync.Mutex
 	lose map[kmsg.Key]int // how many answers
 	hang chan struct{}    // until it is closed; nil: connections break
+	open []net.Conn
 }
 
 // loses is a broker whose answers can be lost.
@@ -49,7 +50,20 @@ func (l *losing) Accept() (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.open = append(l.open, c)
 	return &losingConn{Conn: c, from: l}, nil
+}
+
+// end closes all connections that were made, as a broker does with those that rest.
+func (l *losing) end() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, c := range l.open {
+		_ = c.Close()
+	}
+	l.open = nil
 }
 
 // losingConn sees what kfake reads: the size of a request, then the request, one at a time.

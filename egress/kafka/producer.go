@@ -18,14 +18,18 @@ type producer struct {
 	client sarama.Client
 	packer *packer
 
-	id    int64 // -1: it is not idempotent
-	epoch int16
-	next  map[place]int32 // sequence number of the next record; 0 where there is none
-	open  bool            // Kafka may know of an open transaction
+	id     int64 // -1: it is not idempotent
+	epoch  int16
+	next   map[place]int32 // sequence number of the next record; 0 where there is none
+	open   bool            // Kafka may know of an open transaction
+	astray bool            // records of it may still be on their way
+
+	made time.Time                    // before it first needs a coordinator
+	used map[*sarama.Broker]time.Time // when a coordinator was last asked
 }
 
 func newProducer(s *session, client sarama.Client) *producer {
-	p := &producer{s: s, client: client, id: -1, epoch: -1, next: make(map[place]int32)}
+	p := &producer{s: s, client: client, id: -1, epoch: -1, next: make(map[place]int32), made: time.Now(), used: make(map[*sarama.Broker]time.Time)}
 	p.packer = newPacker(func(topic string) (all, writable []int32, err error) {
 		if all, err = client.Partitions(topic); err != nil {
 			return nil, nil, err
@@ -152,6 +156,9 @@ func (p *producer) settle(lots []*lot) (failed []*batch) {
 	tries := 0
 	for _, l := range lots {
 		b := l.head()
+		if b != nil && isLost(b.err) {
+			p.astray = true
+		}
 		switch {
 		case b == nil:
 		case b.err == nil:
@@ -172,11 +179,13 @@ func (p *producer) settle(lots []*lot) (failed []*batch) {
 	return failed
 }
 
-// passing reports whether the same batch may be taken when it is sent once more: an idempotent producer's at most once.
+// passing reports whether the same batch may be taken when it is sent once more: an idempotent producer's at most once, for its partition
+// knows by the sequence number that it has it. So the one before may even arrive later, over whichever connection and in whichever
+// transaction: it is refused.
 func passing(err error) bool {
 	var code sarama.KError
 	if !errors.As(err, &code) {
-		return !unsendable(err) && !errors.Is(err, sarama.ErrIncompleteResponse)
+		return isLost(err) && !errors.Is(err, sarama.ErrIncompleteResponse)
 	}
 	switch code {
 	case sarama.ErrInvalidMessage, sarama.ErrUnknownTopicOrPartition, sarama.ErrLeaderNotAvailable, sarama.ErrNotLeaderForPartition,
@@ -184,6 +193,12 @@ func passing(err error) bool {
 		return true
 	}
 	return false
+}
+
+// isLost reports whether an error leaves open what has become of a request.
+func isLost(err error) bool {
+	var code sarama.KError
+	return err != nil && !errors.As(err, &code) && !unsendable(err)
 }
 
 // unsendable reports whether a request never left, and never will.

@@ -83,8 +83,8 @@ func TestRecordsOnTheWire(t *testing.T) {
 	}
 }
 
-// TestAnswersThatAreLost: a request is made again after a broken connection and changes nothing the second time. Of records Kafka sees by
-// their sequence numbers that it has them.
+// TestAnswersThatAreLost: of records Kafka sees by their sequence numbers that it has them, and a producer may be opened twice; those are
+// asked for again. A request of a transaction is not, for the first may still arrive: a new session asks the cursor.
 func TestAnswersThatAreLost(t *testing.T) {
 	for _, semantic := range []Semantic{ExactlyOnce, AtLeastOnce} {
 		for _, key := range []kmsg.Key{kmsg.InitProducerID, kmsg.AddPartitionsToTxn, kmsg.Produce, kmsg.AddOffsetsToTxn, kmsg.TxnOffsetCommit, kmsg.EndTxn} {
@@ -108,6 +108,8 @@ func TestAnswersThatAreLost(t *testing.T) {
 					if begun != 3 {
 						t.Errorf("it was asked %d times for a producer id, want 3", begun)
 					}
+				} else if key == kmsg.EndTxn { // behind it the cursor says that all is there
+					faulty.next(key, 1)
 				} else {
 					faulty.next(key, 2)
 				}
@@ -121,8 +123,10 @@ func TestAnswersThatAreLost(t *testing.T) {
 				if diff := cmp.Diff(numbers(1, 10), committed(t, cfg.Brokers, "out")); diff != "" {
 					t.Error(diff)
 				}
-				if got := len(readAll(t, cfg.Brokers, "out", kgo.ReadUncommitted())); key != kmsg.EndTxn && (sessions.Hits() != begun || got != 10) {
-					t.Errorf("%d new sessions, %d records with those of aborted transactions, want none and 10", sessions.Hits()-begun, got)
+				again := key != kmsg.Produce && key != kmsg.InitProducerID
+				copies := len(readAll(t, cfg.Brokers, "out", kgo.ReadUncommitted())) - 10
+				if (sessions.Hits() > begun) != again || copies > 0 && (!again || key == kmsg.EndTxn) {
+					t.Errorf("%d new sessions, want some: %v; %d copies in aborted transactions", sessions.Hits()-begun, again, copies)
 				}
 			})
 		}

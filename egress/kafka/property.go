@@ -18,6 +18,7 @@ type Complaint = kafkaproperty.Complaint
 // settings is what properties become.
 type settings struct {
 	*kafkaproperty.Settings
+	dial           dialFunc // Settings.Dial
 	clientID       string
 	recordBytes    int // max.request.size
 	requestTimeout time.Duration
@@ -44,7 +45,7 @@ var _ = [1]struct{}{}[kafkaproperty.RecordBytesMin-recordOverhead]
 // newSettings fills in what properties leave open.
 func newSettings(id string, p *kafkaproperty.Settings) settings {
 	return settings{
-		Settings: p, clientID: cmp.Or(p.ClientID, "stategate-"+id), recordBytes: cmp.Or(p.RecordBytes, 1<<20),
+		Settings: p, dial: p.Dial, clientID: cmp.Or(p.ClientID, "stategate-"+id), recordBytes: cmp.Or(p.RecordBytes, 1<<20),
 		requestTimeout: cmp.Or(p.RequestTimeout, 30*time.Second), metadataAge: cmp.Or(p.MetadataAge, 5*time.Minute),
 		codec: codecs[p.Codec], level: cmp.Or(p.Level, sarama.CompressionLevelDefault), acks: acks[p.Acks],
 	}

@@ -39,6 +39,7 @@ var scenarios = map[string]func(*testing.T, *broker){
 	"open transaction ends":            openTransactionEnds,
 	"sequence gap":                     sequenceGapIsMended,
 	"fenced before each request":       fencedBeforeEachRequest,
+	"late requests":                    lateRequests,
 }
 
 func TestScenarios(t *testing.T) {

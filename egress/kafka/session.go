@@ -39,10 +39,11 @@ const (
 var (
 	errCut      = errors.New("connections were cut")
 	errNoAnswer = errors.New("the client did not come back")
+	errAstray   = errors.New("records of it may still be on their way") // an abort lets them in behind it, a time-out and a next owner's epoch do not
 )
 
 func newSession(cfg Config, set settings, lane statestore.LaneID, log *slog.Logger) *session {
-	s := &session{brokers: cfg.Brokers, known: cfg.CursorTopic, wires: newWires(set.Dial), hurry: new(atomic.Int32), acked: new(atomic.Uint64), about: func(string) {}, log: log}
+	s := &session{brokers: cfg.Brokers, known: cfg.CursorTopic, wires: newWires(set.dial), hurry: new(atomic.Int32), acked: new(atomic.Uint64), about: func(string) {}, log: log}
 	s.conf = set.client(cfg, lane, s.wires, s.hurry)
 	return s
 }
@@ -116,7 +117,11 @@ func (s *session) abort(ctx context.Context) {
 	if ctx.Err() == nil || s.lost || s.wires.isCut() || !s.producer.open {
 		return
 	}
-	if err := s.do(ctx, func() error { return s.producer.end(false) }); err != nil {
+	err := errAstray
+	if !s.producer.astray {
+		err = s.do(ctx, func() error { return s.producer.end(false) })
+	}
+	if err != nil {
 		s.log.Info("a transaction is left open: it ends with its time-out, or when the lane's next owner begins", "cause", err)
 	}
 }

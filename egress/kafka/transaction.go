@@ -15,13 +15,17 @@ const (
 	offsetCommitVersion = 3
 )
 
-// Bounds of asking again. An answer that says "not now" proves that nothing was done. After a broken connection the request may have been
-// carried out: the same one once more changes nothing, but more of them only hide that a broker is away.
+// Bounds of asking again. An answer that says "not now" proves that the request is done with. More connections that cannot be made, or more
+// that break, only hide that a broker is away.
 const (
 	againMax   = 100 // answers
 	brokenMax  = 3   // connections
 	unknownMax = 10  // answers that a topic or partition is not known; brokers hear of a new one a moment later
 )
+
+// restMax is how long a connection to a coordinator may rest. Brokers end connections that rest, and what is between loses them, mostly
+// after some minutes; the client learns of it from the answer that is lost, and that costs a session.
+const restMax = time.Minute
 
 // coordinator is a broker with a task of its own.
 type coordinator struct {
@@ -57,15 +61,22 @@ func (p *producer) byGroup(group string) coordinator {
 	}
 }
 
-// insist asks a coordinator until it answers for good. Each request of a transaction may be made twice: it says what is to hold, and a
-// second one finds that it holds already.
+// insist asks a coordinator until it answers for good: again where it says "not now", or where the request was never sent. A request of a
+// transaction whose answer is lost is not made again. It may be on its way still, in the broker or behind a network that stood still, and
+// says the producer's id and epoch but not of which transaction it is: the next one would be committed half, or its cursor set back. Only
+// an end of the session, with a new epoch, keeps it out.
 func (p *producer) insist(action string, at coordinator, ask func(*sarama.Broker) error) error {
 	backoff := p.s.conf.Producer.Transaction.Retry.BackoffFunc
 	for again, broken, unknown := 0, 0, 0; ; {
 		b, err := at.find()
 		if err == nil {
+			err = p.reach(b)
+		}
+		sent := err == nil
+		if sent {
 			p.s.about(action)
 			err = ask(b)
+			p.used[b] = time.Now()
 		}
 		if err == nil {
 			return nil
@@ -76,6 +87,11 @@ func (p *producer) insist(action string, at coordinator, ask func(*sarama.Broker
 		case p.s.wires.isCut(), unsendable(err):
 		case !errors.As(err, &code):
 			broken++
+			if sent && p.open {
+				// What helps against connections that cannot be made is of no use here, so the cause is told, not wrapped.
+				err = fmt.Errorf("the answer is lost: %v", err)
+				break
+			}
 			left = broken <= brokenMax
 			if b != nil {
 				_ = b.Close() // else the broken connection would be used again
@@ -102,8 +118,25 @@ func (p *producer) insist(action string, at coordinator, ask func(*sarama.Broker
 	}
 }
 
+// reach makes sure of a connection to a broker. An error of it says that nothing was sent.
+func (p *producer) reach(b *sarama.Broker) error {
+	last, asked := p.used[b]
+	if !asked {
+		last = p.made
+	}
+	if time.Since(last) > restMax {
+		_ = b.Close() // it may never have been open
+		_ = b.Open(p.s.conf)
+	}
+	connected, err := b.Connected()
+	if err == nil && !connected {
+		err = sarama.ErrNotConnected
+	}
+	return err
+}
+
 // notNow reports whether an answer says that nothing was done, or that what was done may be asked for once more: what Kafka's Java
-// client calls retriable.
+// client calls retriable. The request behind such an answer is over, it does nothing later.
 func notNow(code sarama.KError) bool {
 	switch code {
 	case sarama.ErrConcurrentTransactions, sarama.ErrOffsetsLoadInProgress, sarama.ErrConsumerCoordinatorNotAvailable, sarama.ErrNotCoordinatorForConsumer,
@@ -117,7 +150,8 @@ func notNow(code sarama.KError) bool {
 }
 
 // begin gets the producer's id and epoch. With a transactional id it ends what a former session left open, and fences it: Kafka takes
-// nothing any more under a lower epoch.
+// nothing any more under a lower epoch. One whose answer is lost may be made again: should the first arrive late, it fences this session,
+// which then gives way to another.
 func (p *producer) begin() error {
 	conf := &p.s.conf.Producer
 	if !conf.Idempotent {
@@ -211,8 +245,7 @@ func (p *producer) moveCursor(group, topic string, next uint64, claim string) er
 	})
 }
 
-// end commits or aborts the transaction. A second request after one whose answer was lost is answered as the first one was, unless the
-// transaction has timed out meanwhile: then it is refused. So no error: it is as asked; an error: only the cursor tells.
+// end commits or aborts the transaction. No error: it is as asked; an error: only the cursor tells.
 func (p *producer) end(commit bool) error {
 	action := "abort transaction"
 	if commit {
@@ -228,7 +261,7 @@ func (p *producer) end(commit bool) error {
 		return failure(resp.Err)
 	})
 	if err == nil {
-		p.open = false
+		p.open, p.astray = false, false
 	}
 	return err
 }

@@ -2,9 +2,11 @@ package kafka
 
 import (
 	"errors"
+	"fmt"
 	"testing"
 
 	"github.com/IBM/sarama"
+	"github.com/google/go-cmp/cmp"
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
@@ -40,7 +42,7 @@ func TestEveryPartitionMustBeGood(t *testing.T) {
 	}
 }
 
-// TestBrokerThatAnswersTooLate: it is asked again over another connection, and that costs no session.
+// TestBrokerThatAnswersTooLate: records are sent again over another connection; for a request of a transaction it takes a new session.
 func TestBrokerThatAnswersTooLate(t *testing.T) {
 	for _, key := range []kmsg.Key{kmsg.AddPartitionsToTxn, kmsg.Produce, kmsg.EndTxn} {
 		t.Run(key.Name(), func(t *testing.T) {
@@ -57,11 +59,90 @@ func TestBrokerThatAnswersTooLate(t *testing.T) {
 			faulty.next(key, 1)
 			l.emit(kafkaOutput("out", "key-0", "2"))
 			o.waitDelivered(t, 3)
-			if faulty.left(key) > 0 || sessions.Hits() != 1 {
-				t.Errorf("%d sessions, want 1", sessions.Hits())
+			want := 2
+			if key == kmsg.Produce {
+				want = 1
+			}
+			if faulty.left(key) > 0 || sessions.Hits() != want {
+				t.Errorf("%d sessions, want %d", sessions.Hits(), want)
 			}
 			if got := committed(t, cfg.Brokers, "out")["key-0"]; len(got) != 2 {
 				t.Errorf("readers see %v", got)
+			}
+		})
+	}
+}
+
+// TestConnectionsThatRest: brokers end them, and that must cost no session.
+func TestConnectionsThatRest(t *testing.T) {
+	faulty, c, cfg := loses(t)
+	sessions := c.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.InitProducerID}, Observe: true, Count: -1})
+	o := newOutbox("shop/out")
+	goOn := make(chan struct{})
+	l := begin(t, o, cfg, func(r *Relay) {
+		r.reached = func(point string, s *session) {
+			if point != "delivered" {
+				return
+			}
+			p := s.producer
+			p.made = p.made.Add(-2 * restMax)
+			for b := range p.used {
+				p.used[b] = p.used[b].Add(-2 * restMax)
+			}
+			if r.next%2 == 0 {
+				clear(p.used) // as of a coordinator that was not asked yet
+			}
+			faulty.end()
+			goOn <- struct{}{}
+		}
+	})
+	for n := range 6 {
+		l.emit(kafkaOutput("out", "key-0", fmt.Sprint(n+1)))
+		<-goOn
+	}
+	if got := sessions.Hits(); got != 1 {
+		t.Errorf("%d sessions, want 1", got)
+	}
+	if diff := cmp.Diff(numbers(1, 6), committed(t, cfg.Brokers, "out")); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// TestRecordsAstray: a relay that ends in the middle of a transaction aborts it, unless some of its records may still be on their way: old
+// brokers take them behind the abort, and then readers wait for ever.
+func TestRecordsAstray(t *testing.T) {
+	for _, astray := range []bool{false, true} {
+		t.Run(fmt.Sprint(astray), func(t *testing.T) {
+			faulty, c, cfg := loses(t)
+			o := newOutbox("shop/out")
+			var l *life
+			ready := make(chan struct{})
+			l = begin(t, o, cfg, func(r *Relay) {
+				r.about = func(request string) {
+					if request == "send" {
+						<-ready
+						l.stop()
+					}
+				}
+			})
+			o.waitFor(t, "started", func() bool { return o.started })
+			ends := c.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.EndTxn}, Observe: true, Count: -1})
+			if astray {
+				faulty.next(kmsg.Produce, 1)
+			}
+			l.emit(kafkaOutput("out", "key-0", "1"))
+			close(ready)
+			if err := <-l.done; err != nil {
+				t.Fatal(err)
+			}
+			if got := ends.Hits(); (got == 0) != astray {
+				t.Errorf("%d times a transaction was ended", got)
+			}
+			next := begin(t, o, cfg)
+			next.emit(kafkaOutput("out", "key-0", "2"))
+			o.waitDelivered(t, 3)
+			if diff := cmp.Diff(numbers(1, 2), committed(t, cfg.Brokers, "out")); diff != "" {
+				t.Error(diff)
 			}
 		})
 	}
