@@ -10,11 +10,16 @@ import (
 )
 
 // walk packs each record of a fetch from an offset on that a reader is shown, in order, and answers the offset after all that the
-// fetch held, also of what nobody is shown: markers of transactions, records of those that were aborted (where committedOnly).
+// fetch held, also of what nobody is shown: markers of transactions, records of those that were aborted (where committedOnly). It ends
+// behind the batch with which the packer is full: the rest is fetched again, when there is room.
 func walk(block *sarama.FetchResponseBlock, from int64, committedOnly bool, out *packer) (next int64, err error) {
 	next = from
 	aborted := newAborted(block.AbortedTransactions)
 	for _, set := range block.RecordsSet {
+		if out.isFull() {
+			break
+		}
+		out.batches++
 		if set.MsgSet != nil {
 			next = walkMessages(set.MsgSet, next, out)
 			continue

@@ -27,8 +27,8 @@ type Config struct {
 	Properties   map[string]string // Java consumer properties; Check says which of them have no effect
 
 	// BufferRecords and BufferBytes bound what one partition holds read and not yet handed over; fetching pauses above them
-	// and goes on below half. Beyond them comes at most what was already on its way: one fetch (max.partition.fetch.bytes).
-	// Defaults 4096 and 8 MiB.
+	// and goes on below half. Beyond them comes at most what was already on its way: as much again, and one batch. While an answer
+	// is unpacked all that it holds is in memory besides. Defaults 4096 and 8 MiB.
 	BufferRecords, BufferBytes int
 	// DiscoveryInterval is how often topics are looked up for new partitions and for having been made anew. Default 5 s, or
 	// flink.partition-discovery.interval-millis where that is shorter; more than 5 s counts as 5 s, less than 10 ms as 10 ms.

@@ -89,7 +89,7 @@ func (s *stream) take(a answer) error {
 		return a.block.Err
 	}
 	s.end.Store(a.block.HighWaterMarkOffset)
-	out := packer{source: s.source, topic: s.topic, left: held(a.block)}
+	out := packer{source: s.source, topic: s.topic, left: held(a.block), recordsMax: s.buffer.recordsMax, bytesMax: s.buffer.bytesMax}
 	next, err := walk(a.block, s.next, s.committedOnly, &out)
 	if err != nil {
 		return &unreadable{err, a.single}
@@ -99,7 +99,7 @@ func (s *stream) take(a answer) error {
 	}
 	parcels := out.parcels()
 	if s.careful == 0 {
-		s.refit(a.block, parcels, next)
+		s.refit(a.block, &out, next)
 	}
 	if err := s.judge(a, next); err != nil {
 		return &unreadable{err, a.single}
@@ -117,20 +117,20 @@ func (s *stream) take(a answer) error {
 
 // A fetch is to bring about half of the records that the buffer takes, or a quarter of the bytes, or one batch. In how many bytes they come
 // is seen when they have come: records may be small, or compressed to a tenth. So the first fetch is small.
-const fitFirst = 64 << 10
+const fitFirst = 8 << 10
 
 // refit judges by what a fetch has brought how large the next one is to be.
-func (s *stream) refit(block *sarama.FetchResponseBlock, parcels []parcel, next int64) {
-	records, bytes := 0, 0
-	for i := range parcels {
-		records += len(parcels[i].records)
-		bytes += parcels[i].size()
+func (s *stream) refit(block *sarama.FetchResponseBlock, out *packer, next int64) {
+	part := max(2*float64(out.records)/float64(s.buffer.recordsMax), 4*float64(out.bytes)/float64(s.buffer.bytesMax))
+	batches := wholeBatches(block)
+	if out.batches < batches {
+		part *= float64(batches) / float64(out.batches) // the packer was full before the end
 	}
-	part := max(2*float64(records)/float64(s.buffer.recordsMax), 4*float64(bytes)/float64(s.buffer.bytesMax))
-	switch batches := wholeBatches(block); {
+	switch {
 	case part > 1 && batches > 1:
 		one := s.fit / int32(batches)
 		s.fit = max(one+one/2, int32(float64(s.fit)/part)) // with less there would be nothing but the beginning of one
+		s.size = s.fit
 	case part < 0.5 && s.visibleEnd(block) > next:
 		s.fit = int32(min(2*int64(s.fit), int64(s.sizeMin)))
 	}
@@ -182,14 +182,25 @@ type packer struct {
 	source api.Source
 	topic  *Topic
 	left   int // at most so many come
+	// It is full with so much; 0: never. It takes the rest of the batch with which it is.
+	recordsMax, bytesMax int
 
-	full   []parcel
-	last   parcel
-	values slab
+	records, bytes int // that it has, as a buffer counts them
+	batches        int // that were looked at
+	full           []parcel
+	last           parcel
+	values         slab
+}
+
+// isFull reports whether no more batches are to be put into it.
+func (p *packer) isFull() bool {
+	return p.recordsMax > 0 && p.records >= p.recordsMax || p.bytesMax > 0 && p.bytes >= p.bytesMax
 }
 
 func (p *packer) add(m *entry) {
 	bytes := m.bytes()
+	p.records++
+	p.bytes += bytes + recordOverhead
 	if !p.last.holds(1, bytes+recordOverhead) {
 		p.full = append(p.full, p.last)
 		p.last = parcel{}

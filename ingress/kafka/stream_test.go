@@ -97,6 +97,47 @@ func TestStreamEnds(t *testing.T) {
 	}
 }
 
+// Of an answer that holds far more than the buffer no more is kept than fills it, up to the end of a batch. The next fetch is smaller, and
+// goes on there.
+func TestAnswerLargerThanTheBuffer(t *testing.T) {
+	for name, c := range map[string]struct{ batchRecords, valueBytes, want int }{
+		"bytes":         {10, 100_000, 20},
+		"records":       {30, 1, 120},
+		"in one batch":  {500, 10_000, 500},
+		"all of it fit": {2, 1, 100},
+	} {
+		const batches = 50
+		s := newTestStream()
+		s.buffer.resume = func() {}
+		answerFrom := func(first int) answer {
+			block := &sarama.FetchResponseBlock{HighWaterMarkOffset: 1 << 40, LastStableOffset: 1 << 40, PreferredReadReplica: -1}
+			for i := range batches {
+				b := &sarama.RecordBatch{FirstOffset: int64(first + i*c.batchRecords), LastOffsetDelta: int32(c.batchRecords - 1), ProducerID: -1}
+				for n := range c.batchRecords {
+					b.Records = append(b.Records, &sarama.Record{OffsetDelta: int64(n), Key: []byte("k"), Value: make([]byte, c.valueBytes)})
+				}
+				block.RecordsSet = append(block.RecordsSet, &sarama.Records{RecordBatch: b})
+			}
+			return answer{block: block}
+		}
+		for next := 10; next < 10+3*c.want; next += c.want {
+			size := int(s.size)
+			if err := s.take(answerFrom(next)); err != nil {
+				t.Fatal(err)
+			}
+			if got := s.buffer.records; got != c.want || s.next != int64(next+c.want) {
+				t.Errorf("%s: got %d records, and next %d, want %d and %d", name, got, s.next, c.want, next+c.want)
+			}
+			if c.want < batches*c.batchRecords && next == 10 && int(s.size) > size*c.want/(batches*c.batchRecords)+size/batches {
+				t.Errorf("%s: got a next fetch of %d bytes, after one of %d that brought %d records of %d", name, s.size, size, c.want, batches*c.batchRecords)
+			}
+			for ok := true; ok; {
+				_, ok, _ = s.buffer.take()
+			}
+		}
+	}
+}
+
 // What looks cut off is looked at, and a fetch that brings nothing grows up to a bound; then, or when the batch is whole, it is an error.
 func TestStreamSaysWhy(t *testing.T) {
 	cut := &sarama.FetchResponseBlock{HighWaterMarkOffset: 20, LastStableOffset: 20, Partial: true, PreferredReadReplica: -1}
