@@ -122,7 +122,7 @@ func TestWordsAreBounded(t *testing.T) {
 	if len(all.of) > speakersMax+1 {
 		t.Errorf("%d functions have words", len(all.of))
 	}
-	if all.words(api.FunctionType{Name: "1"}) != all.words(api.FunctionType{Name: "1"}) {
+	if first := all.words(api.FunctionType{Name: "1"}); first != all.words(api.FunctionType{Name: "1"}) {
 		t.Error("a function loses its words")
 	}
 }

@@ -40,9 +40,6 @@ func (a *byteas) done() *byteas {
 	return a
 }
 
-// size is how many bytes it has so far.
-func (a *byteas) size() int { return len(a.wire) }
-
 // elements takes it apart.
 func (a *byteas) elements() [][]byte {
 	all := make([][]byte, 0, a.n)
