@@ -97,7 +97,7 @@ func heads(lots []*lot) (round []*batch) {
 	return round
 }
 
-// exchange sends batches to their leaders, one request to each, and waits for all answers. What came of a batch is its err.
+// exchange sends batches to their leaders, all leaders at once, and waits for all answers. What came of a batch is its err.
 func (p *producer) exchange(round []*batch) {
 	leaders := make(map[*sarama.Broker][]*batch, 1)
 	for _, b := range round {
@@ -108,15 +108,28 @@ func (p *producer) exchange(round []*batch) {
 	}
 	if len(leaders) == 1 {
 		for leader, batches := range leaders {
-			p.ask(leader, batches)
+			p.deliver(leader, batches)
 		}
 		return
 	}
 	var all sync.WaitGroup
 	for leader, batches := range leaders {
-		all.Go(func() { p.ask(leader, batches) })
+		all.Go(func() { p.deliver(leader, batches) })
 	}
 	all.Wait()
+}
+
+// deliver sends batches to one leader, in as few requests as their bound allows; one batch always goes.
+func (p *producer) deliver(leader *sarama.Broker, batches []*batch) {
+	for len(batches) > 0 {
+		n, bytes := 1, batches[0].bytes
+		for n < len(batches) && bytes+batches[n].bytes <= p.s.requestBytes {
+			bytes += batches[n].bytes
+			n++
+		}
+		p.ask(leader, batches[:n])
+		batches = batches[n:]
+	}
 }
 
 // ask sends one request. It touches nothing but the batches in it.
@@ -129,7 +142,12 @@ func (p *producer) ask(leader *sarama.Broker, batches []*batch) {
 	for _, b := range batches {
 		req.AddBatch(b.topic, b.partition, &b.sends)
 	}
-	resp, err := leader.Produce(req)
+	var resp *sarama.ProduceResponse
+	err := connected(leader)
+	if err == nil {
+		resp, err = leader.Produce(req)
+		err = lost(err)
+	}
 	if err != nil && !unsendable(err) {
 		_ = leader.Close() // else the broken connection would be used again
 	}
@@ -185,7 +203,7 @@ func (p *producer) settle(lots []*lot) (failed []*batch) {
 func passing(err error) bool {
 	var code sarama.KError
 	if !errors.As(err, &code) {
-		return isLost(err) && !errors.Is(err, sarama.ErrIncompleteResponse)
+		return !unsendable(err) && !errors.Is(err, sarama.ErrIncompleteResponse)
 	}
 	switch code {
 	case sarama.ErrInvalidMessage, sarama.ErrUnknownTopicOrPartition, sarama.ErrLeaderNotAvailable, sarama.ErrNotLeaderForPartition,
@@ -195,10 +213,32 @@ func passing(err error) bool {
 	return false
 }
 
-// isLost reports whether an error leaves open what has become of a request.
-func isLost(err error) bool {
+// connected waits for a broker's connection to be made. Its error says that there is none: nothing was sent.
+func connected(b *sarama.Broker) error {
+	ok, err := b.Connected()
+	if err == nil && !ok {
+		err = sarama.ErrNotConnected
+	}
+	return err
+}
+
+// lost makes what a connection says that was made of what it means: it leaves open what has become of the request.
+func lost(err error) error {
 	var code sarama.KError
-	return err != nil && !errors.As(err, &code) && !unsendable(err)
+	if err == nil || errors.As(err, &code) || unsendable(err) {
+		return err
+	}
+	return &lostError{err}
+}
+
+// lostError does not unwrap: what helps against connections that cannot be made is of no use here.
+type lostError struct{ cause error }
+
+func (e *lostError) Error() string { return fmt.Sprintf("the answer is lost: %v", e.cause) }
+
+func isLost(err error) bool {
+	var e *lostError
+	return errors.As(err, &e)
 }
 
 // unsendable reports whether a request never left, and never will.

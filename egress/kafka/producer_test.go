@@ -5,6 +5,8 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"math"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -15,6 +17,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/stategate/stategate/api"
 )
 
 // TestRecordsOnTheWire: no request holds two batches of a partition nor one above the bound; sequence numbers follow each other within
@@ -80,6 +84,53 @@ func TestRecordsOnTheWire(t *testing.T) {
 	defer mu.Unlock()
 	if transactions < 10 || batches < 2*transactions {
 		t.Errorf("%d batches in %d transactions: too few to prove anything", batches, transactions)
+	}
+}
+
+// TestRequestsAreBounded: max.request.size bounds what goes to a broker together, where it is given, as brokers may be set to take no more.
+func TestRequestsAreBounded(t *testing.T) {
+	for given, want := range map[string]int{"": 1, "2500": 2, "1200": 4} {
+		t.Run(given, func(t *testing.T) {
+			c, cfg := fake(t)
+			bound := math.MaxInt
+			if given != "" {
+				cfg.Properties = map[string]string{"max.request.size": given}
+				bound, _ = strconv.Atoi(given)
+			}
+			var requests atomic.Int32
+			c.Control(func(req kmsg.Request) (kmsg.Response, error, bool) {
+				c.KeepControl()
+				if req, ok := req.(*kmsg.ProduceRequest); ok {
+					requests.Add(1)
+					bytes := 0
+					for _, p := range req.Topics[0].Partitions {
+						bytes += len(p.Records)
+					}
+					if bytes > bound {
+						t.Errorf("a request with %d bytes of records", bytes)
+					}
+				}
+				return nil, nil, false
+			})
+			o := newOutbox("shop/out")
+			l := begin(t, o, cfg)
+			var pack []api.Output
+			for p := range int32(4) { // one for each partition
+				key := 0
+				for partition(fmt.Append(nil, key), 4) != int(p) {
+					key++
+				}
+				pack = append(pack, kafkaOutput("out", fmt.Sprint(key), strings.Repeat("x", 1000)))
+			}
+			l.emit(pack...)
+			o.waitDelivered(t, 5)
+			if got := int(requests.Load()); got != want {
+				t.Errorf("%d requests, want %d", got, want)
+			}
+			if got := committed(t, cfg.Brokers, "out"); len(got) != 4 {
+				t.Errorf("%d outputs arrived, want 4", len(got))
+			}
+		})
 	}
 }
 

@@ -3,6 +3,7 @@ package kafka
 import (
 	"cmp"
 	"fmt"
+	"math"
 	"sync/atomic"
 	"time"
 
@@ -21,6 +22,7 @@ type settings struct {
 	dial           dialFunc // Settings.Dial
 	clientID       string
 	recordBytes    int // max.request.size
+	requestBytes   int // the same where it is given: nothing else is known to bound requests so low
 	requestTimeout time.Duration
 	metadataAge    time.Duration
 	codec          sarama.CompressionCodec
@@ -45,7 +47,7 @@ var _ = [1]struct{}{}[kafkaproperty.RecordBytesMin-recordOverhead]
 // newSettings fills in what properties leave open.
 func newSettings(id string, p *kafkaproperty.Settings) settings {
 	return settings{
-		Settings: p, dial: p.Dial, clientID: cmp.Or(p.ClientID, "stategate-"+id), recordBytes: cmp.Or(p.RecordBytes, 1<<20),
+		Settings: p, dial: p.Dial, clientID: cmp.Or(p.ClientID, "stategate-"+id), recordBytes: cmp.Or(p.RecordBytes, 1<<20), requestBytes: cmp.Or(p.RecordBytes, math.MaxInt),
 		requestTimeout: cmp.Or(p.RequestTimeout, 30*time.Second), metadataAge: cmp.Or(p.MetadataAge, 5*time.Minute),
 		codec: codecs[p.Codec], level: cmp.Or(p.Level, sarama.CompressionLevelDefault), acks: acks[p.Acks],
 	}

@@ -15,18 +15,19 @@ import (
 
 // session is one connection to Kafka with one producer, from its opening to the first error. It is used by one goroutine.
 type session struct {
-	conf     *sarama.Config
-	brokers  []string
-	known    string // topic to ask the first metadata for
-	wires    *wires
-	hurry    *atomic.Int32  // above 0: retries inside the client do not wait
-	acked    *atomic.Uint64 // counts acknowledged outputs, for who watches
-	client   sarama.Client
-	producer *producer
-	lost     bool                 // a call did not come back: the rest is left behind
-	ending   time.Time            // when its end began; zero: not yet
-	about    func(request string) // tests are told what is asked next
-	log      *slog.Logger
+	conf         *sarama.Config
+	brokers      []string
+	known        string // topic to ask the first metadata for
+	wires        *wires
+	hurry        *atomic.Int32  // above 0: retries inside the client do not wait
+	acked        *atomic.Uint64 // counts acknowledged outputs, for who watches
+	client       sarama.Client
+	producer     *producer
+	requestBytes int                  // what one request with records holds at most
+	lost         bool                 // a call did not come back: the rest is left behind
+	ending       time.Time            // when its end began; zero: not yet
+	about        func(request string) // tests are told what is asked next
+	log          *slog.Logger
 }
 
 // Bounds of a session's end.
@@ -43,7 +44,7 @@ var (
 )
 
 func newSession(cfg Config, set settings, lane statestore.LaneID, log *slog.Logger) *session {
-	s := &session{brokers: cfg.Brokers, known: cfg.CursorTopic, wires: newWires(set.dial), hurry: new(atomic.Int32), acked: new(atomic.Uint64), about: func(string) {}, log: log}
+	s := &session{brokers: cfg.Brokers, known: cfg.CursorTopic, requestBytes: set.requestBytes, wires: newWires(set.dial), hurry: new(atomic.Int32), acked: new(atomic.Uint64), about: func(string) {}, log: log}
 	s.conf = set.client(cfg, lane, s.wires, s.hurry)
 	return s
 }

@@ -72,10 +72,9 @@ func (p *producer) insist(action string, at coordinator, ask func(*sarama.Broker
 		if err == nil {
 			err = p.reach(b)
 		}
-		sent := err == nil
-		if sent {
+		if err == nil {
 			p.s.about(action)
-			err = ask(b)
+			err = lost(ask(b))
 			p.used[b] = time.Now()
 		}
 		if err == nil {
@@ -87,12 +86,7 @@ func (p *producer) insist(action string, at coordinator, ask func(*sarama.Broker
 		case p.s.wires.isCut(), unsendable(err):
 		case !errors.As(err, &code):
 			broken++
-			if sent && p.open {
-				// What helps against connections that cannot be made is of no use here, so the cause is told, not wrapped.
-				err = fmt.Errorf("the answer is lost: %v", err)
-				break
-			}
-			left = broken <= brokenMax
+			left = broken <= brokenMax && !(p.open && isLost(err))
 			if b != nil {
 				_ = b.Close() // else the broken connection would be used again
 			}
@@ -118,7 +112,7 @@ func (p *producer) insist(action string, at coordinator, ask func(*sarama.Broker
 	}
 }
 
-// reach makes sure of a connection to a broker. An error of it says that nothing was sent.
+// reach makes sure of a connection to a coordinator.
 func (p *producer) reach(b *sarama.Broker) error {
 	last, asked := p.used[b]
 	if !asked {
@@ -128,11 +122,7 @@ func (p *producer) reach(b *sarama.Broker) error {
 		_ = b.Close() // it may never have been open
 		_ = b.Open(p.s.conf)
 	}
-	connected, err := b.Connected()
-	if err == nil && !connected {
-		err = sarama.ErrNotConnected
-	}
-	return err
+	return connected(b)
 }
 
 // notNow reports whether an answer says that nothing was done, or that what was done may be asked for once more: what Kafka's Java
