@@ -109,14 +109,16 @@ func (r *Relay) deliver(ctx context.Context, s *session) error {
 		return err
 	}
 	next := part[len(part)-1].number + 1
+	begun := time.Now()
 	if r.cfg.Semantic == ExactlyOnce {
 		err = r.commit(ctx, s, part, next)
 	} else {
 		err = r.produce(ctx, s, part)
 		next = r.settled(part)
 	}
+	took := time.Since(begun)
 	if err != nil && r.cfg.Semantic == ExactlyOnce {
-		return err
+		return r.tooSlow(err, len(part), took)
 	}
 	sent := 0
 	for i := range part {
@@ -127,11 +129,35 @@ func (r *Relay) deliver(ctx context.Context, s *session) error {
 	r.topics.seen(part, time.Now())
 	r.advance(next)
 	r.count("ok", sent)
-	if err == nil {
+	if err == nil && (r.cfg.Semantic != ExactlyOnce || took < r.cfg.timeout()/growMargin) {
 		r.limits.grow()
 	}
 	return err
 }
+
+// growMargin is how many times a transaction must fit into its time-out before the next one may be twice as large.
+const growMargin = 4
+
+// tooSlow looks whether a transaction failed because Kafka had ended it: then what follows is smaller, else it would never fit.
+func (r *Relay) tooSlow(err error, part int, took time.Duration) error {
+	if took < r.cfg.timeout() || !isFenced(err) && !errors.Is(err, sarama.ErrInvalidTxnState) {
+		return err
+	}
+	r.limits.halve(part)
+	return &slowError{err, part, r.cfg.timeout()}
+}
+
+// slowError says what a transaction's end by its time-out looks like to the session: as if another one had begun.
+type slowError struct {
+	err     error
+	outputs int
+	timeout time.Duration
+}
+
+func (e *slowError) Error() string {
+	return fmt.Sprintf("a transaction of %d outputs took longer than its time-out of %v, so Kafka has ended it: smaller ones follow", e.outputs, e.timeout)
+}
+func (e *slowError) Unwrap() error { return e.err }
 
 // settled is the number up to which a part's outputs need nothing more: acknowledged, set aside, or lost by an egress that may lose.
 func (r *Relay) settled(part []item) uint64 {
@@ -233,7 +259,7 @@ func (r *Relay) failed(batches []*batch, part int) error {
 	refused := false
 	var others []*batch
 	for _, b := range batches {
-		if atFault(b.err) {
+		if atFault(b.err) || r.cfg.Semantic == None && errors.Is(b.err, sarama.ErrInvalidTimestamp) { // better set aside than lost
 			refused = true
 			r.blame(b, part)
 			continue
@@ -291,10 +317,10 @@ func (r *Relay) lose(batches []*batch) {
 
 const resultLost = "lost"
 
-// atFault reports whether Kafka refuses the record itself, for good.
+// atFault reports whether Kafka refuses the record itself, for good. Its time is not its own: the gateway gives it, another one each
+// time that it is sent in a new session.
 func atFault(err error) bool {
-	return isTooLarge(err) || errors.Is(err, sarama.ErrInvalidRecord) || errors.Is(err, sarama.ErrInvalidTopic) ||
-		errors.Is(err, sarama.ErrInvalidTimestamp)
+	return isTooLarge(err) || errors.Is(err, sarama.ErrInvalidRecord) || errors.Is(err, sarama.ErrInvalidTopic)
 }
 
 func isTooLarge(err error) bool {

@@ -23,8 +23,9 @@
 //
 //  1. packed: each output goes to the partition of its key, behind those before it, into a batch that no topic is too small for
 //  2. AddPartitionsToTxn, with all partitions of the part: what is sent now is of this transaction
-//  3. Produce, round by round: at most one batch of each partition, one request to each broker, all brokers at once; the next round when
-//     all have answered. A batch that is not taken now goes again, as it was, with the next round
+//  3. Produce, round by round: at most one batch of each partition, one request to each broker (more where max.request.size is given and
+//     bounds it), all brokers at once; the next round when all have answered. A batch that is not taken now goes again, as it was, with
+//     the next round
 //  4. AddOffsetsToTxn and TxnOffsetCommit: the cursor, behind the last output of the part
 //  5. EndTxn, once every batch and the cursor are acknowledged
 //
@@ -69,12 +70,16 @@
 //     it invalid (a compacted topic wants keys): it is set aside, the others go on. A batch that is refused is tried in
 //     smaller ones until the one at fault is alone.
 //   - The broker is away, or does not let the gateway write: it waits in the outbox, for as long as it takes, and so do all behind it.
+//   - Kafka finds its time wrong, which is the gateway's: it waits, too, and has another time when it is sent again.
+//   - Its transaction takes longer than the time-out that it has in Kafka, and is ended: it goes again, in one of half as many outputs. They
+//     grow again when a transaction needs less than a quarter of its time.
 //   - The cursor is gone, or above all that the store has committed: the lane stands still until an operator has decided.
 //   - The gateway ends or is killed: what was not committed in Kafka is sent by the lane's next owner.
 //
 // At-least-once differs in this: after an error, outputs that Kafka has already are sent again, in order, behind what had
 // overtaken them; an owner that slept through a takeover can send old ones once more. None differs further: what Kafka does not take
-// (its broker being away, after the client's own retries) is lost, counted and logged; what waits when the gateway dies is lost too.
+// (its broker being away, after the client's own retries) is lost, counted and logged, unless it is for its time; what waits when the
+// gateway dies is lost too.
 // Refused outputs become dead letters under every semantic. An egress that was exactly-once before first ends the transaction that a
 // crash may have left open in that time.
 package kafka

@@ -296,6 +296,36 @@ func TestInvalidRecordsAreFound(t *testing.T) {
 	}
 }
 
+// TestClockThatIsWrong: Kafka refuses the time that the gateway gives to its records. That is no record's fault: they wait, and are sent
+// with another time. Only an egress that may lose them sets them aside.
+func TestClockThatIsWrong(t *testing.T) {
+	for _, semantic := range []Semantic{ExactlyOnce, AtLeastOnce, None} {
+		t.Run(semantic.String(), func(t *testing.T) {
+			c, cfg := fake(t)
+			cfg.Semantic = semantic
+			refused := c.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Produce}, Err: kerr.InvalidTimestamp, Count: -1})
+			o := newOutbox("shop/out")
+			l := begin(t, o, cfg)
+			l.emit(kafkaOutput("out", "key-0", "1"))
+			if semantic == None {
+				o.waitDelivered(t, 2)
+				if lost := l.told.count("lost"); len(o.dead) != 1 || lost > 0 {
+					t.Errorf("%d dead letters and %d lost outputs, want one set aside", len(o.dead), lost)
+				}
+				return
+			}
+			if text := l.told.waitDegraded(t, "egress shop/out: kafka"); !strings.Contains(text, "does its clock agree with the broker's") {
+				t.Errorf("%q does not say what to look at", text)
+			}
+			refused.Remove()
+			o.waitDelivered(t, 2)
+			if diff := cmp.Diff(numbers(1, 1), committed(t, cfg.Brokers, "out")); diff != "" || len(o.dead) > 0 {
+				t.Errorf("%d dead letters; %s", len(o.dead), diff)
+			}
+		})
+	}
+}
+
 // TestCursorTopic: it is made where it is missing; where that is not allowed the lane waits for it, and says so.
 func TestCursorTopic(t *testing.T) {
 	c, cfg := fake(t)

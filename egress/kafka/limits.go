@@ -1,11 +1,12 @@
 package kafka
 
 // limits says how much of a topic goes out together. A broker refuses a batch above its topic's max.message.bytes although each
-// record of it would pass, and names no record of a batch with one that it finds invalid; both are found by smaller ones.
+// record of it would pass, and names no record of a batch with one that it finds invalid; both are found by smaller ones. And it ends a
+// transaction that takes too long.
 type limits struct {
 	all   int            // for every topic, in bytes
 	learn map[string]int // by topic that exists, in bytes
-	most  int            // outputs of a part, while an invalid one is looked for; 0: no bound
+	most  int            // outputs of a part, while an invalid one is looked for or larger ones take too long; 0: no bound
 }
 
 // brokerBatch is what every topic takes in one batch, unless it was made smaller.
@@ -35,7 +36,7 @@ func (l *limits) shrink(topic string, bytes int) {
 	l.learn[topic] = max(bytes/2, 1)
 }
 
-// halve makes parts smaller than one of n outputs with an invalid one.
+// halve makes parts smaller than one of n outputs with an invalid one, or that took too long.
 func (l *limits) halve(n int) { l.most = max(n/2, 1) }
 
 // part is how many of n outputs go together.
@@ -46,7 +47,7 @@ func (l *limits) part(n int) int {
 	return n
 }
 
-// grow lets parts grow again after one that passed.
+// grow lets parts grow again after one that passed, and quickly.
 func (l *limits) grow() {
 	if l.most *= 2; l.most >= batchOutputs {
 		l.most = 0

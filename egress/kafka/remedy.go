@@ -25,7 +25,11 @@ func withRemedy(err error, role kafkaproperty.Role, at kafkaproperty.Place) erro
 	}
 	var code sarama.KError
 	errors.As(err, &code)
-	if remedy := kafkaproperty.Remedy(role, err, int16(code), at); remedy != "" {
+	remedy := kafkaproperty.Remedy(role, err, int16(code), at)
+	if code == sarama.ErrInvalidTimestamp {
+		remedy = " (records have the gateway's time: does its clock agree with the broker's, and does the topic allow for it, message.timestamp.before.max.ms and .after.max.ms?)"
+	}
+	if remedy != "" {
 		return &mendable{err, remedy}
 	}
 	return err

@@ -3,12 +3,16 @@ package kafka
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/IBM/sarama"
 	"github.com/google/go-cmp/cmp"
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/stategate/stategate/api"
 )
 
 // TestEveryPartitionMustBeGood: one that the answer refuses or leaves out would get records that are nobody's to commit. What is told is
@@ -145,5 +149,42 @@ func TestRecordsAstray(t *testing.T) {
 				t.Error(diff)
 			}
 		})
+	}
+}
+
+// TestTransactionThatTakesTooLong: Kafka ends it, and would end it each time that it is tried again as it was. What follows is made smaller,
+// and stays so while the broker is slow.
+func TestTransactionThatTakesTooLong(t *testing.T) {
+	c, cfg := fake(t)
+	cfg.TransactionTimeout = 400 * time.Millisecond
+	cfg.Properties = map[string]string{"max.request.size": "250"} // a batch holds one output, so each needs a round
+	sessions := c.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.InitProducerID}, Observe: true, Count: -1})
+	o := newOutbox("shop/out")
+	l := begin(t, o, cfg, func(r *Relay) {
+		r.about = func(request string) {
+			if request == "send" {
+				pause(t.Context(), 20*time.Millisecond) // that a round takes
+			}
+		}
+	})
+	var pack []api.Output
+	for n := range 100 {
+		pack = append(pack, kafkaOutput("out", "key-0", fmt.Sprintf("%d%s", n+1, strings.Repeat("x", 100))))
+	}
+	l.emit(pack...)
+	text := l.told.waitDegraded(t, "egress shop/out: kafka")
+	if want := "a transaction of 100 outputs took longer than its time-out of 400ms"; !strings.Contains(text, want) {
+		t.Errorf("%q does not say %q", text, want)
+	}
+	o.waitDelivered(t, 101)
+	got := committed(t, cfg.Brokers, "out")
+	for i, value := range got["key-0"] {
+		got["key-0"][i] = strings.TrimRight(value, "x")
+	}
+	if diff := cmp.Diff(numbers(1, 100), got); diff != "" {
+		t.Error(diff)
+	}
+	if got := sessions.Hits(); got > 7 { // the first, and one for each time that 100 can be halved
+		t.Errorf("%d sessions: what fitted was made larger again", got)
 	}
 }
