@@ -106,12 +106,14 @@ if __name__ == "__main__":
 
     class Server(ThreadingMixIn, WSGIServer):
         daemon_threads = True
+        request_queue_size = 1024  # connections that wait for a thread; more than the 5 of wsgiref, as the gateway opens many at once
 
     class Handler(WSGIRequestHandler):
         def log_message(self, format: str, *args: object) -> None:
             pass
 
     port = int(sys.argv[1]) if len(sys.argv) > 1 else 8000
-    with make_server("127.0.0.1", port, functions.wsgi(), Server, Handler) as server:
+    app = functions.wsgi(bulk_calls=100)  # to be said here: wsgiref tells applications that it has one thread, but this server has many
+    with make_server("127.0.0.1", port, app, Server, Handler) as server:
         print(f"listening on http://127.0.0.1:{server.server_port}", flush=True)
         server.serve_forever()
