@@ -165,3 +165,48 @@ func lateRequests(t *testing.T, b *broker) {
 		})
 	}
 }
+
+// recordsAfterTheEnd: a relay ends while some of its records are on their way, and they arrive when it is gone, before its successor or
+// after. Behind an abort they would be in no transaction, until one of the successor's commits them.
+func recordsAfterTheEnd(t *testing.T, b *broker) {
+	for _, when := range []string{"before", "after"} {
+		t.Run(when, func(t *testing.T) {
+			b := b.apart(t, when)
+			cfg := b.cfg
+			cfg.StoreID += "-" + when
+			o := newOutbox("shop/out")
+			kept := &late{key: -1}
+			var last atomic.Bool
+			var l *life
+			l = begin(t, o, cfg, func(r *Relay) {
+				r.set.dial = kept.dial(r.set.dial)
+				r.about = func(request string) {
+					if request == "send" && last.Load() {
+						kept.next(kmsg.Produce)
+						l.stop()
+					}
+				}
+			})
+			l.emit(kafkaOutput(b.topic("out"), "key-0", "1"))
+			o.waitDelivered(t, 2)
+			last.Store(true)
+			l.emit(kafkaOutput(b.topic("out"), "key-0", "2"))
+			if err := <-l.done; err != nil {
+				t.Fatal(err)
+			}
+			if when == "before" && kept.arrive(t) == nil {
+				t.Fatal("nothing came late")
+			}
+			successor := begin(t, o, cfg)
+			o.waitDelivered(t, 3)
+			if when == "after" && kept.arrive(t) == nil {
+				t.Fatal("nothing came late")
+			}
+			successor.emit(kafkaOutput(b.topic("out"), "key-0", "3"))
+			o.waitDelivered(t, 4)
+			if diff := cmp.Diff(numbers(1, 3), committed(t, cfg.Brokers, b.topic("out"))); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}

@@ -39,6 +39,15 @@ func TestScenariosOnKafka(t *testing.T) {
 	}
 }
 
+// TestBrokerThatDoesNotVerify takes records that are in no transaction, as brokers before 3.6 do.
+func TestBrokerThatDoesNotVerify(t *testing.T) {
+	t.Parallel()
+	k := testserver.PrivateKafka(t, testserver.KafkaConfig{Properties: map[string]string{"transaction.partition.verification.enable": "false"}})
+	for _, name := range []string{"late requests", "records after the end", "fenced before each request"} {
+		t.Run(name, func(t *testing.T) { scenarios[name](t, real(t, k)) })
+	}
+}
+
 // TestBrokerIsKilled: relays crash and the broker is killed, stopped and frozen meanwhile; still each output is there once, in order.
 func TestBrokerIsKilled(t *testing.T) {
 	t.Parallel()

@@ -40,6 +40,7 @@ var scenarios = map[string]func(*testing.T, *broker){
 	"sequence gap":                     sequenceGapIsMended,
 	"fenced before each request":       fencedBeforeEachRequest,
 	"late requests":                    lateRequests,
+	"records after the end":            recordsAfterTheEnd,
 }
 
 func TestScenarios(t *testing.T) {
