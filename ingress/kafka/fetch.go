@@ -49,6 +49,8 @@ type fetcher struct {
 	single bool      // the last fetch was for a partition alone
 	round  uint64    // number of the last fetch
 	heard  time.Time // since when nobody waits for records
+	// resumes is when the broker takes the next fetch, where a quota is used up.
+	resumes time.Time
 }
 
 func newFeed(config *sarama.Config, doubt func()) *feed {
@@ -93,6 +95,10 @@ func (b *fetcher) run(ctx context.Context) {
 	err := broker.Open(&config)
 	defer func() { _ = broker.Close() }()
 	for err == nil && ctx.Err() == nil {
+		// The library would wait as well, but nothing ends its wait.
+		if !b.resumes.IsZero() && !sleep(ctx, time.Until(b.resumes)) {
+			break
+		}
 		request, asked := b.request()
 		if len(asked) > 0 {
 			err = b.fetch(broker, request, asked)
@@ -190,13 +196,16 @@ func (b *fetcher) fetch(broker *sarama.Broker, request *sarama.FetchRequest, ask
 		}
 		return err
 	}
+	if b.resumes = (time.Time{}); response.ThrottleTime > 0 {
+		b.resumes = a.at.Add(response.ThrottleTime)
+	}
 	for _, s := range asked {
 		a.block = response.GetBlock(s.source.Topic, s.source.Partition)
 		switch {
 		case a.block != nil:
 			err = s.take(a)
 		case response.ThrottleTime > 0:
-			err = nil // a quota is used up; the library waits before it asks again
+			err = nil // a quota is used up
 		default:
 			err = sarama.ErrIncompleteResponse
 		}

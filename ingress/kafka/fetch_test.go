@@ -260,6 +260,29 @@ func TestNobodyWaitsForAnIdlePartition(t *testing.T) {
 	}
 }
 
+// A quota that is used up makes a broker wait for minutes; the end of Run does not.
+func TestThrottled(t *testing.T) {
+	t.Parallel()
+	c := fake(t)
+	k := newBroker(t, c.ListenAddrs())
+	k.create("in", 1)
+	throttled := make(chan struct{})
+	c.ControlKey(int16(kmsg.Fetch), func(request kmsg.Request) (kmsg.Response, error, bool) {
+		close(throttled) // the only one
+		answer := fetched(request, 0, func(p *kmsg.FetchResponseTopicPartition) { p.PreferredReadReplica = -1 })
+		answer.(*kmsg.FetchResponse).ThrottleMillis = 600_000
+		return answer, nil, true
+	})
+	e := newEngine(t)
+	stop := run(t, k.config(observe(t), "in"), e)
+	<-throttled
+	k.produce("in", 0, numbered("a", 0, 1)...)
+	stop() // it fails when that takes too long
+	if n := len(e.visible(source("in", 0))); n > 0 {
+		t.Errorf("got %d records within the pause", n)
+	}
+}
+
 // A look is asked for before a fetch of what was not waited for up to now, and only then.
 func TestDoubt(t *testing.T) {
 	doubts := 0
