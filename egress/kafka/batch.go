@@ -45,8 +45,7 @@ func (l *lot) head() *batch {
 type spread struct {
 	all, writable []int32 // the ids of its partitions; writable: of those that have a leader
 	lots          []*lot  // by index in all; nil: nothing for it yet
-	writes        map[int32]int
-	failed        *batch // instead: outputs whose topic could not be looked up
+	failed        *batch  // instead: outputs whose topic could not be looked up
 }
 
 // packer packs outputs into batches. What it hands out is good until it packs again.

@@ -236,8 +236,7 @@ func fencedBeforeEachRequest(t *testing.T, b *broker) {
 			cfg.Log = slog.New(slog.NewTextHandler(&log, nil))
 			o := newOutbox("shop/out")
 			var armed atomic.Bool
-			var l *life
-			l = begin(t, o, cfg, func(r *Relay) {
+			l := begin(t, o, cfg, func(r *Relay) {
 				r.about = func(at string) {
 					if at != request || !armed.CompareAndSwap(true, false) {
 						return
