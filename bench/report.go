@@ -27,7 +27,8 @@ type report struct {
 	Command []string  `json:"command"`
 	Machine machine   `json:"machine"`
 	Cells   []*cell   `json:"cells"`
-	// Judgement is what was found out about the floor.
+	// Judgement is what must be known to read the figures: what was found out about the floors, what was not what it was meant to be,
+	// what was left out.
 	Judgement string `json:"judgement,omitempty"`
 }
 
@@ -61,6 +62,14 @@ func (r *report) add(like cell, values map[string]float64) {
 	for name, v := range values {
 		c.Measures[name] = append(c.Measures[name], v)
 	}
+}
+
+// note adds a line to the judgement.
+func (r *report) note(format string, args ...any) {
+	if r.Judgement != "" {
+		r.Judgement += "\n"
+	}
+	r.Judgement += fmt.Sprintf(format, args...)
 }
 
 // find answers the median of a measure, and whether there is one.

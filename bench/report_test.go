@@ -114,9 +114,9 @@ func TestJudgeFloor(t *testing.T) {
 		floor, others float64
 		want, not     string
 	}{
-		{11, 0, "RATIO TO THE FLOOR, count in bulk: 2.00 of its CPU", "FLOOR: it"},
-		{15.2, 5, "NO FLOOR", "IS IT"},
-		{15.2, 90, "IS IT A FLOOR?", "NO FLOOR"},
+		{11, 0, "RATIO TO THE FLOOR, count in bulk: 2.00 of its CPU", "FLOOR: the"},
+		{15.2, 5, "NO FLOOR: the floor costs 15.2 us", "IS IT"},
+		{15.2, 90, "IS IT A FLOOR? The floor costs 15.2 us", "NO FLOOR"},
 	} {
 		r := reportOf(2 * tt.floor)
 		r.add(cell{Subject: floorSubject, Store: postgresStore, Workload: countWorkload, Mode: bulk, Semantic: exactlyOnce},
@@ -128,11 +128,33 @@ func TestJudgeFloor(t *testing.T) {
 }
 
 func TestTargets(t *testing.T) {
-	var out bytes.Buffer
 	r := reportOf(16, 16.5, 18)
+	var out bytes.Buffer
 	r.targets(&out)
 	text := strings.Join(strings.Fields(out.String()), " ")
-	for _, want := range []string{"gateway and store, us <= 17 16.5 yes", "records/s >= 53000 60606 yes", "20/s: p50, ms <= 15 - not measured"} {
+	for _, want := range []string{"postgres: count in bulk: CPU of gateway and store, us <= 17 16.5 yes", "records/s >= 53000 60606 yes"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("%q is not in:\n%s", want, out.String())
+		}
+	}
+	// What was not measured is one line, and no row.
+	for line := range strings.Lines(out.String()) {
+		if rest := "postgres: 20/s: p50, ms"; strings.Contains(line, rest) != strings.HasPrefix(line, "not measured: ") {
+			t.Errorf("%q is not where it belongs: %s", rest, line)
+		}
+	}
+}
+
+// A ratio to what may be no floor is neither met nor missed; that of the other floor is not touched.
+func TestTargetsInDoubt(t *testing.T) {
+	r := reportOf(16)
+	for subject, cost := range map[string]float64{floorSubject: 15.2, ownSubject: 8} {
+		r.add(cell{Subject: subject, Store: postgresStore, Workload: countWorkload, Mode: bulk, Semantic: exactlyOnce}, map[string]float64{"both_us": cost})
+	}
+	var out bytes.Buffer
+	r.targets(&out)
+	text := strings.Join(strings.Fields(out.String()), " ")
+	for _, want := range []string{"times the floor's <= 1.5 1.05 in doubt", "floor with its own batches <= 1.5 2.00 no"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("%q is not in:\n%s", want, out.String())
 		}

@@ -66,7 +66,7 @@ func TestSmallestRun(t *testing.T) {
 	if v, _ := r.find(cell{Subject: gatewaySubject, Store: sqliteStore, Workload: countWorkload, Mode: single, Semantic: exactlyOnce}, "calls_per_record"); v < 0.99 {
 		t.Errorf("%v calls per record, want 1", v)
 	}
-	for _, want := range []string{"records/s", "chain of 3", "start to ready", "HTTP call on SQLite", "not measured"} {
+	for _, want := range []string{"records/s", "chain of 3", "start to ready", "sqlite: HTTP call", "not measured: postgres: count in bulk"} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("%q is not in:\n%s", want, out.String())
 		}
