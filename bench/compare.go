@@ -4,6 +4,7 @@ package main
 
 import (
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"math"
@@ -24,7 +25,11 @@ const (
 )
 
 func compareFiles(args []string, out io.Writer) error {
-	if len(args) != 2 {
+	flags := flag.NewFlagSet("bench compare", flag.ContinueOnError)
+	if err := parse(flags, args, 2, helpOf("compare", nil), out); err != nil {
+		return err
+	}
+	if args = flags.Args(); len(args) != 2 {
 		return errors.New("usage: bench compare OLD.json NEW.json")
 	}
 	older, err := readReport(args[0])

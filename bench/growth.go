@@ -4,12 +4,12 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
 	"os"
 	"slices"
-	"strings"
 	"time"
 )
 
@@ -26,6 +26,16 @@ const (
 	growMailbox    = "mailbox"
 	growTimers     = "timers"
 )
+
+var growths = []choice{
+	{growKeys, "1,000 to 1 million keys that have a state, called in turn"},
+	{growPartitions, "1 to 64 partitions of the topic that is read"},
+	{growRecords, "records of 100 bytes to 990 KB"},
+	{growStates, "states of 100 bytes to 990 KB, written anew by each call"},
+	{growOutbox, "1 million outputs wait: Kafka does not take them for a while"},
+	{growMailbox, "1 million messages wait: their function is down for a while"},
+	{growTimers, "1 million delayed messages, due at one moment"},
+}
 
 func keysGrowth(keys int) string { return fmt.Sprintf("%s%d keys", growthWorkload, keys) }
 
@@ -46,13 +56,16 @@ func growth(ctx context.Context, args []string, out io.Writer) error {
 	g.register(flags)
 	flags.StringVar(&g.store, "store", postgresStore, "store to measure with: postgres or sqlite")
 	flags.Float64Var(&g.scale, "scale", 1, "sizes and numbers, as parts of one million; 0.02 takes a few minutes")
-	what := flags.String("what", strings.Join([]string{growKeys, growPartitions, growRecords, growStates, growOutbox, growMailbox, growTimers}, ","), "what grows")
-	if err := flags.Parse(args); err != nil {
+	what := flags.String("what", all(growths), "what grows, separated by commas")
+	if err := errors.Join(parse(flags, args, 0, helpOf("growth", growths), out), chooseOne("store", g.store, stores)); err != nil {
 		return err
 	}
-	g.what, g.report = strings.Split(*what, ","), newReport()
-	var end func()
 	var err error
+	if g.what, err = choose("what", *what, growths); err != nil {
+		return err
+	}
+	g.report = newReport()
+	var end func()
 	if g.programs, end, err = buildPrograms(ctx, g.gateway, false, false); err != nil {
 		return err
 	}
@@ -129,13 +142,18 @@ func (g *grower) burst(ctx context.Context, records int) func(*run, *outputs) (m
 	}
 }
 
+// keyNumbers are how many keys there are in turn. At a small scale several of them come to the same, which is measured once.
+func (g *grower) keyNumbers() []int {
+	numbers := []int{1000}
+	for _, most := range []int{10_000, 100_000, 1_000_000} {
+		numbers = append(numbers, max(1000, int(float64(most)*g.scale)))
+	}
+	return slices.Compact(numbers)
+}
+
 // keys: all of them have a state before anything is measured, and are then called in turn, which is what a cache likes least.
 func (g *grower) keys(ctx context.Context) error {
-	for _, most := range []int{1000, 10_000, 100_000, 1_000_000} {
-		keys := most
-		if most > 1000 {
-			keys = max(1000, int(float64(most)*g.scale))
-		}
+	for _, keys := range g.keyNumbers() {
 		load := workload{target: "count", keys: keys}
 		records := max(g.scaled(200_000), min(keys, g.scaled(400_000)))
 		err := g.with(ctx, g.cell(fmt.Sprintf("%d keys", keys)), load, partitionsOut, nil, func(r *run, o *outputs) (map[string]float64, int, error) {

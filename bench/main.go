@@ -13,6 +13,7 @@
 //	go run ./bench growth                       cost per message as keys, partitions, sizes and backlogs grow
 //	go run ./bench overload                     input at three times the capacity; Kafka away; PostgreSQL away; slow commits
 //	go run ./bench steady -for 10m              what changes while nothing changes
+//	go run ./bench -h                           parts, modes, workloads and flags; so for each command
 //
 // CPU times are those of whole processes, so they are right on a busy machine, too; records per second and latencies are not: the
 // column "others %" says how much of a CPU strangers used meanwhile.
@@ -20,6 +21,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -42,8 +44,15 @@ func main() {
 	}
 }
 
-// command runs what the arguments name.
+// command runs what the arguments name. Who asks for help gets it, and has done nothing wrong.
 func command(ctx context.Context, args []string, out io.Writer) error {
+	if err := dispatch(ctx, args, out); !errors.Is(err, flag.ErrHelp) {
+		return err
+	}
+	return nil
+}
+
+func dispatch(ctx context.Context, args []string, out io.Writer) error {
 	name := ""
 	if len(args) > 0 {
 		name = args[0]
@@ -59,6 +68,8 @@ func command(ctx context.Context, args []string, out io.Writer) error {
 		return overload(ctx, args[1:], out)
 	case "steady":
 		return steady(ctx, args[1:], out)
+	case "help":
+		args = []string{"-h"}
 	}
 	return measureAll(ctx, args, out)
 }

@@ -7,6 +7,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"math"
 	"net/http"
 	"os"
 	"strconv"
@@ -99,6 +100,7 @@ func (b reading) since(a reading, records int) map[string]float64 {
 	n := float64(records)
 	micros := func(d time.Duration) float64 { return float64(d.Nanoseconds()) / 1000 / n }
 	values := map[string]float64{
+		recordsMeasure:       n,
 		"records_per_second": n / b.at.Sub(a.at).Seconds(),
 		"program_us":         micros(b.program - a.program),
 		"store_us":           micros(b.store - a.store),
@@ -120,6 +122,21 @@ func (b reading) since(a reading, records int) map[string]float64 {
 		}
 	}
 	return values
+}
+
+// recordsMeasure is how many records a cell's figures are the mean of. No table shows it: it tells how coarse they are.
+const recordsMeasure = "records"
+
+// coarseShare is the part of a figure that a tick of CPU time may be, before the figure is marked.
+const coarseShare = 0.05
+
+// coarse says whether a measure of CPU per record stands for so few ticks that one more or less would show.
+func (c *cell) coarse(name string) bool {
+	records := c.median(recordsMeasure)
+	if !strings.HasSuffix(name, "_us") || math.IsNaN(records) || name == "store_us" && c.Store != postgresStore {
+		return false
+	}
+	return float64(tick.Microseconds()) > coarseShare*c.median(name)*records
 }
 
 // others is the CPU time that strangers used, in percent of one CPU: figures from a busy machine are to be doubted.

@@ -160,3 +160,50 @@ func TestTargetsInDoubt(t *testing.T) {
 		}
 	}
 }
+
+// Where a tick of CPU time is more than a twentieth of a figure, the figure says so.
+func TestCoarseFiguresAreMarked(t *testing.T) {
+	for _, tt := range []struct {
+		records float64
+		store   string
+		want    []string
+		marked  bool
+	}{
+		{20_000, postgresStore, []string{"10.0", "20.0"}, false}, // 200 ms and 400 ms, in ticks of 10 ms
+		{15_000, postgresStore, []string{"~10.0", " 20.0"}, true},
+		{400, postgresStore, []string{"~10.0", "~20.0", "~0.00"}, true},
+		{400, sqliteStore, []string{"~10.0", "~20.0", " 0.00"}, true}, // of SQLite there is no process
+	} {
+		var out bytes.Buffer
+		r := newReport()
+		values := map[string]float64{recordsMeasure: tt.records, "program_us": 10, "both_us": 20}
+		if tt.records < 1000 {
+			values["store_us"] = 0
+		}
+		r.add(cell{Subject: gatewaySubject, Store: tt.store, Workload: growthWorkload + "x", Mode: bulk, Semantic: exactlyOnce}, values)
+		r.tables(&out)
+		for _, want := range tt.want {
+			if !strings.Contains(out.String(), want) {
+				t.Errorf("%v records: %q is not in:\n%s", tt.records, want, out.String())
+			}
+		}
+		if strings.Contains(out.String(), "in steps of 10ms") != tt.marked {
+			t.Errorf("%v records: the mark is explained when it is not there, or not when it is:\n%s", tt.records, out.String())
+		}
+	}
+}
+
+// Parts of a drain's rate are different rates for different subjects, and still one cell for compare.
+func TestPartsOfADrainNameTheirRate(t *testing.T) {
+	r := newReport()
+	for subject, rate := range map[string]float64{gatewaySubject: 29_624, floorSubject: 5079} {
+		r.add(cell{Subject: subject, Store: postgresStore, Workload: latencyWorkload + "50 %" + ofTheDrain, Mode: bulk, Semantic: exactlyOnce}, map[string]float64{"asked_per_second": rate, "p50_ms": 1})
+	}
+	var out bytes.Buffer
+	r.tables(&out)
+	for _, want := range []string{"50 % of the drain, 29624/s", "50 % of the drain, 5079/s"} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("%q is not in:\n%s", want, out.String())
+		}
+	}
+}

@@ -27,7 +27,7 @@ func steady(ctx context.Context, args []string, out io.Writer) error {
 	store := flags.String("store", postgresStore, "store to measure with: postgres or sqlite")
 	length := flags.Duration("for", 10*time.Minute, "how long")
 	rate := flags.Float64("rate", 5000, "records per second")
-	if err := flags.Parse(args); err != nil {
+	if err := errors.Join(parse(flags, args, 0, helpOf("steady", nil), out), chooseOne("store", *store, stores)); err != nil {
 		return err
 	}
 	report := newReport()

@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -46,7 +47,7 @@ type suite struct {
 
 func measureAll(ctx context.Context, args []string, out io.Writer) (err error) {
 	s := &suite{}
-	if err := s.parse(args); err != nil {
+	if err := s.parse(args, out); err != nil {
 		return err
 	}
 	s.report = newReport()
@@ -67,41 +68,54 @@ func measureAll(ctx context.Context, args []string, out io.Writer) (err error) {
 	return s.finish(s.report, out)
 }
 
-func (s *suite) parse(args []string) error {
+func (s *suite) parse(args []string, out io.Writer) (err error) {
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	s.register(flags)
-	stores := flags.String("store", "postgres,sqlite", "stores to measure with")
-	names := flags.String("workload", "", "workloads to measure, separated by commas; all by default")
-	modes := flags.String("mode", "single,batch,bulk", "how functions are called")
-	parts := flags.String("part", strings.Join([]string{drainPart, latencyPart, httpPart, killPart, idlePart}, ","), "what to measure")
+	inStores := flags.String("store", all(stores), "stores to measure with, separated by commas")
+	names := flags.String("workload", all(workloadChoices()), "workloads of the drains, separated by commas")
+	inModes := flags.String("mode", all(modes), "modes of drains and latencies, separated by commas")
+	ofParts := flags.String("part", all(parts), "what to measure, separated by commas")
 	flags.IntVar(&s.runs, "runs", 1, "how often all is measured; compare needs 3 or more")
 	flags.IntVar(&s.records, "records", 150_000, "records of a drain of the count workload; others have parts of it")
 	flags.Float64Var(&s.seconds, "seconds", 6, "length of each measurement at a rate")
 	flags.BoolVar(&s.floor, "floor", true, "measure the floor, too (with postgres)")
-	flags.StringVar(&s.profile, "profile", "", "keep a CPU profile of the gateway's last drain in this file")
-	if err := flags.Parse(args); err != nil {
+	flags.StringVar(&s.profile, "profile", "", "keep a CPU profile of the gateway's last drain in this file; not with -gateway")
+	if err := parse(flags, args, 0, helpOfAll(), out); err != nil {
 		return err
 	}
-	if flags.NArg() > 0 {
-		return fmt.Errorf("unknown command %q", flags.Arg(0))
+	if s.stores, err = choose("store", *inStores, stores); err != nil {
+		return err
 	}
-	s.stores, s.modes, s.parts = strings.Split(*stores, ","), strings.Split(*modes, ","), strings.Split(*parts, ",")
-	for _, store := range s.stores {
-		if store != postgresStore && store != sqliteStore {
-			return fmt.Errorf("-store: unknown store %q", store)
-		}
+	if s.modes, err = choose("mode", *inModes, modes); err != nil {
+		return err
 	}
-	for _, w := range workloads {
-		s.workloads = append(s.workloads, w.name)
+	if s.parts, err = choose("part", *ofParts, parts); err != nil {
+		return err
 	}
-	if *names != "" {
-		known := s.workloads
-		s.workloads = strings.Split(*names, ",")
-		for _, name := range s.workloads {
-			if !slices.Contains(known, name) {
-				return fmt.Errorf("-workload: unknown workload %q; there are: %s", name, strings.Join(known, ", "))
-			}
-		}
+	if s.workloads, err = choose("workload", *names, workloadChoices()); err != nil {
+		return err
+	}
+	return s.validate()
+}
+
+// validate refuses what would measure nothing, or not what was asked for.
+func (s *suite) validate() error {
+	drains := slices.Contains(s.parts, drainPart)
+	if drains && !slices.ContainsFunc(workloads, func(w workload) bool {
+		return slices.Contains(s.workloads, w.name) && slices.ContainsFunc(w.modes, func(mode string) bool { return slices.Contains(s.modes, mode) })
+	}) {
+		return fmt.Errorf("-workload %s is not measured with -mode %s; bench -h tells the modes that each workload has", strings.Join(s.workloads, ","), strings.Join(s.modes, ","))
+	}
+	if slices.Equal(s.parts, []string{latencyPart}) && slices.Equal(s.modes, []string{batch}) {
+		return errors.New("-part latency is measured with -mode single and bulk, not batch")
+	}
+	switch {
+	case s.runs < 1, s.records < 1, !(s.seconds > 0):
+		return errors.New("-runs, -records and -seconds must be more than 0")
+	case s.profile != "" && s.gateway != "":
+		return errors.New("-profile needs the gateway as it lies here: what serves profiles is built into it, and the program of -gateway has nothing that does")
+	case s.profile != "" && !drains:
+		return errors.New("-profile is taken while a backlog is worked off: it needs -part drain")
 	}
 	return nil
 }
@@ -261,6 +275,9 @@ func (s *suite) drain(ctx context.Context, c cell, load workload) (map[string]fl
 // latencyRates are those of the open loops, in records per second, whatever the machine can do.
 var latencyRates = []float64{20, 1500}
 
+// ofTheDrain ends the workload of those at a part of a drain's rate.
+const ofTheDrain = " of the drain"
+
 // latencyShares are parts of what the same subject's drain has shown.
 var latencyShares = []float64{0.5, 0.8}
 
@@ -291,7 +308,7 @@ func (s *suite) latencies(ctx context.Context) error {
 				if !ok || mode == batch {
 					continue
 				}
-				c.Workload = fmt.Sprintf("%s%g %% of the drain", latencyWorkload, 100*share)
+				c.Workload = fmt.Sprintf("%s%g %%%s", latencyWorkload, 100*share, ofTheDrain)
 				if err := measure(c, share*capacity); err != nil {
 					return err
 				}

@@ -25,7 +25,7 @@ func TestSmallestRun(t *testing.T) {
 	needKafka(t)
 	path := filepath.Join(t.TempDir(), "result.json")
 	var out bytes.Buffer
-	err := command(t.Context(), []string{"-store", "sqlite", "-floor=false", "-workload", "count,chain of 3,timers", "-records", "2000", "-seconds", "0.5", "-json", path, "-targets"}, &out)
+	err := command(t.Context(), []string{"-store", "sqlite", "-floor=false", "-workload", "count,timers", "-records", "2000", "-seconds", "0.5", "-json", path, "-targets"}, &out)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -42,8 +42,6 @@ func TestSmallestRun(t *testing.T) {
 		{countWorkload, batch, exactlyOnce, costs},
 		{countWorkload, bulk, exactlyOnce, costs},
 		{countWorkload, bulk, atLeastOnce, costs},
-		{chainWorkload, single, exactlyOnce, costs},
-		{chainWorkload, bulk, exactlyOnce, costs},
 		{timerWorkload, bulk, exactlyOnce, costs},
 		{slowRate, bulk, exactlyOnce, []string{"p50_ms", "p99_ms", "max_ms", "asked_per_second"}},
 		{fastRate, single, exactlyOnce, []string{"p50_ms", "p99_ms", "max_ms"}},
@@ -66,7 +64,7 @@ func TestSmallestRun(t *testing.T) {
 	if v, _ := r.find(cell{Subject: gatewaySubject, Store: sqliteStore, Workload: countWorkload, Mode: single, Semantic: exactlyOnce}, "calls_per_record"); v < 0.99 {
 		t.Errorf("%v calls per record, want 1", v)
 	}
-	for _, want := range []string{"records/s", "chain of 3", "start to ready", "sqlite: HTTP call", "not measured: postgres: count in bulk"} {
+	for _, want := range []string{"records/s", "timers", "start to ready", "sqlite: HTTP call", "not measured: postgres: count in bulk", "80 % of the drain, "} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("%q is not in:\n%s", want, out.String())
 		}
@@ -92,13 +90,5 @@ func TestBrokenGatewayIsAnError(t *testing.T) {
 	}
 	if err := r.stop(); err == nil {
 		t.Error("a program that fails stopped in order")
-	}
-}
-
-func TestUsage(t *testing.T) {
-	for _, args := range [][]string{{"-store", "oracle"}, {"-workload", "nothing"}, {"measure"}, {"compare", "one.json"}, {"compare", "a.json", "b.json"}, {"-records", "x"}} {
-		if err := command(t.Context(), args, new(bytes.Buffer)); err == nil {
-			t.Errorf("%v is taken", args)
-		}
 	}
 }

@@ -4,8 +4,10 @@ package main
 
 import (
 	"errors"
+	"flag"
 	"fmt"
 	"io"
+	"math"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -43,11 +45,22 @@ var identities = []struct {
 	of    func(*cell) string
 }{
 	{"store", func(c *cell) string { return c.Store }},
-	{"workload", func(c *cell) string { return c.Workload }},
+	{"workload", (*cell).workload},
 	{"mode", func(c *cell) string { return c.Mode }},
 	{"egress", func(c *cell) string { return short(c.Semantic) }},
 	{"subject", func(c *cell) string { return c.Subject }},
 }
+
+// workload names it, and for a part of a drain's rate the rate, which differs from subject to subject.
+func (c *cell) workload() string {
+	if rate := c.median("asked_per_second"); strings.HasSuffix(c.Workload, ofTheDrain) && !math.IsNaN(rate) {
+		return fmt.Sprintf("%s, %.0f/s", c.Workload, rate)
+	}
+	return c.Workload
+}
+
+// coarseMark stands before a figure that is coarse.
+const coarseMark = "~"
 
 // short names a semantic where there is little room.
 func short(semantic string) string {
@@ -56,7 +69,11 @@ func short(semantic string) string {
 
 // showFiles prints reports that were kept.
 func showFiles(args []string, out io.Writer) error {
-	if len(args) == 0 {
+	flags := flag.NewFlagSet("bench show", flag.ContinueOnError)
+	if err := parse(flags, args, len(args), helpOf("show", nil), out); err != nil {
+		return err
+	}
+	if args = flags.Args(); len(args) == 0 {
 		return errors.New("usage: bench show RESULT.json ...")
 	}
 	for _, path := range args {
@@ -98,7 +115,7 @@ func (r *report) table(out io.Writer, s section) {
 	}
 	fmt.Fprintf(out, "\n%s\n", s.title)
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
-	defer w.Flush()
+	marked := false
 	lines := make([][]string, len(cells)+1)
 	for _, identity := range identities {
 		alike := !slices.ContainsFunc(cells, func(c *cell) bool { return identity.of(c) != identity.of(cells[0]) })
@@ -116,10 +133,18 @@ func (r *report) table(out io.Writer, s section) {
 		}
 		lines[0] = append(lines[0], measureOf(name).title)
 		for i, c := range cells {
-			lines[i+1] = append(lines[i+1], figure(c.median(name)))
+			text := figure(c.median(name))
+			if len(c.Measures[name]) > 0 && c.coarse(name) {
+				text, marked = coarseMark+text, true
+			}
+			lines[i+1] = append(lines[i+1], text)
 		}
 	}
 	for _, line := range lines {
 		fmt.Fprintln(w, strings.Join(line, "\t")+"\t")
+	}
+	w.Flush()
+	if marked {
+		fmt.Fprintf(out, "%s: the system counts CPU time in steps of %v, more than %g %% of this figure: more records tell it better\n", coarseMark, tick, 100*coarseShare)
 	}
 }

@@ -18,6 +18,7 @@ const (
 // order, or something was lost, doubled or overtaken.
 type workload struct {
 	name    string
+	means   string  // in a line
 	target  string  // the function that records go to
 	records float64 // of a drain, as a part of what the flag says: what costs more is done less often
 	keys    int     // uniform: record i is for key i mod keys
@@ -46,13 +47,13 @@ const fanOut = 10
 
 // workloads are what a plain run measures. The names of functions are those of internal/testfunction.
 var workloads = []workload{
-	{name: countWorkload, target: "count", records: 1, keys: keysUniform, modes: []string{single, batch, bulk}},
-	{name: hotWorkload, target: "count", records: 4, keys: 1, modes: []string{batch}},
-	{name: chainWorkload, target: "hop7", records: 0.4, keys: keysUniform, modes: []string{single, bulk}},
-	{name: "fan-out 1:10", target: "fan", records: 0.1, keys: 1000, fan: fanOut, modes: []string{single, bulk}},
-	{name: "large state", target: "large", records: 0.2, keys: keysUniform, state: 10_000, modes: []string{single, bulk}},
-	{name: "large record", target: "count", records: 0.04, keys: 1000, value: 100_000, modes: []string{single, bulk}},
-	{name: timerWorkload, target: "later", records: 0.4, keys: keysUniform, text: "after 200 ", modes: []string{bulk}},
+	{name: countWorkload, means: "one state and one output for each record, 10,000 keys in turn; 100 keys in mode batch", target: "count", records: 1, keys: keysUniform, modes: []string{single, batch, bulk}},
+	{name: hotWorkload, means: "the same with one key", target: "count", records: 4, keys: 1, modes: []string{batch}},
+	{name: chainWorkload, means: "three functions pass the record on, then it is counted: four calls", target: "hop7", records: 0.4, keys: keysUniform, modes: []string{single, bulk}},
+	{name: "fan-out 1:10", means: "ten messages for each record, each of them counted", target: "fan", records: 0.1, keys: 1000, fan: fanOut, modes: []string{single, bulk}},
+	{name: "large state", means: "10 KB of state, written anew by each call", target: "large", records: 0.2, keys: keysUniform, state: 10_000, modes: []string{single, bulk}},
+	{name: "large record", means: "records of 100 KB", target: "count", records: 0.04, keys: 1000, value: 100_000, modes: []string{single, bulk}},
+	{name: timerWorkload, means: "each record becomes a message delayed by 200 ms", target: "later", records: 0.4, keys: keysUniform, text: "after 200 ", modes: []string{bulk}},
 }
 
 // batchKeys is how many keys a workload has in mode batch.
