@@ -136,6 +136,12 @@ func (r *run) setDown(ctx context.Context, function string, down bool) error {
 	return nil
 }
 
+// timersLead is the time that setting them has beside that, at full scale, and timersLeadMin at any.
+const (
+	timersLead    = 10 * time.Second
+	timersLeadMin = 3 * time.Second
+)
+
 // timersRate is how many records per second a slow machine sets timers for: a million are pending before the first is due.
 const timersRate = 5000
 
@@ -147,7 +153,7 @@ func (g *grower) timers(ctx context.Context) error {
 		if err := r.warm(ctx, o); err != nil {
 			return nil, 0, err
 		}
-		due := time.Now().Add(10*time.Second + time.Duration(float64(n)/timersRate*float64(time.Second)))
+		due := time.Now().Add(max(timersLeadMin, time.Duration(g.scale*float64(timersLead))) + time.Duration(float64(n)/timersRate*float64(time.Second)))
 		r.load.text = fmt.Sprintf("at %d ", due.UnixMilli())
 		before, err := scrape(ctx, r.admin)
 		if err != nil {

@@ -30,7 +30,7 @@ func TestSmallestTroubles(t *testing.T) {
 		}},
 	} {
 		path := filepath.Join(t.TempDir(), "result.json")
-		if err := command(t.Context(), append(tt.args, "-store", "sqlite", "-json", path), new(bytes.Buffer)); err != nil {
+		if err := command(t.Context(), append(tt.args, "-store", "sqlite", "-gateway", builtGateway(t), "-json", path), new(bytes.Buffer)); err != nil {
 			t.Errorf("%v: %v", tt.args, err)
 			continue
 		}
