@@ -5,6 +5,7 @@ package main
 import (
 	"bytes"
 	"math"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -204,6 +205,21 @@ func TestPartsOfADrainNameTheirRate(t *testing.T) {
 	for _, want := range []string{"50 % of the drain, 29624/s", "50 % of the drain, 5079/s"} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("%q is not in:\n%s", want, out.String())
+		}
+	}
+}
+
+// The document explains each column that a table can have.
+func TestDocumentExplainsColumns(t *testing.T) {
+	text, err := os.ReadFile("../docs/PERFORMANCE.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range sections {
+		for _, name := range s.columns {
+			if title := "`" + measureOf(name).title + "`"; !strings.Contains(string(text), title) {
+				t.Errorf("docs/PERFORMANCE.md does not explain %s", title)
+			}
 		}
 	}
 }
