@@ -144,6 +144,11 @@ func TestTargets(t *testing.T) {
 			t.Errorf("%q is not where it belongs: %s", rest, line)
 		}
 	}
+	out.Reset()
+	newReport().targets(&out)
+	if text := out.String(); strings.Contains(text, "not measured:") || !strings.Contains(text, "nothing was measured that") {
+		t.Errorf("of a report of other things all targets are named:\n%s", text)
+	}
 }
 
 // A ratio to what may be no floor is neither met nor missed; that of the other floor is not touched.

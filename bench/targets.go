@@ -109,7 +109,11 @@ func (r *report) targets(out io.Writer) {
 		fmt.Fprintf(w, "%s\t%s %g\t%s\t%s\n", what, sign, t.limit, figure(v), text)
 	}
 	w.Flush()
-	if len(not) > 0 {
+	switch len(not) {
+	case 0:
+	case len(targets):
+		fmt.Fprintln(out, "nothing was measured that one of them is about")
+	default:
 		fmt.Fprintf(out, "not measured: %s\n", strings.Join(not, "; "))
 	}
 }
