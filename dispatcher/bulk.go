@@ -79,8 +79,9 @@ func find(parcels []parcel, client *endpoint.Client, timeout int64) *parcel {
 // attemptBulk makes the attempt of a parcel.
 func (d *Dispatcher) attemptBulk(p *parcel) {
 	if len(p.calls) == 1 {
-		reply, failure := d.attempt(p.client, &p.calls[0])
-		d.tell([]outcome{{call: p.calls[0].call, reply: reply, failure: failure, took: time.Since(p.began)}})
+		o := d.attempt(p.client, &p.calls[0])
+		o.took = time.Since(p.began)
+		d.tell([]outcome{o})
 		return
 	}
 	ctx, cancel := context.WithTimeout(d.callCtx, time.Duration(p.timeout)*time.Millisecond)
@@ -92,25 +93,27 @@ func (d *Dispatcher) attemptBulk(p *parcel) {
 		if cap(*buffer) <= bulkBodyKeptMax {
 			bulkBodies.Put(buffer)
 		}
-	}, func(bulk int, answers []endpoint.Answer) { d.tell(p.judge(bulk, answers)) })
+	}, func(bulk int, answers []endpoint.Answer) { d.tell(d.judge(p, bulk, answers)) })
 	if rest != nil {
 		d.tell(p.left(rest))
 	}
 }
 
 // judge reads answers that have come together. They are one fact, so that the loop wakes once for them.
-func (p *parcel) judge(bulk int, answers []endpoint.Answer) []outcome {
+func (d *Dispatcher) judge(p *parcel, bulk int, answers []endpoint.Answer) []outcome {
 	took := time.Since(p.began)
 	ended := make([]outcome, len(answers))
 	for i := range answers {
 		a := &answers[i]
 		s := &p.calls[a.Number-1]
 		s.told = true
-		o := &ended[i]
-		o.call, o.failure, o.took = s.call, a.Failure, took
 		if a.Failure == nil {
-			o.reply, o.failure = s.reply(a.Reply, bulk)
+			ended[i] = d.read(s, a.Reply, bulk, a.Room)
+		} else {
+			ended[i] = outcome{call: s.call, failure: a.Failure}
+			d.cfg.Pool.Release(a.Room)
 		}
+		ended[i].took = took
 	}
 	return ended
 }

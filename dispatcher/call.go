@@ -34,11 +34,12 @@ func (d *Dispatcher) start(call machine.Call) {
 		began := time.Now()
 		s := sending{call: &call}
 		client, failure := d.resolve(&s)
-		var reply *machine.Reply
+		o := outcome{call: &call, failure: failure}
 		if failure == nil {
-			reply, failure = d.attempt(client, &s)
+			o = d.attempt(client, &s)
 		}
-		d.tell([]outcome{{call: &call, reply: reply, failure: failure, took: time.Since(began)}})
+		o.took = time.Since(began)
+		d.tell([]outcome{o})
 	}()
 }
 
@@ -55,27 +56,61 @@ type outcome struct {
 	reply   *machine.Reply
 	failure *endpoint.Failure
 	took    time.Duration
+	room    int64 // that the reply takes of the pool's budget, until the machine has it; 0: it is small
 }
 
 // tell tells the machine how calls have ended, all at once.
 func (d *Dispatcher) tell(ended []outcome) {
+	for i := range ended {
+		d.room.Add(ended[i].room)
+	}
 	d.inbox.post(func(m *machine.Machine) {
-		d.running.Add(-int64(len(ended))) // here, so that a drain that sees none has also seen what they brought
 		for i := range ended {
-			o := &ended[i]
-			switch f := o.failure; {
-			case f == nil:
-				o.failure = refused(m.Replied(o.call.ID, o.reply))
-			case f.Kind == endpoint.Canceled: // by a drain or the end: nothing is known, and nobody waits
-			case f.Kind == endpoint.Unanswered || f.Kind == endpoint.NoBulk:
-				m.Unanswered(o.call.ID, f.Kind == endpoint.NoBulk)
-			default:
-				m.Failed(o.call.ID, failureOf(f))
+			if o := &ended[i]; o.room > 0 && (len(d.large) > 0 || m.Saturated()) {
+				d.large = append(d.large, *o)
+			} else {
+				d.ended(m, o)
 			}
-			d.observe(o.call, o.reply, o.failure, o.took)
-			o.call.States, o.call.Messages = nil, nil // of a bulk others may be out for long
 		}
 	})
+}
+
+// tellLarge tells of the large replies that have waited for a commit, in the order in which they came, as far as there is room for what
+// they bring. So memory holds what the machine may have uncommitted, one reply, and the budget of replies.
+func (d *Dispatcher) tellLarge(m *machine.Machine) {
+	n := 0
+	for ; n < len(d.large) && !m.Saturated(); n++ {
+		d.ended(m, &d.large[n])
+		d.large[n] = outcome{}
+	}
+	if d.large = d.large[n:]; len(d.large) == 0 {
+		d.large = nil
+	}
+}
+
+// ended tells the machine how a call has ended. It is the loop's.
+func (d *Dispatcher) ended(m *machine.Machine, o *outcome) {
+	d.running.Add(-1) // here, so that a drain that sees none has also seen what they brought
+	switch f := o.failure; {
+	case f == nil:
+		o.failure = refused(m.Replied(o.call.ID, o.reply))
+	case f.Kind == endpoint.Canceled: // by a drain or the end: nothing is known, and nobody waits
+	case f.Kind == endpoint.Unanswered || f.Kind == endpoint.NoBulk:
+		m.Unanswered(o.call.ID, f.Kind == endpoint.NoBulk)
+	default:
+		m.Failed(o.call.ID, failureOf(f))
+	}
+	d.observe(o.call, o.reply, o.failure, o.took)
+	o.call.States, o.call.Messages, o.reply = nil, nil, nil // of a bulk others may be out for long
+	if o.room > 0 {
+		d.release(o.room)
+	}
+}
+
+// release gives back room of replies that were told.
+func (d *Dispatcher) release(room int64) {
+	d.room.Add(-room)
+	d.cfg.Pool.Release(room)
 }
 
 // refused is the failure when the machine has just found that it cannot use the call's reply, though it could be read.
@@ -131,7 +166,7 @@ func (d *Dispatcher) resolve(s *sending) (*endpoint.Client, *endpoint.Failure) {
 }
 
 // attempt sends a call alone.
-func (d *Dispatcher) attempt(client *endpoint.Client, s *sending) (*machine.Reply, *endpoint.Failure) {
+func (d *Dispatcher) attempt(client *endpoint.Client, s *sending) outcome {
 	ctx, cancel := context.WithTimeout(d.callCtx, time.Duration(s.call.Timeout)*time.Millisecond)
 	defer cancel()
 	buffer := bodies.Get().(*[]byte)
@@ -144,10 +179,19 @@ func (d *Dispatcher) attempt(client *endpoint.Client, s *sending) (*machine.Repl
 	d.sends(1)
 	body, bulk, failure := client.Call(ctx, *buffer)
 	if failure != nil {
-		return nil, failure
+		return outcome{call: s.call, failure: failure}
 	}
-	defer client.Release(body)
-	return s.reply(body, bulk)
+	return d.read(s, body, bulk, endpoint.Room(body))
+}
+
+// read makes the outcome of what the function answered. Of a reply that cannot be used nothing is kept.
+func (d *Dispatcher) read(s *sending, body []byte, bulk int, room int64) outcome {
+	reply, failure := s.reply(body, bulk)
+	if failure != nil {
+		d.cfg.Pool.Release(room)
+		room = 0
+	}
+	return outcome{call: s.call, reply: reply, failure: failure, room: room}
 }
 
 func (d *Dispatcher) sends(calls int) {

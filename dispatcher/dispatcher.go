@@ -73,6 +73,7 @@ type Dispatcher struct {
 
 	commits  chan *statestore.Commit // room for the one commit that there can be
 	running  atomic.Int64            // calls under way
+	room     atomic.Int64            // of the pool's budget, that large replies hold which the machine does not have yet
 	discards chan struct{}           // holds a token while a dead letter is being discarded
 	drain    atomic.Bool             // no new call starts
 	away     conditions
@@ -85,6 +86,7 @@ type Dispatcher struct {
 	asking   map[uint64]*waiter                 // that wait for a reply, by token; guarded by mu
 
 	looped   chan struct{} // closed when the loop has ended: nothing is sealed or done any more
+	large    []outcome     // replies that wait for a commit; the loop's own
 	setAside int           // dead letters so far; the loop's own
 	clean    chan struct{} // closed when a drain has nothing left to wait for; the loop's own
 }
@@ -128,6 +130,9 @@ func (d *Dispatcher) Run(ctx context.Context) error {
 	d.loop(m, c)
 	close(d.looped)
 	d.wait.Wait()
+	if room := d.room.Load(); room > 0 { // of replies that nobody is told any more: the pool outlives this
+		d.release(room)
+	}
 	d.away.endAll()
 	if cause := context.Cause(d.ctx); !errors.Is(cause, errStopped) {
 		return cause

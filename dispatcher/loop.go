@@ -11,8 +11,8 @@ import (
 // fact is something that the machine is told. It runs on the loop's goroutine, which alone touches the machine.
 type fact func(m *machine.Machine)
 
-// inbox gathers facts for the loop. It needs no bound of its own: whoever posts has one (calls by slots, loads and commits
-// by the machine, records by waiting until they are taken).
+// inbox gathers facts for the loop. It needs no bound of its own: whoever posts has one (calls by slots, their large replies by
+// the pool's budget, loads and commits by the machine, records by waiting until they are taken).
 type inbox struct {
 	mu    sync.Mutex
 	facts []fact        // guarded by mu
@@ -26,6 +26,11 @@ func (in *inbox) post(f fact) {
 	in.mu.Lock()
 	in.facts = append(in.facts, f)
 	in.mu.Unlock()
+	in.knock()
+}
+
+// knock wakes the loop.
+func (in *inbox) knock() {
 	select {
 	case in.wake <- struct{}{}:
 	default:
@@ -55,11 +60,15 @@ func (d *Dispatcher) loop(m *machine.Machine, clock *clock) {
 		}
 		facts := d.inbox.take() // before the clock is read: no fact is told at a time before it happened
 		m.Tick(clock.now().UnixMilli())
+		d.tellLarge(m)
 		for _, f := range facts {
 			f(m)
 		}
 		work := m.Work()
 		d.carry(&work)
+		if len(d.large) > 0 && !m.Saturated() {
+			d.inbox.knock() // what was in their way is in a commit now: they need not wait for the next fact
+		}
 		if d.drain.Load() {
 			d.judgeDrain(m)
 		}

@@ -16,6 +16,7 @@ type Answer struct {
 	Number  int      // of the call, from 1
 	Reply   []byte   // as of Call, not nil; nil where there is a failure
 	Failure *Failure // nil where there is none
+	Room    int64    // what it counts in the pool's budget, until it is released; 0 where it is small
 }
 
 var errStream = errors.New("what came is no stream of answers")
@@ -40,10 +41,12 @@ type answers struct {
 	client   *Client
 	source   io.Reader
 	bytesMax int // of a frame
+	wait     func(bytes int64) bool
 	small    []byte
-	buffer   []byte // what has come; what is longer than small counts in the pool's budget
+	buffer   []byte // what has come: small, or memory for the one frame that did not fit
 	from     int    // where what was not answered yet begins in it
 	need     int    // bytes of the frame that begins there, as far as that is known
+	room     int64  // what that frame holds of the pool's budget
 }
 
 func newAnswers(c *Client, source io.Reader, small []byte) *answers {
@@ -51,8 +54,8 @@ func newAnswers(c *Client, source io.Reader, small []byte) *answers {
 	return &answers{client: c, source: source, bytesMax: int(bytesMax) + frameHeadMax, small: small, buffer: small[:0]}
 }
 
-// end gives back the memory.
-func (s *answers) end() { s.client.pool.replies.give(weight(cap(s.buffer))) }
+// end gives back the room of a frame that was not read to its end.
+func (s *answers) end() { s.client.pool.Release(s.room) }
 
 // next waits for the next piece, and appends the answers that are complete with it. They are valid until it is called again. With an
 // error it may answer too; io.EOF is an end where one may be.
@@ -71,13 +74,18 @@ func (s *answers) next(into []Answer) ([]Answer, error) {
 			break
 		}
 		s.from += size
+		room := s.room
+		s.room = 0
 		if content == nil {
+			s.client.pool.Release(room)
 			continue
 		}
 		answer, problem := s.client.answer(content)
 		if problem != nil {
+			s.client.pool.Release(room)
 			return into, problem
 		}
+		answer.Room = room
 		into = append(into, answer)
 	}
 	if err == io.EOF && s.from < len(s.buffer) {
@@ -86,20 +94,22 @@ func (s *answers) next(into []Answer) ([]Answer, error) {
 	return into, err
 }
 
-// makeRoom moves what is left to the front, and grows or shrinks the memory.
+// makeRoom moves what is left to the front. A frame that does not fit gets memory of its own: all at once, as soon as the budget has
+// room for it, which is the answer's from then on. So what has been told counts, and a reader that waits holds nothing.
 func (s *answers) makeRoom() error {
 	left := s.buffer[s.from:]
-	budget := &s.client.pool.replies
-	switch held := weight(cap(s.buffer)); {
-	case cap(s.buffer) > cap(s.small) && max(s.need, len(left)) < cap(s.small):
-		s.buffer = append(s.small[:0], left...)
-		budget.give(held)
-	case s.from == 0 && len(left) == cap(s.buffer): // by doubling: the length is the word of somebody
-		capacity := min(2*cap(s.buffer), max(s.need, cap(s.buffer)+1))
-		if !budget.take(held, weight(capacity)-held) {
+	switch {
+	case s.from == 0 && len(left) == cap(s.buffer):
+		size := max(s.need, len(left)+longestTagSize)
+		s.client.pool.Release(s.room)
+		s.room = 0
+		if !s.wait(int64(size)) {
 			return errBusy
 		}
-		s.buffer = append(make([]byte, 0, capacity), left...)
+		s.room = int64(size)
+		s.buffer = append(make([]byte, 0, size), left...)
+	case cap(s.buffer) > cap(s.small) && s.from > 0 && len(left) <= cap(s.small):
+		s.buffer = append(s.small[:0], left...)
 	case s.from > 0:
 		s.buffer = s.buffer[:copy(s.buffer, left)]
 	}

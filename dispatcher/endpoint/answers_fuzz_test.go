@@ -76,11 +76,14 @@ func FuzzAnswers(f *testing.F) {
 // readAnswers reads to the end and answers copies.
 func readAnswers(c *Client, source io.Reader, small int) (all []Answer, err error) {
 	s := newAnswers(c, source, make([]byte, small))
+	s.wait = func(bytes int64) bool { return c.pool.replies.take(0, bytes) }
 	defer s.end()
 	for err == nil {
 		var some []Answer
 		some, err = s.next(nil)
 		for _, a := range some {
+			c.pool.Release(a.Room)
+			a.Room = 0
 			if a.Reply != nil {
 				a.Reply = append([]byte{}, a.Reply...)
 			}

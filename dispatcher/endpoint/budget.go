@@ -1,14 +1,28 @@
 package endpoint
 
-import "sync"
+import (
+	"container/list"
+	"context"
+	"sync"
+)
 
-// budget bounds the memory of large replies: what all calls of a pool hold together. A reply that finds no room fails, and is asked
-// for again later; it never waits, for those that hold the room may take their time. One alone always has room.
+// budget bounds the memory of large replies: what all calls of a pool hold together, from the first byte until whoever called is done
+// with what it made of it. One alone always has room.
+//
+// Two ways lead to it. The reply of an ordinary call takes as it grows, and fails when there is no room: it is asked for again later.
+// An answer of a bulk waits, and takes all that it will need at once: who waits holds nothing, so nobody waits for somebody who waits.
 type budget struct {
 	bytesMax int64
 
-	mu   sync.Mutex
-	used int64 // guarded by mu
+	mu      sync.Mutex
+	used    int64     // guarded by mu
+	waiting list.List // of *place, the first come first; guarded by mu
+}
+
+// place is that of somebody who waits for room.
+type place struct {
+	bytes int64
+	given chan struct{} // closed when the room is the holder's
 }
 
 // repliesBytesMax is the budget of a pool. Decoding takes as much again.
@@ -25,10 +39,52 @@ func (b *budget) take(held, more int64) bool {
 	return true
 }
 
+// wait takes as soon as there is room and all that came before have theirs, and reports whether that was before ctx or the pool ended.
+func (b *budget) wait(ctx, pool context.Context, bytes int64) bool {
+	b.mu.Lock()
+	p := &place{bytes: bytes, given: make(chan struct{})}
+	e := b.waiting.PushBack(p)
+	b.admitLocked()
+	b.mu.Unlock()
+	select {
+	case <-p.given:
+		return true
+	case <-ctx.Done():
+	case <-pool.Done():
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	select {
+	case <-p.given:
+		b.used -= bytes
+	default:
+		b.waiting.Remove(e)
+	}
+	b.admitLocked()
+	return false
+}
+
+// admitLocked gives room to those who wait, in their order.
+func (b *budget) admitLocked() {
+	for e := b.waiting.Front(); e != nil; e = b.waiting.Front() {
+		p := e.Value.(*place)
+		if b.used > 0 && b.used+p.bytes > b.bytesMax {
+			return
+		}
+		b.used += p.bytes
+		close(p.given)
+		b.waiting.Remove(e)
+	}
+}
+
 func (b *budget) give(bytes int64) {
+	if bytes == 0 {
+		return
+	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.used -= bytes
+	b.admitLocked()
 }
 
 // weight is what a reply's memory counts: small ones are bounded by the number of calls.
@@ -39,9 +95,9 @@ func weight(capacity int) int64 {
 	return int64(capacity)
 }
 
-// Release gives back the memory of a reply that Call has answered. Whoever called must do so when it is done with it.
-func (c *Client) Release(reply []byte) {
-	if n := weight(cap(reply)); n > 0 {
-		c.pool.replies.give(n)
-	}
-}
+// Room is what a reply that Call has answered counts in the pool's budget of large replies; of most it is 0. Whoever called gives it
+// back with Release.
+func Room(reply []byte) int64 { return weight(cap(reply)) }
+
+// Release gives back the room of replies, when nothing that was made of them is waiting for somebody any more.
+func (p *Pool) Release(room int64) { p.replies.give(room) }

@@ -10,7 +10,8 @@ import (
 )
 
 // Bulk makes one attempt for many calls in one request, numbered from 1 to calls. It tells answers as they come, those that have come
-// together at once, in this goroutine: what told is given is valid until it returns. bulk is as of Call. Each call is told once at
+// together at once, in this goroutine: what told is given is valid until it returns, and told owes the pool the answers' Room. While
+// that of others leaves no room for a large answer, it is not read: the server waits. bulk is as of Call. Each call is told once at
 // most; rest is what became of those that were not told, and nil when all were. sent is told once when the body is the caller's again:
 // before the end where it can be, for the last answer may be long in coming.
 //
@@ -92,8 +93,8 @@ func (b *bulk) read(response *http.Response) *Failure {
 
 // answers tells answers until all are there, or no more can be read.
 func (b *bulk) answers(response *http.Response) error {
-	source, unwatch := b.watch(response.Body)
-	defer unwatch()
+	source, watch := b.watch(response.Body)
+	defer watch.pause()
 	if len(response.Header["Content-Encoding"]) > 0 {
 		decoder, err := b.client.pool.decode(source, response.Header)
 		if err != nil {
@@ -105,6 +106,11 @@ func (b *bulk) answers(response *http.Response) error {
 	small := b.client.pool.buffers.Get().(*[]byte)
 	defer b.client.pool.buffers.Put(small)
 	stream := newAnswers(b.client, source, *small)
+	stream.wait = func(bytes int64) bool {
+		watch.pause() // it is not the server's silence
+		defer watch.resume()
+		return b.client.pool.replies.wait(b.ctx, b.client.pool.ctx, bytes)
+	}
 	defer stream.end()
 	together := make([]Answer, 0, min(b.left, togetherFirst))
 	for b.left > 0 {
@@ -132,12 +138,15 @@ func (b *bulk) sift(all []Answer) (good []Answer, err error) {
 	for i := range all {
 		n := all[i].Number
 		if n < 1 || n > len(b.answered) {
+			b.release(all[i:])
 			return good, fmt.Errorf("it answers call %d of %d", n, len(b.answered))
 		}
 		if b.answered[n-1] {
 			if b.strays++; b.strays > len(b.answered) {
+				b.release(all[i:])
 				return good, errors.New("it answers the same calls again and again")
 			}
+			b.release(all[i : i+1])
 			continue
 		}
 		b.answered[n-1] = true
@@ -147,15 +156,23 @@ func (b *bulk) sift(all []Answer) (good []Answer, err error) {
 	return good, nil
 }
 
+// release gives back the room of answers that nobody is told.
+func (b *bulk) release(dropped []Answer) {
+	for i := range dropped {
+		b.client.pool.Release(dropped[i].Room)
+	}
+}
+
 // unanswered says what became of the calls that have no answer.
 func (b *bulk) unanswered(err error, status int) *Failure {
+	if errors.Is(err, errBusy) && errors.Is(b.parent.Err(), context.DeadlineExceeded) {
+		return b.failure(Busy, status, "no memory for the answers within the attempt's time-out: others are as large")
+	}
 	if fail := b.stopped(); fail != nil {
 		fail.Status = status
 		return fail
 	}
 	switch {
-	case errors.Is(err, errBusy):
-		return b.failure(Busy, status, "no memory for the answers now: others are as large")
 	case errors.Is(err, errTooLarge):
 		return b.failure(Unanswered, status, fmt.Sprintf("an answer is larger than the bound of %d bytes", b.client.spec.ReplyBytesMax))
 	case errors.Is(err, io.EOF):

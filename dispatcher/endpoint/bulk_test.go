@@ -308,7 +308,8 @@ func TestBulkCompressed(t *testing.T) {
 	})
 }
 
-// TestBulkBudget: large answers count beside large replies, one after the other, and what finds no room is left for later.
+// TestBulkBudget: large answers are told one after the other, as those before are released; what finds no room is not read, until it is
+// time to give up.
 func TestBulkBudget(t *testing.T) {
 	large := strings.Repeat("x", 1<<20)
 	c := serve(t, func(w http.ResponseWriter, r *http.Request) {
@@ -318,21 +319,47 @@ func TestBulkBudget(t *testing.T) {
 			w.Write(replied(i+1, large))
 			w.Write(replied(i+5, "small"))
 		}
-	})
+	}, func(s *Spec) { s.Read = 50 * time.Millisecond }) // waiting is not the server's silence
 	budget := &c.pool.replies
 	budget.bytesMax = 2 << 20
+	used := func() int64 {
+		budget.mu.Lock()
+		defer budget.mu.Unlock()
+		return budget.used
+	}
 	g := gather(t)
-	wantRest(t, c.Bulk(within(t, 10*time.Second), []byte("x"), 8, g.sent, g.told), 0, "")
-	if len(g.replies) != 8 || budget.used != 0 {
-		t.Errorf("%d answers, %d bytes are still counted", len(g.replies), budget.used)
+	most, ended := int64(0), make(chan struct{})
+	rest := c.Bulk(within(t, 10*time.Second), []byte("x"), 8, g.sent, func(bulk int, answers []Answer) {
+		g.told(bulk, answers)
+		most = max(most, used())
+		for _, room := range g.rooms {
+			time.AfterFunc(100*time.Millisecond, func() { // whoever was told takes its time
+				c.pool.Release(room)
+				ended <- struct{}{}
+			})
+		}
+		g.rooms = nil
+	})
+	wantRest(t, rest, 0, "")
+	for range 4 {
+		<-ended
 	}
-	if !budget.take(0, 1<<20) {
-		t.Fatal("no room at all")
+	if len(g.replies) != 8 || used() != 0 || most > 2<<20 {
+		t.Errorf("%d answers; %d bytes are still counted, and %d were", len(g.replies), used(), most)
 	}
-	wantRest(t, c.Bulk(within(t, 10*time.Second), []byte("x"), 8, nil, gather(t).told), Busy, "memory")
-	if budget.used != 1<<20 {
-		t.Errorf("%d bytes are counted, want those of the other", budget.used)
+	g = gather(t)
+	wantRest(t, c.Bulk(within(t, time.Second), []byte("x"), 8, nil, g.told), Busy, "memory for the answers within")
+	if len(g.replies) != 2 || used() != g.rooms[0] { // the first is never released, the second has no room beside it
+		t.Errorf("%d answers, %d bytes are counted, want 2 and those of the first", len(g.replies), used())
 	}
+	c.pool.Release(g.rooms[0])
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	wantRest(t, c.Bulk(ctx, []byte("x"), 8, nil, func(_ int, answers []Answer) {
+		if answers[len(answers)-1].Number == 5 {
+			cancel()
+		}
+	}), Canceled, "")
 }
 
 // TestFailureOfACall: it means what the ordinary response would have meant, and says what people can read.

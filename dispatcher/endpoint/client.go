@@ -94,7 +94,7 @@ func (c *Client) Close() {
 }
 
 // Call makes one attempt. The deadline of ctx is the attempt's. Exactly one of reply and fail is non-nil; an empty
-// reply is non-nil and means "no effects". The reply is the caller's; body is the caller's again, and no longer read,
+// reply is non-nil and means "no effects". The reply is the caller's, who owes the pool its Room; body is the caller's again, and no longer read,
 // when Call returns. bulk is how many calls of a bulk the endpoint runs at once, as it said beside the reply; 0: it takes none.
 //
 // A request that met a dead pooled connection is sent again, once if any of it may have arrived; one that the endpoint refused

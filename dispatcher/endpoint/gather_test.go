@@ -43,6 +43,7 @@ type gathered struct {
 	bulk    int
 	replies map[int]string
 	fails   map[int]*Failure
+	rooms   []int64 // of large answers, which the test gives back
 }
 
 func gather(t testing.TB) *gathered {
@@ -59,6 +60,9 @@ func (g *gathered) told(bulk int, answers []Answer) {
 		}
 		if (a.Reply == nil) == (a.Failure == nil) {
 			g.t.Errorf("call %d: reply %x beside failure %v", a.Number, a.Reply, a.Failure)
+		}
+		if a.Room > 0 {
+			g.rooms = append(g.rooms, a.Room)
 		}
 		if a.Failure != nil {
 			g.fails[a.Number] = a.Failure

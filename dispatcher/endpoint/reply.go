@@ -145,8 +145,8 @@ func (a *attempt) body(response *http.Response) ([]byte, error) {
 	if response.ContentLength == 0 {
 		return []byte{}, nil
 	}
-	source, unwatch := a.watch(response.Body)
-	defer unwatch()
+	source, watch := a.watch(response.Body)
+	defer watch.pause()
 	if len(response.Header["Content-Encoding"]) == 0 {
 		if response.ContentLength > bytesMax {
 			return nil, errTooLarge
@@ -165,7 +165,7 @@ func (a *attempt) body(response *http.Response) ([]byte, error) {
 		return nil, err
 	}
 	if n, err := io.CopyN(io.Discard, decoder.rest, drainBytesMax); n > 0 || err != io.EOF {
-		a.client.Release(reply)
+		a.client.pool.Release(Room(reply))
 		if n > 0 {
 			err = errors.New("bytes behind the compressed reply")
 		}
@@ -175,14 +175,14 @@ func (a *attempt) body(response *http.Response) ([]byte, error) {
 }
 
 // watch ends the attempt when no piece of a response comes for too long.
-func (a *attempt) watch(source io.Reader) (watching io.Reader, end func()) {
+func (a *attempt) watch(source io.Reader) (watching io.Reader, w *watched) {
 	wait := a.client.spec.Read
 	if wait <= 0 {
-		return source, func() {}
+		return source, nil
 	}
-	w := &watched{source: source, wait: wait}
+	w = &watched{source: source, wait: wait}
 	w.timer = time.AfterFunc(wait, func() { a.stop(errSilent) })
-	return w, func() { w.timer.Stop() }
+	return w, w
 }
 
 // readAll reads to the end; expected is the length if it is known, else -1. What it answers counts in the pool's budget until it is
@@ -235,6 +235,19 @@ func (w *watched) Read(p []byte) (int, error) {
 		w.timer.Reset(w.wait)
 	}
 	return n, err
+}
+
+// pause stops the timer, resume starts it again; with nil nobody watches.
+func (w *watched) pause() {
+	if w != nil {
+		w.timer.Stop()
+	}
+}
+
+func (w *watched) resume() {
+	if w != nil {
+		w.timer.Reset(w.wait)
+	}
 }
 
 // bounded fails where io.LimitReader would pretend an end.
