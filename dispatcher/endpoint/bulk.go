@@ -20,6 +20,7 @@ import (
 // that one of the calls may have done to the others is Unanswered. When the attempt was Canceled nothing is known.
 func (c *Client) Bulk(ctx context.Context, body []byte, calls int, sent func(), told func(bulk int, answers []Answer)) (rest *Failure) {
 	a := c.begin(ctx, &c.bulk, body)
+	a.once = true // a call that kills its server must not kill another one by the same attempt
 	b := bulk{attempt: a, sent: sent, told: told, answered: make([]bool, calls), left: calls}
 	defer b.end()
 	// A line on which nobody answers is a dead one, maybe. One call that hangs among others that were answered says nothing of it.
@@ -67,7 +68,9 @@ func (b *bulk) read(response *http.Response) *Failure {
 	if status < 200 || status > 299 {
 		fail := b.badStatus(response)
 		switch {
-		case fail.Kind == Overloaded:
+		case status == http.StatusTooManyRequests, status == http.StatusServiceUnavailable && fail.RetryAfter > 0: // of the endpoint itself
+		case fail.Kind == Overloaded: // what a front says when one of the calls has killed its server, or takes too long
+			fail.Kind = Unanswered
 		case status >= 400 && status <= 499:
 			fail.Kind = NoBulk
 		default:

@@ -152,7 +152,10 @@ func TestBulkRefused(t *testing.T) {
 		"415":                   {"HTTP/1.1 415 No\r\nContent-Length: 0\r\n\r\n", NoBulk, "status 415"},
 		"429":                   {"HTTP/1.1 429 No\r\nRetry-After: 7\r\nContent-Length: 0\r\n\r\n", Overloaded, "status 429"},
 		"503":                   {"HTTP/1.1 503 No\r\nRetry-After: 7\r\nContent-Length: 0\r\n\r\n", Overloaded, "status 503"},
-		"502":                   {"HTTP/1.1 502 No\r\nContent-Length: 0\r\n\r\n", Overloaded, "status 502"},
+		"502":                   {"HTTP/1.1 502 No\r\nContent-Length: 0\r\n\r\n", Unanswered, "status 502"},
+		"503 of a front":        {"HTTP/1.1 503 No\r\nContent-Length: 0\r\n\r\n", Unanswered, "status 503"},
+		"504":                   {"HTTP/1.1 504 No\r\nContent-Length: 0\r\n\r\n", Unanswered, "status 504"},
+		"429 of a front":        {"HTTP/1.1 429 No\r\nContent-Length: 0\r\n\r\n", Overloaded, "status 429"},
 		"500":                   {"HTTP/1.1 500 No\r\nContent-Length: 4\r\n\r\noops", Unanswered, "status 500 Internal Server Error: oops"},
 		"302":                   {"HTTP/1.1 302 No\r\nLocation: /x\r\nContent-Length: 0\r\n\r\n", Unanswered, "status 302"},
 		"an ordinary reply":     {ok + "Content-Type: application/octet-stream\r\n\r\nhi", NoBulk, `content type "application/octet-stream" (must be application/vnd.stategate.bulk.v1)`},
@@ -272,7 +275,7 @@ func TestBulkOnBrokenConnections(t *testing.T) {
 				seen.Store(0)
 				g := gather(t)
 				wantRest(t, at(path).Bulk(within(t, 10*time.Second), []byte("x"), 3, g.sent, g.told), Unanswered, "")
-				if n := seen.Load(); n < 1 || n > 2 || path == "/midway" && n != 1 {
+				if n := seen.Load(); n != 1 {
 					t.Errorf("it was sent %d times", n)
 				}
 				if path == "/midway" {

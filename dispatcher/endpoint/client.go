@@ -177,6 +177,7 @@ type attempt struct {
 	wasAlone  bool                       // it had its last line for itself, as it turned out
 	broken    bool                       // the line ended through what came over it
 	announced int                        // how many calls of a bulk the endpoint runs at once, as the response says
+	once      bool                       // it is not sent again when any of it may have arrived
 	again     int                        // how often the request was sent again after some of it had gone out
 	firstByte atomic.Bool                // set by the connection's read loop
 	untaken   atomic.Pointer[time.Timer] // runs while a shared connection takes nothing of the request; nil: not watched
@@ -298,7 +299,7 @@ func (a *attempt) gotFirstByte() { a.firstByte.Store(true) }
 // ended. A function that hangs up on every call must not be called once per pooled connection.
 func (a *attempt) bodyAgain() (io.ReadCloser, error) {
 	if a.conn == nil || a.conn.sent.Load() > 0 {
-		if a.again++; a.again > 1 {
+		if a.again++; a.again > 1 || a.once {
 			return nil, errDeadTwo
 		}
 	}
