@@ -132,7 +132,12 @@ func (d *Dispatcher) observe(call *machine.Call, reply *machine.Reply, failure *
 		return
 	case failure != nil:
 		result = failure.Kind.String()
-		d.journal.callFailed(call, failure)
+		if failure.Kind == endpoint.Unanswered || failure.Kind == endpoint.NoBulk {
+			f, _ := d.cfg.Function(call.Function)
+			d.journal.leftAlone(f.Endpoint, call, failure)
+		} else {
+			d.journal.callFailed(call, failure)
+		}
 		d.log.Debug("call failed", "function", call.Function.String(), "attempt", call.Attempt, "kind", result, "error", failure.Text)
 	case reply.Incomplete:
 		result = "incomplete"

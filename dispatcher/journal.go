@@ -21,8 +21,9 @@ type journal struct {
 
 // line is what is to be written.
 type line struct {
-	text string
-	args []any
+	level slog.Level
+	text  string
+	args  []any
 }
 
 func newJournal(log *slog.Logger) journal {
@@ -61,10 +62,10 @@ func (j *journal) due(of string, now time.Time) (unsaid int, ok bool) {
 	return unsaid, true
 }
 
-// warn hands a line over.
-func (j *journal) warn(text string, args ...any) {
+// say hands a line over.
+func (j *journal) say(level slog.Level, text string, args ...any) {
 	select {
-	case j.lines <- line{text, args}:
+	case j.lines <- line{level, text, args}:
 	default:
 	}
 }
@@ -75,12 +76,29 @@ func (j *journal) callFailed(call *machine.Call, f *endpoint.Failure) {
 	if !ok {
 		return
 	}
-	text := f.Text
-	if len(text) > textMax {
-		text = text[:textMax] + "..."
+	j.say(slog.LevelWarn, "calls fail; their messages wait and are tried again", "function", call.Function.String(), "id", short(call.Target.ID),
+		"attempt", call.Attempt, "kind", f.Kind.String(), "error", cut(f.Text), "more_since_last", unsaid)
+}
+
+// leftAlone tells of a bulk that did not answer its calls. That is said of the endpoint: it may be the fault of any of them, and none
+// has failed.
+func (j *journal) leftAlone(gate string, call *machine.Call, f *endpoint.Failure) {
+	unsaid, ok := j.due("bulk "+gate+" "+f.Kind.String(), time.Now())
+	if !ok {
+		return
 	}
-	j.warn("calls fail; their messages wait and are tried again", "function", call.Function.String(), "id", short(call.Target.ID),
-		"attempt", call.Attempt, "kind", f.Kind.String(), "error", text, "more_since_last", unsaid)
+	text := "a bulk ended without an answer to some of its calls; they are called again at once, each alone"
+	if f.Kind == endpoint.NoBulk {
+		text = "an endpoint takes no bulk calls, or not any more; they are called again at once, each alone"
+	}
+	j.say(slog.LevelInfo, text, "function", call.Function.String(), "error", cut(f.Text), "more_since_last", unsaid)
+}
+
+func cut(text string) string {
+	if len(text) > textMax {
+		return text[:textMax] + "..."
+	}
+	return text
 }
 
 // setAside tells of a dead letter.
@@ -93,7 +111,7 @@ func (j *journal) setAside(dead *api.DeadLetter) {
 	if dead.Source.Topic != "" {
 		args = append(args, "topic", dead.Source.Topic, "partition", dead.Source.Partition, "offset", dead.Offset)
 	}
-	j.warn("set aside as a dead letter; /v1/deadletters shows it", args...)
+	j.say(slog.LevelWarn, "set aside as a dead letter; /v1/deadletters shows it", args...)
 }
 
 // keepJournal writes, and tells of conditions when they begin and when they are over.
@@ -106,7 +124,7 @@ func (d *Dispatcher) keepJournal() {
 		case <-d.ctx.Done():
 			return
 		case l := <-d.journal.lines:
-			d.log.Warn(l.text, l.args...)
+			d.log.Log(d.ctx, l.level, l.text, l.args...)
 			continue
 		case <-tick.C:
 		}
