@@ -31,9 +31,24 @@ type bulkCall struct {
 }
 
 // announce says that this handler takes bulk calls, to a gateway that offers them or has just sent one.
-func (h *Handler) announce(header http.Header) {
-	if h.bulkCallsMax > 1 {
-		header.Set(bulkHeader, bulkVersion+"; calls="+strconv.Itoa(h.bulkCallsMax))
+// Where nothing can be flushed all answers would wait for the last one: calls go better one by one there.
+func (h *Handler) announce(w http.ResponseWriter) {
+	if h.bulkCallsMax > 1 && canFlush(w) {
+		w.Header().Set(bulkHeader, bulkVersion+"; calls="+strconv.Itoa(h.bulkCallsMax))
+	}
+}
+
+// canFlush tells whether http.ResponseController finds a way to flush.
+func canFlush(w http.ResponseWriter) bool {
+	for {
+		switch inner := w.(type) {
+		case interface{ FlushError() error }, http.Flusher:
+			return true
+		case interface{ Unwrap() http.ResponseWriter }:
+			w = inner.Unwrap()
+		default:
+			return false
+		}
 	}
 }
 
@@ -148,8 +163,9 @@ func (h *Handler) serveBulk(w http.ResponseWriter, r *http.Request, body []byte)
 		h.refuse(w, r, http.StatusBadRequest, err)
 		return
 	}
-	h.announce(w.Header())
+	h.announce(w)
 	w.Header().Set("Content-Type", bulkContentType)
+	w.Header().Set("X-Accel-Buffering", "no") // else nginx holds the first answers back for the last
 	newCrew(r.Context(), h, calls).run(w)
 }
 

@@ -146,6 +146,9 @@ func TestBulkIsAnnounced(t *testing.T) {
 	if got, want := w.Header().Get("Stategate-Bulk"), "1; calls=256"; got != want {
 		t.Errorf("a bulk is answered with %q, want %q", got, want)
 	}
+	if got := w.Header().Get("X-Accel-Buffering"); got != "no" {
+		t.Errorf("a front is told %q of buffering", got)
+	}
 	if _, err := NewHandler(Config{Functions: []Function{nothing}, BulkCallsMax: -1}); err == nil || !strings.Contains(err.Error(), "BulkCallsMax") {
 		t.Errorf("a negative BulkCallsMax: got %v", err)
 	}
@@ -413,3 +416,33 @@ func FuzzBulk(f *testing.F) {
 		}
 	})
 }
+
+// TestAnnouncedWhereAnswersCanLeave: behind a writer that cannot flush all answers would wait for the last one.
+func TestAnnouncedWhereAnswersCanLeave(t *testing.T) {
+	h := &Handler{bulkCallsMax: 256}
+	type plain struct{ http.ResponseWriter }
+	type middle struct{ lookThrough }
+	for name, c := range map[string]struct {
+		wrap func(http.ResponseWriter) http.ResponseWriter
+		want string
+	}{
+		"a flusher":           {func(w http.ResponseWriter) http.ResponseWriter { return w }, "1; calls=256"},
+		"one behind another":  {func(w http.ResponseWriter) http.ResponseWriter { return middle{lookThrough{w}} }, "1; calls=256"},
+		"none":                {func(w http.ResponseWriter) http.ResponseWriter { return plain{w} }, ""},
+		"none behind another": {func(w http.ResponseWriter) http.ResponseWriter { return middle{lookThrough{plain{w}}} }, ""},
+	} {
+		w := httptest.NewRecorder()
+		h.announce(c.wrap(w))
+		if got := w.Header().Get("Stategate-Bulk"); got != c.want {
+			t.Errorf("%s: announced %q, want %q", name, got, c.want)
+		}
+	}
+}
+
+// lookThrough is a writer of a middleware that lets others look through it.
+type lookThrough struct{ inner http.ResponseWriter }
+
+func (w lookThrough) Header() http.Header         { return w.inner.Header() }
+func (w lookThrough) Write(b []byte) (int, error) { return w.inner.Write(b) }
+func (w lookThrough) WriteHeader(status int)      { w.inner.WriteHeader(status) }
+func (w lookThrough) Unwrap() http.ResponseWriter { return w.inner }

@@ -8,10 +8,12 @@ from typing import Any, Awaitable, Callable, Dict, List, Optional
 from ._bulk import Bulk, Call
 from ._crew import TICK, Tasks, Threads
 from ._functions import Functions, RequestError
-from ._http import BULK_CONTENT_TYPE, CONTENT_TYPE, TEXT_CONTENT_TYPE, Calls, failure
+from ._http import BULK_CONTENT_TYPE, CONTENT_TYPE, TEXT_CONTENT_TYPE, UNBUFFERED, Calls, failure
 
 Send = Callable[[Dict[str, Any]], Awaitable[None]]
 Receive = Callable[[], Awaitable[Dict[str, Any]]]
+
+_UNBUFFERED = tuple(text.lower().encode() for text in UNBUFFERED)
 
 
 class Application:
@@ -83,7 +85,7 @@ class _Answering:
 
     def __init__(self, bulk: Bulk, threads: bool, announcement: Any, send: Send) -> None:
         self._bulk = bulk
-        self._announcement = announcement
+        self._more: List[Any] = [announcement, _UNBUFFERED]
         self._send: Optional[Send] = send  # None: the caller has gone
         self._started = False
         self._loop = asyncio.get_running_loop()
@@ -151,9 +153,9 @@ class _Answering:
             if not self._started:
                 self._started = True
                 if not more:
-                    await _whole(self._send, 200, BULK_CONTENT_TYPE, answers, [self._announcement])
+                    await _whole(self._send, 200, BULK_CONTENT_TYPE, answers, self._more)
                     return
-                await self._send(_start(200, BULK_CONTENT_TYPE, [self._announcement]))
+                await self._send(_start(200, BULK_CONTENT_TYPE, self._more))
             await self._send({"type": "http.response.body", "body": answers, "more_body": more})
         except OSError:  # the gateway calls again what it has not seen answered; what runs goes on to its end, as a single call does
             self._send = None

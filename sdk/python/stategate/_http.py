@@ -9,6 +9,7 @@ from ._functions import RequestError, log
 CONTENT_TYPE = "application/octet-stream"
 BULK_CONTENT_TYPE = "application/vnd.stategate.bulk.v1"
 TEXT_CONTENT_TYPE = "text/plain; charset=utf-8"
+UNBUFFERED = ("X-Accel-Buffering", "no")  # of a response to a bulk: else nginx holds the first answers back for the last
 
 _REASON_MAX = 4000  # characters of a text that says why; the gateway shows some hundreds
 

@@ -10,7 +10,7 @@ from typing import Any, Callable, Dict, Generator, Iterable, Iterator, List, Opt
 from ._bulk import Bulk
 from ._crew import TICK, Tasks, Threads
 from ._functions import BULK_CALLS, Functions, RequestError
-from ._http import BULK_CONTENT_TYPE, CONTENT_TYPE, TEXT_CONTENT_TYPE, Calls, failure
+from ._http import BULK_CONTENT_TYPE, CONTENT_TYPE, TEXT_CONTENT_TYPE, UNBUFFERED, Calls, failure
 
 StartResponse = Callable[[str, List[Tuple[str, str]]], Any]
 
@@ -43,7 +43,7 @@ class Application:
         return [body]
 
     def _bulk(self, bulk: Bulk, calls: Calls, start_response: StartResponse) -> Iterable[bytes]:
-        headers = [("Content-Type", BULK_CONTENT_TYPE), ("Stategate-Bulk", calls.header)]
+        headers = [("Content-Type", BULK_CONTENT_TYPE), ("Stategate-Bulk", calls.header), UNBUFFERED]
         answers = _answers(bulk, self._running_loop() if bulk.asynchronous else None)
         first = next(answers, b"")
         if bulk.unanswered:

@@ -179,6 +179,7 @@ class Served:
             got = answers.read()
             self.assertEqual((answers.response.status, answers.headers["content-type"]), (200, BULK))
             self.assertEqual(answers.headers["stategate-bulk"], f"1; calls={self.calls}")
+            self.assertEqual(answers.headers["x-accel-buffering"], "no")
         self.assertEqual(sorted(got), sorted(number for number, _, _ in calls))
         want = {
             "fail": (500, "ValueError: für nothing"), "exit": (500, "SystemExit: bye"), "cancel": (500, "CancelledError: "),
