@@ -25,7 +25,7 @@ func TestSmallestRun(t *testing.T) {
 	needKafka(t)
 	path := filepath.Join(t.TempDir(), "result.json")
 	var out bytes.Buffer
-	err := command(t.Context(), []string{"-store", "sqlite", "-floor=false", "-gateway", builtGateway(t), "-workload", "count,timers", "-records", "2000", "-seconds", "0.5", "-json", path, "-targets"}, &out)
+	err := command(t.Context(), []string{"-store", "sqlite", "-floor=false", "-gateway", builtGateway(t), "-workload", "count,timers", "-records", "2000", "-seconds", "0.25", "-json", path, "-targets"}, &out)
 	if err != nil {
 		t.Fatal(err)
 	}

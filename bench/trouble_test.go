@@ -25,7 +25,7 @@ func TestSmallestTroubles(t *testing.T) {
 			"overload input at 3 times": {"records_per_second", "resident_mib"}, "overload input: at once": {"p99_ms"},
 			"overload Kafka away": {"gap_ms", "recovery_ms", "resident_mib"},
 		}},
-		{[]string{"steady", "-for", "3s", "-rate", "100"}, map[string][]string{
+		{[]string{"steady", "-for", "1500ms", "-rate", "100"}, map[string][]string{
 			"steady 100/s, third 1": {"p50_ms", "resident_mib", "stored_mib"}, "steady 100/s, third 3": {"p50_ms", "resident_mib", "stored_mib"},
 		}},
 	} {
