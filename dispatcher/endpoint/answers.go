@@ -21,6 +21,11 @@ type Answer struct {
 
 var errStream = errors.New("what came is no stream of answers")
 
+var errUnknown = fmt.Errorf("more than %d bytes came that are no answers", unknownBytesMax)
+
+// unknownBytesMax bounds what a stream may hold beside answers: fields of a later version.
+const unknownBytesMax = 1 << 20
+
 // frameHeadMax is what an answer has beside its reply, by far.
 const frameHeadMax = 1 << 10
 
@@ -46,6 +51,7 @@ type answers struct {
 	buffer   []byte // what has come: small, or memory for the one frame that did not fit
 	from     int    // where what was not answered yet begins in it
 	need     int    // bytes of the frame that begins there, as far as that is known
+	unknown  int64  // bytes of fields that are no answers
 	room     int64  // what that frame holds of the pool's budget
 }
 
@@ -78,6 +84,9 @@ func (s *answers) next(into []Answer) ([]Answer, error) {
 		s.room = 0
 		if content == nil {
 			s.client.pool.Release(room)
+			if s.unknown += int64(size); s.unknown > unknownBytesMax {
+				return into, errUnknown
+			}
 			continue
 		}
 		answer, problem := s.client.answer(content)

@@ -120,6 +120,7 @@ func TestBulkThatGoesWrong(t *testing.T) {
 		"an answer without end":    {strings.Repeat(one, 1000), "", Unanswered, "again and again"},
 		"more behind the last":     {one + string(replied(2, "")) + string(replied(3, "")) + "garbage" + one, "2: 3:", 0, ""},
 		"fields of later versions": {one + "\x10\x07\x1d1234\x2112345678\x2a\x03abc" + string(replied(2, "")) + string(replied(3, "")), "2: 3:", 0, ""},
+		"fields without end":       {one + strings.Repeat("\x2a\x03abc", 250_000) + string(replied(2, "")), "", Unanswered, "no answers"},
 		"two in one, and parts":    {one + "\x0a\x0f\x08\x03\x12\x02ab\x1a\x00\x12\x01c\x12\x02de" + string(replied(2, "")), "2: 3:cde", 0, ""},
 		"neither":                  {one + "\x0a\x02\x08\x02" + string(replied(3, "")), "2: 3:", 0, ""},
 	} {
