@@ -74,7 +74,7 @@ func showFiles(args []string, out io.Writer) error {
 		return err
 	}
 	if args = flags.Args(); len(args) == 0 {
-		return errors.New("usage: bench show RESULT.json ...")
+		return errors.New("usage: bench show FILE.json [FILE.json]")
 	}
 	for _, path := range args {
 		r, err := readReport(path)
