@@ -11,8 +11,10 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stategate/stategate/api"
+	"github.com/stategate/stategate/statestore"
 )
 
 func TestFetch(t *testing.T) {
@@ -329,6 +331,24 @@ func TestFetcherIsGone(t *testing.T) {
 	l.want("a", "1", "2")
 	l.wantNothing("a")
 	e.until("everything to be delivered", func() bool { return e.low == 3 })
+}
+
+// TestReadingBackWaitsForSorting: while a topic is read back from the store more is sorted. What was not sorted when its turn came must
+// not be passed over for what is by then.
+func TestReadingBackWaitsForSorting(t *testing.T) {
+	e := newEngine(t)
+	l := prepare(t, e, 0, "a")
+	first := e.commit(output("a", "1"), output("a", "2"))
+	topic := l.topics["a"]
+	topic.behind, topic.next, l.sorted, l.known = true, first.First, first.First, behind(&first)
+	now := time.Now()
+	if l.readOutput("a", topic, &first, 0, now) {
+		t.Error("the next one's turn comes before this one is sorted")
+	}
+	l.readBack("a", topic, []statestore.OutputPack{first}, l.sorted)
+	if topic.behind || topic.next != first.First {
+		t.Errorf("all that is sorted was looked at: behind %v, next %d", topic.behind, topic.next)
+	}
 }
 
 // TestManyFetchers: however many fetch, and however little memory there is, each record of a topic is fetched once; by one fetcher, in

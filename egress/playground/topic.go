@@ -120,10 +120,11 @@ func (r *Relay) left(t *topic) error {
 // asked: what has been sorted since stands in no pack and is not gone.
 func (r *Relay) readBack(name string, t *topic, packs []statestore.OutputPack, sorted uint64) {
 	now := time.Now()
+reading:
 	for i := range packs {
 		for j := range packs[i].Outputs {
 			if !r.readOutput(name, t, &packs[i], j, now) {
-				return
+				break reading
 			}
 		}
 	}
@@ -146,7 +147,7 @@ func (r *Relay) readOutput(name string, t *topic, p *statestore.OutputPack, at i
 	done := r.done.Contains(int64(n)) || slices.Contains(p.Refused, n)
 	r.mu.Unlock()
 	if old || unsorted {
-		return true
+		return old // once one is not sorted none behind it is looked at: it may be sorted by then, and this one passed over
 	}
 	text, mine := "", false
 	if !done {
