@@ -2,6 +2,7 @@ package certificate
 
 import (
 	"crypto/x509"
+	"crypto/x509/pkix"
 	"encoding/asn1"
 	"encoding/pem"
 	"errors"
@@ -103,12 +104,23 @@ func openPKCS8(der, password []byte) (any, error) {
 	}
 	key, err := x509.ParsePKCS8PrivateKey(plain)
 	if err != nil {
-		if _, err := asn1.Unmarshal(plain, new(asn1.RawValue)); err != nil {
+		if !isPKCS8(plain) {
 			return nil, ErrPassword
 		}
 		return parsePKCS8(plain)
 	}
 	return key, nil
+}
+
+// isPKCS8 reports whether something is a key of some kind. What a wrong password makes may look like ASN.1 by chance, but not so.
+func isPKCS8(plain []byte) bool {
+	var key struct {
+		Version   int
+		Algorithm pkix.AlgorithmIdentifier
+		Key       []byte
+	}
+	_, err := asn1.Unmarshal(plain, &key)
+	return err == nil
 }
 
 func decrypt(box encrypted, s scheme, password []byte) (plain []byte, err error) {
