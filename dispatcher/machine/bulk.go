@@ -3,8 +3,8 @@ package machine
 // bulk is what a gate knows of requests that carry many calls, where its endpoint takes them.
 //
 // While few requests are young (Config.YoungRequests, Config.YoungAge) a call goes out at once. Else calls wait, and leave together as
-// soon as a young one is answered or grows old, or they fill a bulk. So an idle endpoint is called without delay, a busy one gets few requests with many
-// calls, and one that hangs holds nobody up for longer than it is young.
+// soon as a young one is answered or grows old, or they fill a bulk. So an idle endpoint is called without delay, a busy one gets few
+// requests with many calls, and one that hangs holds nobody up for longer than it is young.
 type bulk struct {
 	calls   int            // of a bulk that the endpoint runs at once; below 2: it takes none
 	shunned int64          // none before this time: it has refused one, or broken some
@@ -173,7 +173,7 @@ func (m *Machine) landed(g *gate, r *request) {
 	}
 }
 
-// announced takes what a reply says about bulk calls, and shows.
+// announced takes what a reply says about bulk calls, and what it shows: one that came with a bulk shows that bulks are answered.
 func (m *Machine) announced(f flight, calls int) {
 	g := f.gate
 	if f.request != nil && f.request.number != 0 {
