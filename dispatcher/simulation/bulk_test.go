@@ -168,7 +168,7 @@ func (b *bulks) landed(c *machine.Call, endpoint string, byItself bool) {
 // announces is what a reply says of bulk calls now; the machine is told of it with that reply.
 func (inc *incarnation) announces(c *machine.Call, reply *machine.Reply) *machine.Reply {
 	endpoint := inc.endpoint(c.Target.Type)
-	if inc.strikes(faultBulkAnew) {
+	if inc.bulkStrikes(faultBulkAnew) {
 		inc.struck(faultBulkAnew, inc)
 		inc.life.bulks[endpoint] = []int{0, 2, 3, 50}[inc.dice.fault(faultBulkAnew, 4)]
 	}
@@ -187,19 +187,33 @@ func (inc *incarnation) endsUnanswered(f *flying) bool {
 	}
 	endpoint := inc.endpoint(f.call.Target.Type)
 	switch {
-	case !inc.bulks.answered[f.call.Bulk] && inc.strikes(faultBulkRefused):
+	case !inc.bulks.answered[f.call.Bulk] && inc.bulkStrikes(faultBulkRefused):
 		inc.struck(faultBulkRefused, inc)
 		if inc.dice.fault(faultBulkRefused, 2) == 0 { // it has forgotten about them; else one of its instances has
 			inc.life.bulks[endpoint] = 0
 		}
 		inc.endBulk(f.call.Bulk, endpoint, true)
-	case inc.strikes(faultBulkCut):
+	case inc.bulkStrikes(faultBulkCut):
 		inc.struck(faultBulkCut, inc)
 		inc.endBulk(f.call.Bulk, endpoint, false)
 	default:
 		return false
 	}
 	return true
+}
+
+// bulkStrikes is strikes, with 40 tries for a member that stops: a bulk is seldom out then, and the fault would as good as never strike.
+func (inc *incarnation) bulkStrikes(f fault) bool {
+	tries := 1
+	if inc.draining {
+		tries = 40
+	}
+	for range tries {
+		if inc.strikes(f) {
+			return true
+		}
+	}
+	return false
 }
 
 // endBulk tells the machine that what is left of a bulk will have no answer.

@@ -211,8 +211,8 @@ func newRates(seed uint64) (r rates) {
 	per(faultCommitTwice, 20, 60, 200)
 	per(faultDecide, 2, 5, 15)
 	per(faultModule, 100, 300) // of a thousand processes
-	per(faultBulkCut, 20, 60, 200)
-	per(faultBulkRefused, 20, 60)
+	per(faultBulkCut, 60, 200)
+	per(faultBulkRefused, 60, 200)
 	per(faultBulkAnew, 5, 20)
 	// Of a thousand lives, or places in them.
 	r[faultDown], r[faultPoison], r[faultPartition], r[faultAside] = 330, 330, 250, 500

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net"
+	"sync"
 )
 
 // Ports are taken below the range that kernels give to outgoing connections. In that range a client that tries again and again
@@ -14,13 +15,26 @@ import (
 // server cannot come back.
 const portMin, portMax = 12000, 30000
 
-// freePort is a port that nobody listens on now; that it stays so is not sure, so whoever binds it must be ready to try again.
+// givenPorts are those that this process was given already.
+var givenPorts sync.Map
+
+// freePort is a port that nobody listens on now, and another each time; that it stays free is not sure, so whoever binds it must
+// be ready to try again.
 func freePort() (int, error) {
-	for range 100 {
+	for range 1000 {
 		port := portMin + rand.IntN(portMax-portMin)
+		if _, given := givenPorts.LoadOrStore(port, true); given {
+			continue
+		}
 		if l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port)); err == nil {
 			return port, l.Close()
 		}
 	}
 	return 0, errors.New("found no free port")
+}
+
+// FreeAddr is a place to listen that nobody has now, and another each time.
+func FreeAddr() (string, error) {
+	port, err := freePort()
+	return fmt.Sprintf("127.0.0.1:%d", port), err
 }

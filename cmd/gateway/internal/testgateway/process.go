@@ -5,14 +5,14 @@ package testgateway
 import (
 	"errors"
 	"fmt"
-	"math/rand/v2"
-	"net"
 	"os"
 	"os/exec"
 	"runtime"
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/stategate/stategate/internal/testserver"
 )
 
 // Process is one life of a child. It dies with the test binary, however that ends.
@@ -158,14 +158,5 @@ func CleanEnviron(add ...string) []string {
 	return append(env, add...)
 }
 
-// FreeAddr is a place to listen that nobody has now, below the range that kernels give to outgoing connections: there a client
-// that tries again and again to reach a server that is down gets the server's port as its own one day.
-func FreeAddr() (string, error) {
-	for range 100 {
-		addr := fmt.Sprintf("127.0.0.1:%d", 12000+rand.IntN(18000))
-		if l, err := net.Listen("tcp", addr); err == nil {
-			return addr, l.Close()
-		}
-	}
-	return "", errors.New("found no free port")
-}
+// FreeAddr is a place to listen that nobody has now, and another each time.
+func FreeAddr() (string, error) { return testserver.FreeAddr() }
