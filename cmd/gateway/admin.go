@@ -4,30 +4,33 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"sync/atomic"
 
 	"github.com/stategate/stategate/api"
 	"github.com/stategate/stategate/cmd/gateway/internal/admin"
 	"github.com/stategate/stategate/cmd/gateway/internal/app"
+	"github.com/stategate/stategate/cmd/gateway/internal/credential"
 	"github.com/stategate/stategate/cmd/gateway/internal/metrics"
 	"github.com/stategate/stategate/cmd/gateway/internal/version"
 	"github.com/stategate/stategate/statestore"
 )
 
 // serveAdmin serves the admin side until ctx ends.
-func serveAdmin(ctx context.Context, l net.Listener, g *asked, meters *metrics.Metrics) error {
-	return admin.Serve(ctx, l, adminHandler(g, meters))
+func serveAdmin(ctx context.Context, door adminDoor, g *asked, meters *metrics.Metrics) error {
+	return admin.Serve(ctx, door.Listener, adminHandler(door.access, g, meters))
 }
 
-func adminHandler(g *asked, meters *metrics.Metrics) http.Handler {
+func adminHandler(access admin.Access, g *asked, meters *metrics.Metrics) http.Handler {
 	meters.SetSource(g.snapshot)
-	return admin.New(admin.Config{Gateway: g, Metrics: meters.Handler(), Version: version.Read()})
+	return admin.New(admin.Config{Gateway: g, Access: access, Metrics: meters.Handler(), Version: version.Read()})
 }
 
 // asked is the gateway in the words of its admin side, also before there is one: probes are answered from the first moment.
-type asked struct{ app atomic.Pointer[app.App] }
+type asked struct {
+	app   atomic.Pointer[app.App]
+	files *credential.Files // nil: none
+}
 
 func (g *asked) snapshot(ctx context.Context) metrics.Snapshot {
 	a := g.app.Load()
@@ -38,6 +41,20 @@ func (g *asked) snapshot(ctx context.Context) metrics.Snapshot {
 	out := metrics.Snapshot{Active: s.Active, Gauges: a.Gauges(), DeadLetters: a.DeadLetters()}
 	for _, r := range s.Reasons {
 		out.Reasons = append(out.Reasons, r.Kind)
+	}
+	for _, r := range g.ownReasons() {
+		out.Reasons = append(out.Reasons, r.Kind)
+	}
+	return out
+}
+
+// ownReasons are those of what the program reads beside the application.
+func (g *asked) ownReasons() (out []admin.Reason) {
+	if g.files == nil {
+		return nil
+	}
+	for _, text := range g.files.Troubles() {
+		out = append(out, admin.Reason{Kind: "credentials", Text: text})
 	}
 	return out
 }
@@ -57,6 +74,7 @@ func (g *asked) Status(ctx context.Context) admin.Status {
 	for _, r := range s.Reasons {
 		out.Reasons = append(out.Reasons, admin.Reason(r))
 	}
+	out.Reasons = append(out.Reasons, g.ownReasons()...)
 	return out
 }
 

@@ -66,6 +66,9 @@ With --once it plays the sample application of the repository: it puts records i
 		if !loopback(events) {
 			return usage("flag --listen: want an address that nobody else reaches, such as %s: dev asks for no token", config.Default().Listen)
 		}
+		if !loopback(address) {
+			return usage("flag --admin: want an address that nobody else reaches, such as %s: dev asks for no token", config.Default().Admin)
+		}
 		listener, err := listenForDev(cmd, address, "admin", once)
 		if err != nil {
 			return err
@@ -87,7 +90,11 @@ With --once it plays the sample application of the repository: it puts records i
 			ServeAdmin: func(ctx context.Context, l net.Listener, a *app.App, topics http.Handler) error {
 				g := &asked{}
 				g.app.Store(a)
-				return admin.Serve(ctx, l, withTopics(adminHandler(g, meters), topics))
+				access := accessOf(l, false, nil, nil)
+				if topics != nil {
+					topics = access.Protect(topics)
+				}
+				return admin.Serve(ctx, l, withTopics(adminHandler(access, g, meters), topics))
 			},
 		}
 		if !once {

@@ -12,11 +12,13 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/spf13/cobra"
 
 	"github.com/stategate/stategate/cmd/gateway/internal/app"
 	"github.com/stategate/stategate/cmd/gateway/internal/config"
+	"github.com/stategate/stategate/cmd/gateway/internal/credential"
 	"github.com/stategate/stategate/cmd/gateway/internal/metrics"
 	"github.com/stategate/stategate/cmd/gateway/internal/module"
 	"github.com/stategate/stategate/cmd/gateway/internal/version"
@@ -66,21 +68,23 @@ func run(ctx context.Context, cfg config.Config, log *slog.Logger, stderr io.Wri
 	for _, c := range complaints {
 		log.Warn(c.Text, "at", fmt.Sprintf("%s:%d:%d", c.File, c.Line, c.Column))
 	}
-	listener, err := listen(cfg.Admin, "--admin")
+	files := &credential.Files{Log: log}
+	door, err := listenAdmin(cfg, files, log)
 	if err != nil {
 		return err
 	}
-	events, err := listenHTTP(cfg, m)
+	events, err := listenHTTP(cfg, m, files)
 	if err != nil {
-		return errors.Join(err, listener.Close())
+		return errors.Join(err, door.Close())
 	}
 	if events.Listener != nil {
 		defer events.Listener.Close() // serving closes it; this is for the ways out before
 	}
 	v := version.Read()
 	meters := metrics.New(v.Version, v.Commit, v.Go)
-	g := &asked{}
-	return beside(ctx, func(ctx context.Context) error { return serveAdmin(ctx, listener, g, meters) }, func(ctx context.Context) (err error) {
+	g := &asked{files: files}
+	defer background(ctx, files.Run)()
+	return beside(ctx, func(ctx context.Context) error { return serveAdmin(ctx, door, g, meters) }, func(ctx context.Context) (err error) {
 		store, err := openStore(ctx, cfg, log)
 		switch {
 		case err != nil && ctx.Err() != nil:
@@ -90,14 +94,14 @@ func run(ctx context.Context, cfg config.Config, log *slog.Logger, stderr io.Wri
 		}
 		defer func() { err = errors.Join(err, store.Close()) }()
 		a, err := app.New(app.Config{
-			Module: m, Store: store, StoreName: storeName(cfg), Address: listener.Addr().String(), Bounds: bounds(cfg), RenewEvery: cfg.Lease / 3,
+			Module: m, Store: store, StoreName: storeName(cfg), Address: door.Addr().String(), Bounds: bounds(cfg), RenewEvery: cfg.Lease / 3,
 			DrainMax: cfg.DrainTimeout, HTTP: events, Log: log,
 			Hooks: app.Hooks{Ingress: meters.Ingress(), Egress: meters.Egress(), Dispatcher: meters.Dispatcher()},
 		})
 		if err != nil {
 			return err
 		}
-		log.Info("gateway starts", "version", v.Version, "commit", v.Commit, "module", strings.Join(m.Files(), ", "), "store", storeName(cfg), "admin", listener.Addr().String())
+		log.Info("gateway starts", "version", v.Version, "commit", v.Commit, "module", strings.Join(m.Files(), ", "), "store", storeName(cfg), "admin", door.Addr().String())
 		g.app.Store(a)
 		return a.Run(ctx)
 	})
@@ -119,6 +123,14 @@ func beside(ctx context.Context, admin, work func(context.Context) error) error 
 	err := work(ctx)
 	endAdmin()
 	return errors.Join(err, <-ended)
+}
+
+// background runs what ends with its context beside the rest; end ends it, and waits for that.
+func background(ctx context.Context, run func(context.Context)) (end func()) {
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	var ended sync.WaitGroup
+	ended.Go(func() { run(ctx) })
+	return func() { cancel(); ended.Wait() }
 }
 
 // listen opens an address that a setting names.

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/stategate/stategate/cmd/gateway/internal/config"
+	"github.com/stategate/stategate/cmd/gateway/internal/credential"
 	"github.com/stategate/stategate/cmd/gateway/internal/module"
 )
 
@@ -78,7 +79,7 @@ func TestListenHTTP(t *testing.T) {
 		"a certificate alone":     {config.Config{Listen: ":0", ListenTLSCert: cert}, "want both", false},
 		"a key for a certificate": {config.Config{Listen: ":0", ListenTLSCert: key, ListenTLSKey: key}, "--listen-tls-cert", false},
 	} {
-		h, err := listenHTTP(c.cfg, withHTTP)
+		h, err := listenHTTP(c.cfg, withHTTP, &credential.Files{})
 		if (err == nil) != c.open || err != nil && !strings.Contains(err.Error(), c.wrong) || err != nil && strings.Contains(err.Error(), "sec ret") {
 			t.Errorf("%s: %v", name, err)
 		}
@@ -89,11 +90,11 @@ func TestListenHTTP(t *testing.T) {
 			}
 		}
 	}
-	if h, err := listenHTTP(config.Config{Listen: ":0", ListenTokenFile: "nowhere"}, &module.Module{}); err != nil || h.Listener != nil {
+	if h, err := listenHTTP(config.Config{Listen: ":0", ListenTokenFile: "nowhere"}, &module.Module{}, &credential.Files{}); err != nil || h.Listener != nil {
 		t.Errorf("without an HTTP ingress: %+v, %v", h, err)
 	}
-	h, err := listenHTTP(config.Config{Listen: "127.0.0.1:0", Advertise: "gateway-0:80", ListenTokenFile: tokens}, withHTTP)
-	if err != nil || h.Advertise != "gateway-0:80" || strings.Join(h.Tokens, "|") != "one|two" {
+	h, err := listenHTTP(config.Config{Listen: "127.0.0.1:0", Advertise: "gateway-0:80", ListenTokenFile: tokens}, withHTTP, &credential.Files{})
+	if err != nil || h.Advertise != "gateway-0:80" || !h.Allow("Bearer one") || !h.Allow("Bearer two") || h.Allow("Bearer three") {
 		t.Errorf("%+v, %v", h, err)
 	}
 	_ = h.Listener.Close()
@@ -104,7 +105,7 @@ func TestMembersKnowEachOther(t *testing.T) {
 	folder := t.TempDir()
 	open := func(name string) (address string, onward *tls.Config) {
 		cert, key := writePair(t, folder, name)
-		h, err := listenHTTP(config.Config{Listen: "127.0.0.1:0", ListenTLSCert: cert, ListenTLSKey: key}, withHTTP)
+		h, err := listenHTTP(config.Config{Listen: "127.0.0.1:0", ListenTLSCert: cert, ListenTLSKey: key}, withHTTP, &credential.Files{})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -81,7 +81,7 @@ func TestIdleKeepsNobodyOut(t *testing.T) {
 // TestStrangersKeepNothing: whoever has no token is answered, and has no connection any more.
 func TestStrangersKeepNothing(t *testing.T) {
 	cfg := testConfig()
-	cfg.Tokens = []string{"secret"}
+	cfg.Allow = bearer("secret")
 	address, _ := open(t, serving(t, cfg, &asker{}))
 	conn, err := net.Dial("tcp", address)
 	k := keep(t, conn, err)

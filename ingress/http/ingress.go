@@ -5,8 +5,6 @@ package http
 
 import (
 	"context"
-	"crypto/sha256"
-	"crypto/subtle"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -47,9 +45,10 @@ type Owner func(ctx context.Context) (address string, ok bool)
 // Config is what is served at one address.
 type Config struct {
 	Ingresses []Ingress
-	Tokens    []string    // one of which a request must carry; none: it needs none
-	Owner     Owner       // may be nil: nobody else works
-	Onward    *tls.Config // by which members reach each other; nil: without TLS
+	// Allow judges the header Authorization of a request; nil: everybody is let in. What it allows may change.
+	Allow  func(authorization string) bool
+	Owner  Owner       // may be nil: nobody else works
+	Onward *tls.Config // by which members reach each other; nil: without TLS
 	// DrainMax bounds how long a stop waits for requests that are being answered. Default 4 s.
 	DrainMax time.Duration
 	// BodyTimeMax bounds how long a request may take to arrive. Default 30 s.
@@ -80,7 +79,6 @@ type Server struct {
 	cfg      Config
 	handler  nethttp.Handler
 	bodies   budget
-	tokens   [][sha256.Size]byte
 	requests chan struct{} // a token for each that is being answered
 	onward   nethttp.RoundTripper
 
@@ -121,9 +119,6 @@ func New(cfg Config) *Server {
 	if s.cfg.PassTimeMax <= 0 {
 		s.cfg.PassTimeMax = cfg.BodyTimeMax + s.longest() + answerTimeMax // the one that works has bounds of its own
 	}
-	for _, token := range cfg.Tokens {
-		s.tokens = append(s.tokens, sha256.Sum256([]byte(token)))
-	}
 	s.handler = s.routes()
 	return s
 }
@@ -131,7 +126,7 @@ func New(cfg Config) *Server {
 // Run answers on the listener until ctx ends, and closes it. Requests that wait by then have had their time: Work lets them finish. Those
 // that are passed on have it now.
 func (s *Server) Run(ctx context.Context, listener net.Listener) error {
-	s.local.Store(len(s.tokens) == 0 && s.cfg.Onward == nil && loopback(listener.Addr()))
+	s.local.Store(s.cfg.Allow == nil && s.cfg.Onward == nil && loopback(listener.Addr()))
 	bounded := conns.Bound(listener, s.cfg.ConnsMax)
 	server := &nethttp.Server{
 		Handler: s, ConnState: bounded.State, ReadHeaderTimeout: headerTimeMax, IdleTimeout: idleTimeMax, MaxHeaderBytes: headerBytesMax,
@@ -220,7 +215,7 @@ func (s *Server) ServeHTTP(w nethttp.ResponseWriter, r *nethttp.Request) {
 		answer(w, wrong)
 		return
 	}
-	if !s.allowed(r) {
+	if s.cfg.Allow != nil && !s.cfg.Allow(r.Header.Get("Authorization")) {
 		w.Header().Set("Connection", "close") // whoever has no token keeps no connection
 		w.Header().Set("WWW-Authenticate", `Bearer realm="stategate"`)
 		answer(w, &problem{status: nethttp.StatusUnauthorized, detail: "the request carries no token that is known", remedy: "send it with the header Authorization: Bearer TOKEN"})
@@ -235,21 +230,4 @@ func (s *Server) ServeHTTP(w nethttp.ResponseWriter, r *nethttp.Request) {
 	}
 	r.URL.RawPath = r.URL.EscapedPath() // so that %2F in a part is not a slash; each part is decoded once
 	s.handler.ServeHTTP(w, r)
-}
-
-// allowed compares digests, all of them, so that time tells nothing.
-func (s *Server) allowed(r *nethttp.Request) bool {
-	if len(s.tokens) == 0 {
-		return true
-	}
-	const scheme = "Bearer "
-	given := r.Header.Get("Authorization")
-	if len(given) < len(scheme) || !equalFold(given[:len(scheme)], scheme) {
-		return false
-	}
-	digest, found := sha256.Sum256([]byte(given[len(scheme):])), 0
-	for _, token := range s.tokens {
-		found |= subtle.ConstantTimeCompare(digest[:], token[:])
-	}
-	return found == 1
 }

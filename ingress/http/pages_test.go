@@ -14,7 +14,7 @@ func TestPagesOfOthers(t *testing.T) {
 	cfg := testConfig()
 	a := &asker{}
 	local, _ := open(t, serving(t, cfg, a))
-	cfg.Tokens = []string{"secret"}
+	cfg.Allow = bearer("secret")
 	tokens, _ := open(t, serving(t, cfg, a))
 	for _, address := range []string{local, tokens} {
 		for site, want := range map[string]int{"cross-site": 403, "same-site": 202, "same-origin": 202, "none": 202, "": 202} {
@@ -37,7 +37,7 @@ func TestPagesOfOthers(t *testing.T) {
 func TestNamesOfOthers(t *testing.T) {
 	cfg := testConfig()
 	local, _ := open(t, serving(t, cfg, &asker{}))
-	cfg.Tokens = []string{"secret"}
+	cfg.Allow = bearer("secret")
 	tokens, _ := open(t, serving(t, cfg, &asker{}))
 	ask := func(address, host string) int {
 		r, err := nethttp.NewRequest("POST", "http://"+address+"/v1/send/shop/cart/a", nil)

@@ -45,7 +45,7 @@ func TestSilentBodies(t *testing.T) {
 	crowded.requests = make(chan struct{}) // as many as there may be
 	crowdedAt, _ := open(t, crowded)
 	standbyAt, _ := open(t, New(cfg))
-	cfg.Tokens = []string{"secret"}
+	cfg.Allow = bearer("secret")
 	secret, _ := open(t, serving(t, cfg, &asker{}))
 	for name, c := range map[string]struct {
 		address, head, want string

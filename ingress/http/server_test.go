@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	nethttp "net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -61,12 +62,20 @@ func post(t *testing.T, url string, body io.Reader, headers ...string) (int, str
 	return resp.StatusCode, string(text)
 }
 
+// bearer allows who has one of these tokens.
+func bearer(tokens ...string) func(string) bool {
+	return func(authorization string) bool {
+		token, ok := strings.CutPrefix(authorization, "Bearer ")
+		return ok && slices.Contains(tokens, token)
+	}
+}
+
 func TestTokens(t *testing.T) {
 	cfg := testConfig()
-	cfg.Tokens = []string{"first", "second"}
+	cfg.Allow = bearer("first", "second")
 	address, _ := open(t, serving(t, cfg, &asker{}))
 	for given, want := range map[string]int{
-		"": 401, "Bearer": 401, "Bearer ": 401, "Bearer third": 401, "Basic first": 401, "first": 401, "Bearer first ": 202, "bearer second": 202, "Bearer first": 202, "Bearer firs": 401,
+		"": 401, "Bearer": 401, "Bearer ": 401, "Bearer third": 401, "Basic first": 401, "first": 401, "Bearer first ": 202, "Bearer second": 202, "Bearer first": 202, "Bearer firs": 401,
 	} {
 		headers := []string{"Authorization: " + given}
 		if given == "" {
@@ -195,7 +204,7 @@ func TestStop(t *testing.T) {
 func TestPass(t *testing.T) {
 	a := &asker{reply: api.TypedValue{TypeName: "t/t", HasValue: true, Value: []byte(`"yes"`)}}
 	cfg := testConfig()
-	cfg.Tokens = []string{"secret"}
+	cfg.Allow = bearer("secret")
 	active, endActive := open(t, serving(t, cfg, a))
 	to := active
 	cfg.Owner = func(context.Context) (string, bool) { return to, to != "" }

@@ -125,7 +125,7 @@ func TestAddress(t *testing.T) {
 			`{"name":"seen","typeName":"t/s","bytes":3,"value":"AAH/","touched":"2023-11-14T22:13:19.000Z","expires":null},` +
 			`{"name":"stays","typeName":"t/s","bytes":1,"value":"eQ==","touched":"2023-11-14T22:12:20.001Z","expires":"2023-11-14T22:13:20.001Z"}],` +
 			`"mailbox":{"messages":12,"stored":6},"call":{"since":"2023-11-14T22:13:18.500Z","runningSeconds":1.5,"attempt":3},` +
-			`"failure":{"since":"2023-11-14T22:11:50.000Z","failedForSeconds":90,"attempts":3,"nextAttempt":null,"budgetIsUsed":true},"lastError":"status 500: \"<x>\""}`},
+			`"failure":{"since":"2023-11-14T22:11:50.000Z","failedForSeconds":90,"attempts":3,"nextAttempt":null,"budgetIsUsed":true},"lastError":"status 500: \"\u003cx\u003e\""}`},
 		{"waiting", Address{
 			Active: true, NowMS: noon, View: machine.View{InMemory: true, Phase: "backoff", Mailbox: 1, Attempts: 1, NextAttempt: noon + 250, FailingSince: noon + 5, LastError: "x"},
 		}, `{"address":{"namespace":"shop","name":"cart","id":"bob"},"shard":SHARD,"role":"active","declared":false,"inMemory":true,"phase":"backoff","state":[],` +

@@ -58,6 +58,7 @@ type Address struct {
 // Config is what the handler is made of.
 type Config struct {
 	Gateway Gateway
+	Access  Access
 	Metrics http.Handler // of /metrics
 	Version version.Info
 	Log     *slog.Logger // default slog.Default()
@@ -93,10 +94,12 @@ func New(cfg Config) http.Handler {
 		r.Get(route.Path, route.serve)
 		r.Head(route.Path, route.serve)
 	}
-	r.Delete(deadLetterPath, h.bounded(h.discard))
+	r.Get(profilePath+"{profile}", operators(h.profile))
+	r.Head(profilePath+"{profile}", operators(h.profile))
+	r.Delete(deadLetterPath, operators(h.bounded(h.discard)))
 	r.Get("/", h.index)
 	r.Head("/", h.index)
-	return http.MaxBytesHandler(escaped(r), bodyBytesMax)
+	return http.MaxBytesHandler(cfg.Access.Protect(escaped(r)), bodyBytesMax)
 }
 
 // bodyBytesMax bounds what a request may carry. Nothing that is asked here carries anything.
@@ -111,7 +114,8 @@ func (h *handler) routes() []route {
 		{"/v1/addresses/{namespace}/{name}/{id}", "state, mailbox, call in flight and last error of one address; / in an id is written %2F", h.bounded(h.address)},
 		{"/v1/addresses/{namespace}/{name}", "the same with ?id=, for ids such as '', '.' and '..'", h.bounded(h.address)},
 		{"/v1/deadletters", "what was set aside, in order; ?after=NUMBER&limit=NUMBER", h.bounded(h.deadLetters)},
-		{deadLetterPath, "one of them; DELETE discards it for good", h.bounded(h.deadLetter)},
+		{deadLetterPath, "one of them; DELETE, by an operator, discards it for good", h.bounded(h.deadLetter)},
+		{profilePath, "profiles for go tool pprof; for operators only", operators(h.profile)},
 	}
 }
 
@@ -120,8 +124,6 @@ func (h *handler) routes() []route {
 func escaped(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		r.URL.RawPath = r.URL.EscapedPath()
-		w.Header().Set("Cache-Control", "no-store")
-		w.Header().Set("X-Content-Type-Options", "nosniff")
 		next.ServeHTTP(w, r)
 	})
 }

@@ -5,9 +5,13 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"strconv"
 	"time"
+	"unicode"
+	"unicode/utf16"
+	"unicode/utf8"
 
 	"github.com/go-chi/chi/v5"
 
@@ -43,16 +47,39 @@ func send(w http.ResponseWriter, status int, contentType string, body []byte) {
 	_, _ = w.Write(body) // whoever asked is gone
 }
 
-// encode writes a value of this package as JSON for people: indented, and with <, > and & as they are.
+// encode writes a value of this package as JSON for people: indented, and harmless wherever it is shown.
 func encode(v any) []byte {
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)
-	e.SetEscapeHTML(false)
+	e.SetEscapeHTML(false) // & is as it is
 	e.SetIndent("", "  ")
 	if err := e.Encode(v); err != nil {
 		panic("encode an answer: " + err.Error()) // our own types have nothing that cannot be encoded
 	}
-	return b.Bytes()
+	return harmless(b.Bytes())
+}
+
+// harmless escapes in JSON what begins a tag in a page, and what a terminal obeys or shows in another order: ids, keys and reasons hold
+// what others have sent. JSON has such characters in its strings only.
+func harmless(text []byte) []byte {
+	if !bytes.ContainsFunc(text, harmful) {
+		return text
+	}
+	out := make([]byte, 0, len(text)+len(text)/8)
+	for _, r := range string(text) {
+		if !harmful(r) {
+			out = utf8.AppendRune(out, r)
+			continue
+		}
+		for _, unit := range utf16.AppendRune(nil, r) {
+			out = fmt.Appendf(out, `\u%04x`, unit)
+		}
+	}
+	return out
+}
+
+func harmful(r rune) bool {
+	return r == '<' || r == '>' || r >= 0x7f && (unicode.IsControl(r) || unicode.Is(unicode.Cf, r))
 }
 
 const listRemedy = "GET / lists what can be asked"

@@ -55,7 +55,7 @@ func TestDeadLetters(t *testing.T) {
 	}
 	const at, address = `"at":"2023-11-14T22:13:20.000Z"`, `{"namespace":"shop","name":"cart","id":"a\u0000/"}`
 	want := `{"deadLetters":[` +
-		`{"number":3,"kind":"record","from":"shop/in","reason":"null key","detail":"<d>",` + at + `,"source":{"ingress":"shop/in","topic":"t","partition":2,"offset":41},` +
+		`{"number":3,"kind":"record","from":"shop/in","reason":"null key","detail":"\u003cd\u003e",` + at + `,"source":{"ingress":"shop/in","topic":"t","partition":2,"offset":41},` +
 		`"address":null,"caller":null,"typeName":"","key":null,"valueBytes":1,"value":"/w==","valueOmitted":false,"headers":[{"key":"k","value":""},{"key":"n","value":null}]},` +
 		`{"number":5,"kind":"message","from":"shop/cart","reason":"unknown function","detail":"",` + at + `,"address":` + address +
 		`,"caller":null,"typeName":"t/x","key":"aw==","valueBytes":0,"value":"","valueOmitted":false},` +

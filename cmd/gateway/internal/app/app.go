@@ -54,8 +54,9 @@ type Config struct {
 type HTTP struct {
 	Listener  net.Listener // of HTTP, or of TLS; Run closes it
 	Advertise string       // HOST:PORT by which other members reach it
-	Tokens    []string     // one of which each request must carry; none: it needs none
-	Onward    *tls.Config  // by which this member reaches others; nil: without TLS
+	// Allow judges the header Authorization of each request; nil: everybody is let in.
+	Allow  func(authorization string) bool
+	Onward *tls.Config // by which this member reaches others; nil: without TLS
 }
 
 // Hooks observe the parts; all may be empty.

@@ -18,7 +18,7 @@ func (a *App) newHTTP() *ingresshttp.Server {
 		return nil
 	}
 	cfg := ingresshttp.Config{
-		Tokens: a.cfg.HTTP.Tokens, Onward: a.cfg.HTTP.Onward, Owner: (&owner{store: a.cfg.Store, self: a.member.ID}).find,
+		Allow: a.cfg.HTTP.Allow, Onward: a.cfg.HTTP.Onward, Owner: (&owner{store: a.cfg.Store, self: a.member.ID}).find,
 		DrainMax: a.cfg.DrainMax * 4 / 10, Log: a.log, Hooks: a.ingressHooks(),
 	}
 	for i := range a.cfg.Module.HTTPIngresses {

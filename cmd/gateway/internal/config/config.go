@@ -22,6 +22,12 @@ type Config struct {
 	ListenInsecure  bool
 	Advertise       string // HOST:PORT; "": where Listen is opened
 
+	AdminTokenFile     string // of operators; "" and no AdminReadTokenFile: requests need no token
+	AdminReadTokenFile string // of those who only read
+	AdminTLSCert       string // "": no TLS; with AdminTLSKey
+	AdminTLSKey        string
+	AdminInsecure      bool
+
 	LogFormat LogFormat
 	LogLevel  slog.Level
 

@@ -64,15 +64,16 @@ and passes requests on to the one that works.`,
 	{
 		key: "listenTokenFile", kind: "FILE", example: "/run/secrets/stategate-tokens", set: path(func(c *Config) *string { return &c.ListenTokenFile }),
 		brief: "file of tokens, one of which each HTTP request must carry",
-		manual: `A file of tokens, one a line. Each request at listen must carry one of them: "Authorization: Bearer TOKEN". It is read at the
-start; so that a token can be replaced, write the new one beside the old one, and remove that later. All gateways on one store
-need the same.`,
+		manual: `A file of tokens, one a line. Each request at listen must carry one of them: "Authorization: Bearer TOKEN". It is read again when
+it changes, within some seconds; so that a token can be replaced, write the new one beside the old one, and remove that later. All
+gateways on one store need the same.`,
 	},
 	{
 		key: "listenTlsCert", kind: "FILE", example: "/etc/stategate/tls/tls.crt", set: path(func(c *Config) *string { return &c.ListenTLSCert }),
 		brief: "certificate of --listen, for TLS",
-		manual: `The certificate (PEM, with those that it descends from) with which listen speaks TLS, and nothing else. It is read at the start.
-All gateways on one store need the same: by it they know each other.`,
+		manual: `The certificate (PEM, with those that it descends from) with which listen speaks TLS, and nothing else. It is read again when it
+or its key changes, within some seconds. All gateways on one store need the same: by it they know each other, and for ten minutes
+by the one before.`,
 	},
 	{
 		key: "listenTlsKey", kind: "FILE", example: "/etc/stategate/tls/tls.key", set: path(func(c *Config) *string { return &c.ListenTLSKey }),
@@ -94,8 +95,37 @@ interface, the name of this machine.`,
 	{
 		key: "admin", kind: "HOST:PORT", standard: "127.0.0.1:8081", set: hostPort(func(c *Config) *string { return &c.Admin }),
 		brief: "where operators ask: /metrics, /healthz, /readyz, /v1",
-		manual: `Where operators ask: /metrics, /healthz, /readyz and the /v1 API. It asks for no password and shows the state of every
-address, so keep it where only operators come; in a container, :8081 lets the probes and Prometheus in.`,
+		manual: `Where operators ask: /metrics, /healthz, /readyz, the /v1 API and /debug/pprof. It shows the state of every address and changes
+what operators say, so an address that others can reach is refused without tokens or TLS (below), unless adminInsecure says
+otherwise. /metrics, /healthz and /readyz never need a token.`,
+	},
+	{
+		key: "adminTokenFile", kind: "FILE", example: "/run/secrets/stategate-operators", set: path(func(c *Config) *string { return &c.AdminTokenFile }),
+		brief: "file of tokens of operators, who may read and change",
+		manual: `A file of tokens, one a line. Who sends one of them ("Authorization: Bearer TOKEN") may read and change. It is read again when it
+changes, within some seconds. With this or adminReadTokenFile each request at admin needs a token, but for probes and metrics.`,
+	},
+	{
+		key: "adminReadTokenFile", kind: "FILE", example: "/run/secrets/stategate-readers", set: path(func(c *Config) *string { return &c.AdminReadTokenFile }),
+		brief:  "file of tokens of those who may only read",
+		manual: `The same, of those who may read and change nothing. A token that is in both files is an operator's.`,
+	},
+	{
+		key: "adminTlsCert", kind: "FILE", example: "/etc/stategate/tls/admin.crt", set: path(func(c *Config) *string { return &c.AdminTLSCert }),
+		brief: "certificate of --admin, for TLS",
+		manual: `The certificate (PEM, with those that it descends from) with which admin speaks TLS, and nothing else. It is read again when it or
+its key changes, within some seconds.`,
+	},
+	{
+		key: "adminTlsKey", kind: "FILE", example: "/etc/stategate/tls/admin.key", set: path(func(c *Config) *string { return &c.AdminTLSKey }),
+		brief:  "its private key",
+		manual: "The private key of adminTlsCert (PEM, not encrypted).",
+	},
+	{
+		key: "adminInsecure", kind: "", standard: "false", set: boolean(func(c *Config) *bool { return &c.AdminInsecure }),
+		brief: "let everybody in who reaches --admin",
+		manual: `true: admin may be an address that others can reach, without tokens and without TLS. Whoever reaches it may read the state of
+every address and change what operators change. For a network in which something else decides who comes.`,
 	},
 	{
 		key: "logFormat", kind: "FORMAT", standard: string(LogAuto), set: setLogFormat,
