@@ -52,3 +52,8 @@ func (d *Dispatcher) Reasons(ctx context.Context) ([]machine.Reason, error) {
 
 // StoreAway says why the store cannot be reached, "" when it can.
 func (d *Dispatcher) StoreAway() string { return d.away.any() }
+
+// Overview is what waits and what for.
+func (d *Dispatcher) Overview(ctx context.Context) (machine.Overview, error) {
+	return look(ctx, d, (*machine.Machine).Overview)
+}

@@ -38,7 +38,7 @@ func (g *asked) snapshot(ctx context.Context) metrics.Snapshot {
 		return metrics.Snapshot{}
 	}
 	s := a.Status(ctx)
-	out := metrics.Snapshot{Active: s.Active, Gauges: a.Gauges(), DeadLetters: a.DeadLetters()}
+	out := metrics.Snapshot{Active: s.Active, Ready: s.Unready == "", Gauges: a.Gauges(), Overview: a.Overview(), DeadLetters: a.DeadLetters()}
 	for _, r := range s.Reasons {
 		out.Reasons = append(out.Reasons, r.Kind)
 	}

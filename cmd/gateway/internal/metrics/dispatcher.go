@@ -71,7 +71,7 @@ func (c *callMetrics) register(r *prometheus.Registry) {
 }
 
 func newCommitMetrics() commitMetrics {
-	return commitMetrics{
+	c := commitMetrics{
 		results: newLabels(resultLabelsMax, clean), reasons: newLabels(reasonLabelsMax, clean),
 		duration: histogramVec("commit_duration_seconds", "How long tries of a commit took: ok, fenced, doubt, unavailable or refused.", commitBuckets, "result"),
 		effects: prometheus.NewHistogram(prometheus.HistogramOpts{
@@ -80,7 +80,18 @@ func newCommitMetrics() commitMetrics {
 		deadLetters: counterVec("dead_letters_total", "Records, messages and outputs that were set aside.", "kind", "reason"),
 		restarts:    counterVec("restarts_total", "How often what was in memory was dropped: taken over, doubt, unavailable or other.", "reason"),
 	}
+	for _, reason := range []string{takenOver, doubt, unavailable, other} {
+		c.restarts.WithLabelValues(reason) // told from the start: the first one must be an increase
+	}
+	return c
 }
+
+// Why memory was dropped.
+const (
+	takenOver   = "taken over"
+	doubt       = "doubt"
+	unavailable = "unavailable"
+)
 
 func (c *commitMetrics) register(r *prometheus.Registry) {
 	r.MustRegister(c.duration, c.effects, c.deadLetters, c.restarts)
@@ -137,11 +148,11 @@ func (m *Metrics) Dispatcher() dispatcher.Hooks {
 func restartKind(reason string) string {
 	switch {
 	case strings.Contains(reason, statestore.ErrFenced.Error()):
-		return "taken over"
+		return takenOver
 	case strings.Contains(reason, statestore.ErrDoubt.Error()):
-		return "doubt"
+		return doubt
 	case strings.Contains(reason, statestore.ErrUnavailable.Error()):
-		return "unavailable"
+		return unavailable
 	}
 	return other
 }

@@ -1,6 +1,8 @@
 package metrics
 
 import (
+	"maps"
+	"slices"
 	"strings"
 	"sync"
 	"unicode"
@@ -78,4 +80,11 @@ func (l *labels[K]) of(k K) (text string, ok bool) {
 func (l *labels[K]) text(k K) string {
 	text, _ := l.of(k)
 	return text
+}
+
+// all are the labels that were given.
+func (l *labels[K]) all() []string {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	return slices.Collect(maps.Values(l.known))
 }

@@ -20,6 +20,8 @@ const (
 	partitionLabelsMax = 1000
 	topicLabelsMax     = 1000
 	egressLabelsMax    = 1000
+	endpointLabelsMax  = 1000
+	originLabelsMax    = 1000
 	resultLabelsMax    = 50
 	reasonLabelsMax    = 100
 )
@@ -34,6 +36,7 @@ type Metrics struct {
 	egress   egressMetrics
 	calls    *callMetrics
 	commits  commitMetrics
+	lines    *prometheus.CounterVec
 	look     atomic.Pointer[Look]
 }
 
@@ -47,6 +50,11 @@ func New(version, commit, goVersion string) *Metrics {
 	build := gaugeVec("build_info", "Always 1; which program this is.", "version", "commit", "goversion")
 	build.WithLabelValues(clean(version), clean(commit), clean(goVersion)).Set(1)
 	m.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), build, newSnapshots(m))
+	m.lines = counterVec("log_lines_total", "Lines of the log, by level.", "level")
+	for _, level := range []slog.Level{slog.LevelDebug, slog.LevelInfo, slog.LevelWarn, slog.LevelError} {
+		m.lines.WithLabelValues(levelLabel(level)) // told from the start: the first line must be an increase
+	}
+	m.registry.MustRegister(m.lines)
 	m.ingress.register(m.registry)
 	m.egress.register(m.registry)
 	m.calls.register(m.registry)
@@ -60,6 +68,21 @@ func (m *Metrics) Handler() http.Handler {
 		ErrorHandling: promhttp.ContinueOnError, MaxRequestsInFlight: scrapesMax,
 		ErrorLog: slog.NewLogLogger(slog.Default().Handler(), slog.LevelWarn),
 	})
+}
+
+// Logged counts a line of the log.
+func (m *Metrics) Logged(level slog.Level) { m.lines.WithLabelValues(levelLabel(level)).Inc() }
+
+func levelLabel(level slog.Level) string {
+	switch {
+	case level >= slog.LevelError:
+		return "error"
+	case level >= slog.LevelWarn:
+		return "warn"
+	case level >= slog.LevelInfo:
+		return "info"
+	}
+	return "debug"
 }
 
 const namespace = "stategate"

@@ -13,10 +13,12 @@ import (
 
 // Snapshot is what a scrape looks at, in place of being told.
 type Snapshot struct {
-	Active      bool           // this member works; otherwise it waits
-	Gauges      machine.Gauges // zero on a standby
-	DeadLetters uint64         // that the store keeps
-	Reasons     []string       // the kind of each condition that operators must know of
+	Active      bool             // this member works; otherwise it waits
+	Ready       bool             // it neither starts nor drains, and has the store
+	Gauges      machine.Gauges   // zero on a standby
+	Overview    machine.Overview // zero on a standby
+	DeadLetters uint64           // that the store keeps
+	Reasons     []string         // the kind of each condition that operators must know of
 }
 
 // Look answers a snapshot before its context ends.
@@ -31,11 +33,12 @@ func (m *Metrics) SetSource(look Look) { m.look.Store(&look) }
 // snapshots tells a snapshot at each scrape.
 type snapshots struct {
 	metrics    *Metrics
+	overviews  *overviews
 	partitions *labels[api.Source]
 	egresses   *labels[string]
 	reasons    *labels[string]
 
-	role, deadLetters, degraded              *prometheus.Desc
+	role, ready, deadLetters, degraded       *prometheus.Desc
 	lag, unfinished                          *prometheus.Desc
 	outboxRecords, outboxBytes, outboxOldest *prometheus.Desc
 	plain                                    []plain
@@ -60,9 +63,10 @@ func newSnapshots(m *Metrics) *snapshots {
 		return plain{desc(name, help+" Begins anew with each incarnation."), prometheus.CounterValue, of}
 	}
 	return &snapshots{
-		metrics: m, partitions: newLabels(partitionLabelsMax, func(api.Source) string { return "" }),
+		metrics: m, overviews: newOverviews(m), partitions: newLabels(partitionLabelsMax, func(api.Source) string { return "" }),
 		egresses: newLabels(egressLabelsMax, clean), reasons: newLabels(reasonLabelsMax, clean),
 		role:          desc("role", "1 for the role that this member has.", "role"),
+		ready:         desc("ready", "1 unless this member starts, drains or lacks the store; /readyz says which."),
 		deadLetters:   desc("dead_letters", "Dead letters that the store keeps."),
 		degraded:      desc("degraded", "How many conditions of this kind operators should know of; /readyz tells them.", "reason"),
 		lag:           desc("ingress_lag_records", "Records between what is committed as finished and the end of the partition.", "ingress", "topic", "partition"),
@@ -93,12 +97,13 @@ func newSnapshots(m *Metrics) *snapshots {
 
 // Describe names every metric.
 func (s *snapshots) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{s.role, s.deadLetters, s.degraded, s.lag, s.unfinished, s.outboxRecords, s.outboxBytes, s.outboxOldest} {
+	for _, d := range []*prometheus.Desc{s.role, s.ready, s.deadLetters, s.degraded, s.lag, s.unfinished, s.outboxRecords, s.outboxBytes, s.outboxOldest} {
 		ch <- d
 	}
 	for _, p := range s.plain {
 		ch <- p.desc
 	}
+	s.overviews.describe(ch)
 }
 
 // Collect looks once and tells what it saw.
@@ -119,6 +124,7 @@ func (s *snapshots) Collect(ch chan<- prometheus.Metric) {
 	now := (*look)(ctx)
 	tell(s.role, number(now.Active), "active")
 	tell(s.role, number(!now.Active), "standby")
+	tell(s.ready, number(now.Ready))
 	tell(s.deadLetters, float64(now.DeadLetters))
 	reasons := map[string]float64{}
 	for _, r := range now.Reasons {
@@ -139,6 +145,7 @@ func (s *snapshots) Collect(ch chan<- prometheus.Metric) {
 	for egress, ms := range s.byEgress(withZeroes(now.Gauges.OutboxOldestMS, now.Gauges.OutboxBytes), older) {
 		tell(s.outboxOldest, seconds(ms), egress)
 	}
+	s.overviews.collect(ch, &now.Overview)
 	for _, p := range s.plain {
 		ch <- prometheus.MustNewConstMetric(p.desc, p.kind, p.of(&now.Gauges))
 	}

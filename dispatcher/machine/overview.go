@@ -1,0 +1,180 @@
+package machine
+
+import (
+	"github.com/stategate/stategate/api"
+	"github.com/stategate/stategate/statestore"
+)
+
+// Overview is what waits and what for, by what operators have names for: functions, endpoints, ingresses, origins of dead letters and
+// bounds. It names no address.
+type Overview struct {
+	Functions map[api.FunctionType]FunctionWait // those for which something waits, and no others
+	Endpoints []EndpointState
+	Ingresses map[string]IngressState
+	Dead      []statestore.DeadTotal
+	Bounds    []Bound
+}
+
+// FunctionWait is what waits for one function type. Times are milliseconds.
+type FunctionWait struct {
+	KeptMessages int64 // that no source can replay, in memory and in the store
+	KeptBytes    int64
+	OldestMS     int64 // age of the oldest message at hand that waits or is in a call; of those from the store since they were read
+	CallMS       int64 // age of the oldest call that is out
+	Failing      int   // addresses whose last attempt failed
+	Stuck        int   // of them, those that have used up the budget of their call
+	FailingMS    int64 // for how long the one fails that has failed for longest
+	Attempts     int   // of the one that has been tried most often
+}
+
+// EndpointState is one way to functions.
+type EndpointState struct {
+	Endpoint string // scheme, host and path
+	Open     bool   // its breaker: only probes are sent
+	Outages  int    // how often it has opened in this incarnation
+	Calls    int    // that are out
+	Queued   int    // addresses that wait for a slot, or for the breaker
+}
+
+// Why the partitions of an ingress wait. What is unfinished at its bound is how a source is slowed down to what functions can do; all
+// others last until an operator does something.
+const (
+	PauseUnfinished  = "unfinished"
+	PauseDeadLetters = "dead_letters"
+	PauseKept        = "kept"
+	PauseStored      = "stored"
+	PauseOutbox      = "outbox"
+)
+
+// Pauses are all of them.
+var Pauses = []string{PauseUnfinished, PauseDeadLetters, PauseKept, PauseStored, PauseOutbox}
+
+// IngressState is what becomes of the partitions of an ingress.
+type IngressState struct {
+	Partitions int
+	Paused     map[string]int // of them, those that bring nothing for now, by what for
+}
+
+// Bound is how much of a bound is used. Of bounds that each function, egress, origin or source has for itself it is the one that is
+// used most.
+type Bound struct {
+	Name  string
+	Items bool // it counts things; else bytes
+	Used  int64
+	Limit int64
+}
+
+// Overview looks at everything. It costs time in proportion to the addresses that wait: ask seldom.
+func (m *Machine) Overview() Overview {
+	o := Overview{Functions: map[api.FunctionType]FunctionWait{}, Ingresses: map[string]IngressState{}, Dead: m.DeadTotals(), Bounds: m.bounds()}
+	for _, f := range m.functionList {
+		if kept := f.kept + f.stored; kept > 0 && f.name != OnceType {
+			o.Functions[f.name] = FunctionWait{KeptMessages: kept, KeptBytes: f.keptBytes + f.storedBy}
+		}
+	}
+	for _, flight := range m.flights {
+		m.overlook(&o, flight.cell)
+	}
+	for _, c := range m.backoffs {
+		m.overlook(&o, c)
+	}
+	for _, g := range m.gateList {
+		o.Endpoints = append(o.Endpoints, EndpointState{
+			Endpoint: g.key, Open: g.open, Outages: g.outages, Calls: g.inUse, Queued: g.fresh.len() + g.alone.len() + g.retry.len(),
+		})
+		for _, queue := range [][]*cell{g.fresh.all(), g.alone.all(), g.retry.all()} {
+			for _, c := range queue {
+				if c.phase == ready {
+					m.overlook(&o, c)
+				}
+			}
+		}
+	}
+	for _, s := range m.sourceList {
+		in := o.Ingresses[s.id.Ingress]
+		in.Partitions++
+		if s.full {
+			if in.Paused == nil {
+				in.Paused = map[string]int{}
+			}
+			in.Paused[m.pauseOf(s)]++
+		}
+		o.Ingresses[s.id.Ingress] = in
+	}
+	return o
+}
+
+// overlook adds an address that waits to what is known of its function.
+func (m *Machine) overlook(o *Overview, c *cell) {
+	if c.fn.name == OnceType {
+		return
+	}
+	w := o.Functions[c.fn.name]
+	if c.mail.len() > 0 {
+		w.OldestMS = max(w.OldestMS, m.now-c.mail.front().arrived)
+	}
+	switch c.phase {
+	case calling:
+		w.CallMS = max(w.CallMS, m.now-c.callSince)
+	case backoff:
+		w.Failing++
+		w.Attempts = max(w.Attempts, c.attempts)
+		w.FailingMS = max(w.FailingMS, m.now-c.failedSince)
+		if m.stuck(c) {
+			w.Stuck++
+		}
+	}
+	o.Functions[c.fn.name] = w
+}
+
+// pauseOf is why a source is full: what only an operator can end before what ends by itself.
+func (m *Machine) pauseOf(s *source) string {
+	switch {
+	case m.deadFull(s.dead):
+		return PauseDeadLetters
+	case s.blocked:
+		return PauseKept
+	case m.choke && m.heavy:
+		return PauseStored
+	case m.choke:
+		return PauseOutbox
+	}
+	return PauseUnfinished
+}
+
+// bounds are those that memory and store are kept within.
+func (m *Machine) bounds() []Bound {
+	c := &m.cfg
+	var source, kept, stored, outbox, letters, letterBytes int64
+	for _, s := range m.sourceList {
+		source = max(source, int64(s.pendingBytes))
+	}
+	for _, f := range m.functionList {
+		kept = max(kept, f.keptBytes+f.storedBy)
+		stored += f.keptBytes + f.storedBy
+	}
+	for _, l := range m.laneList {
+		outbox = max(outbox, l.bytes)
+	}
+	for _, d := range m.dead {
+		letters, letterBytes = max(letters, d.letters), max(letterBytes, d.bytes)
+	}
+	all := []Bound{
+		{"mailboxes", false, int64(m.mailBytes), int64(c.MailBytesMax)},
+		{"state_cache", false, int64(m.restBytes), int64(c.CacheBytesMax)},
+		{"effects", false, int64(m.effectBytes), int64(c.EffectBytesMax)},
+		{"effects", true, int64(m.effects), int64(c.EffectsMax)},
+		{"source", false, source, int64(c.SourceBytesMax)},
+		{"kept", false, kept, c.KeptBytesMax},
+		{"stored", false, stored, c.StoredBytesMax},
+		{"outbox", false, outbox, c.OutboxBytesMax},
+		{"dead_letters", false, letterBytes, c.DeadLetterBytesMax},
+		{"dead_letters", true, letters, c.DeadLettersMax},
+		{"timers", true, int64(len(m.timers.heap)), int64(c.TimersMax)},
+	}
+	if t := m.onces.total; t != nil && t.phase != loading {
+		keys, bytes := m.onceSums()
+		all = append(all, Bound{"request_keys", true, keys, c.OnceMax}, Bound{"request_keys", false, bytes, c.OnceBytesMax})
+	}
+	return all
+}
