@@ -83,6 +83,9 @@ var libraries = []struct {
 	{"modernc.org/sqlite", []string{"statestore/sqlite"}, false},
 	{"github.com/pressly/goose", []string{"statestore/postgres", "statestore/sqlite"}, false},
 	{"github.com/IBM/sarama", []string{"ingress/kafka", "egress/kafka", "bench/floor"}, false},
+	// What batches of Kafka are compressed with; the library does so, too.
+	{"github.com/klauspost/compress", []string{"ingress/kafka"}, false},
+	{"github.com/pierrec/lz4", []string{"ingress/kafka"}, false},
 	{"github.com/xdg-go/scram", []string{"internal/kafkaproperty"}, false},
 	{"golang.org/x/oauth2", []string{"internal/kafkaproperty"}, false},
 	// Keys that are encrypted and the key stores of Java, which the standard library does not read.

@@ -1,148 +1,178 @@
 package kafka
 
 import (
-	"cmp"
 	"encoding/binary"
 	"fmt"
-	"slices"
-
-	"github.com/IBM/sarama"
+	"hash/crc32"
+	"math"
 )
 
-// walk packs each record of a fetch from an offset on that a reader is shown, in order, and answers the offset after all that the
-// fetch held, also of what nobody is shown: markers of transactions, records of those that were aborted (where committedOnly). It ends
-// behind the batch with which the packer is full: the rest is fetched again, when there is room.
-func walk(block *sarama.FetchResponseBlock, from int64, committedOnly bool, out *packer) (next int64, err error) {
-	next = from
-	aborted := newAborted(block.AbortedTransactions)
-	for _, set := range block.RecordsSet {
-		if out.isFull() {
-			break
+const (
+	magicAt       = 16 // where batches, and messages of the formats before, say which format they have
+	batchHeadSize = 61 // of a batch, up to its records
+)
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+// batchHead is what a record batch says of itself.
+type batchHead struct {
+	offset, last           int64 // of its first record and its last
+	bytes, records         int
+	codec                  codec
+	control, transactional bool
+	producer               int64
+}
+
+func (h *batchHead) String() string {
+	return fmt.Sprintf("batch at offset %d, %d records in %d bytes", h.offset, h.records, h.bytes)
+}
+
+// errUntrue is what is wrong with a batch that is not cut off and cannot be read, where nothing better is known.
+func (h *batchHead) errUntrue() error { return fmt.Errorf("%v: it does not hold what it says", h) }
+
+// batchSet are record batches as they lie in an answer, one behind the other. The last may be cut off.
+type batchSet []byte
+
+// first answers the first batch and what is behind it. whole is nil where there is none, it is cut off, or it is no batch but of a format
+// before. Lengths that no batch has are an error: nobody knows then where the next one begins.
+func (s batchSet) first() (whole, rest batchSet, err error) {
+	if len(s) <= magicAt || s[magicAt] < 2 {
+		return nil, nil, nil
+	}
+	size := 12 + int64(int32(binary.BigEndian.Uint32(s[8:])))
+	offset := int64(binary.BigEndian.Uint64(s))
+	switch {
+	case s[magicAt] > 2:
+		return nil, nil, fmt.Errorf("batch at offset %d: format %d, and 2 is the last that is known", offset, s[magicAt])
+	case size < batchHeadSize:
+		return nil, nil, fmt.Errorf("batch at offset %d: it says that it has %d bytes", offset, size)
+	case size > int64(len(s)):
+		return nil, nil, nil
+	}
+	return s[:size], s[size:], nil
+}
+
+// head is that of a batch that is whole.
+func (s batchSet) head() batchHead {
+	attributes := binary.BigEndian.Uint16(s[21:])
+	h := batchHead{
+		offset: int64(binary.BigEndian.Uint64(s)), bytes: len(s), records: int(int32(binary.BigEndian.Uint32(s[57:]))),
+		codec: codec(attributes & 7), transactional: attributes&0x10 != 0, control: attributes&0x20 != 0,
+		producer: int64(binary.BigEndian.Uint64(s[43:])),
+	}
+	h.last = h.offset + int64(int32(binary.BigEndian.Uint32(s[23:])))
+	return h
+}
+
+// check reports what of a whole batch cannot be, as far as that is seen from outside.
+func (s batchSet) check(h *batchHead) error {
+	switch {
+	case crc32.Checksum(s[21:], castagnoli) != binary.BigEndian.Uint32(s[17:]):
+		return fmt.Errorf("%v: its checksum is another one", h)
+	case h.offset < 0 || h.last < h.offset || h.last == math.MaxInt64 || h.records < 0:
+		return h.errUntrue()
+	}
+	return nil
+}
+
+// tally is how much an answer holds of a partition.
+type tally struct {
+	batches int // that are whole
+	records int // in them, shown or not
+	// cut: it holds nothing but the beginning of a batch, which is larger than what was asked for.
+	cut bool
+}
+
+// count adds batches to it.
+func (t *tally) count(set batchSet) {
+	for len(set) > 0 {
+		whole, rest, err := set.first()
+		if whole == nil {
+			t.cut = t.cut || t.batches == 0 && err == nil
+			return
 		}
-		out.batches++
-		if set.MsgSet != nil {
-			next = walkMessages(set.MsgSet, next, out)
-			continue
+		t.batches++
+		if h := whole.head(); !h.control {
+			t.records += max(h.records, 0)
 		}
-		batch := set.RecordBatch
-		if batch == nil || batch.PartialTrailingRecord {
-			break
+		set = rest
+	}
+}
+
+// recordBytes are records as they lie in a batch: each is its length and what is in it, numbers of seven bits a byte.
+type recordBytes []byte
+
+// varint takes a number from the front. ok is false when there is none.
+func (b *recordBytes) varint() (v int64, ok bool) {
+	s := *b
+	if len(s) > 0 && s[0] < 0x80 { // nearly all of them
+		*b = s[1:]
+		return int64(s[0]>>1) ^ -int64(s[0]&1), true
+	}
+	v, n := binary.Varint(s)
+	if n <= 0 {
+		return 0, false
+	}
+	*b = s[n:]
+	return v, true
+}
+
+// take takes so many bytes, or none where n is -1.
+func (b *recordBytes) take(n int64) (v []byte, ok bool) {
+	s := *b
+	if n < 0 || n > int64(len(s)) {
+		return nil, n == -1
+	}
+	*b = s[n:]
+	return s[:n:n], true
+}
+
+// bytes takes bytes with their length before them; nil: null.
+func (b *recordBytes) bytes() (v []byte, ok bool) {
+	n, ok := b.varint()
+	if !ok {
+		return nil, false
+	}
+	return b.take(n)
+}
+
+// record takes the next record, with its offset from that of its batch. Its headers are in the same memory as those that m had.
+func (b *recordBytes) record(m *entry) (delta int64, ok bool) {
+	n, ok := b.varint()
+	if !ok || n < 0 {
+		return 0, false
+	}
+	body, ok := b.take(n)
+	if !ok || len(body) == 0 {
+		return 0, false
+	}
+	rest := recordBytes(body[1:])   // attributes
+	if _, ok = rest.varint(); !ok { // time
+		return 0, false
+	}
+	if delta, ok = rest.varint(); !ok {
+		return 0, false
+	}
+	if m.key, ok = rest.bytes(); !ok {
+		return 0, false
+	}
+	if m.value, ok = rest.bytes(); !ok {
+		return 0, false
+	}
+	headers, ok := rest.varint()
+	if !ok || headers < 0 || headers > int64(len(rest)) {
+		return 0, false
+	}
+	m.headers = m.headers[:0]
+	for range headers {
+		var h header
+		if h.key, ok = rest.bytes(); !ok {
+			return 0, false
 		}
-		last := batch.LastOffset()
-		aborted.upTo(last)
-		switch {
-		case batch.Control:
-			aborts, err := isAbortMarker(batch)
-			if err != nil {
-				return from, err
-			}
-			if aborts {
-				delete(aborted.open, batch.ProducerID)
-			}
-		case committedOnly && batch.IsTransactional && aborted.open[batch.ProducerID]:
-		default:
-			for _, r := range batch.Records {
-				// A fetch may begin in the middle of a batch.
-				if offset := batch.FirstOffset + r.OffsetDelta; offset >= next {
-					out.add(&entry{offset: offset, key: r.Key, value: r.Value, headers: r.Headers})
-				}
-			}
+		if h.value, ok = rest.bytes(); !ok {
+			return 0, false
 		}
-		next = max(next, last+1)
+		m.headers = append(m.headers, h)
 	}
-	return next, nil
-}
-
-// walkMessages is walk for a set in the formats before Kafka 0.11, which old segments may still hold. Messages that were compressed
-// together lie within another one; in the second of those formats their offsets are relative to that one's, which is the last's.
-func walkMessages(set *sarama.MessageSet, next int64, out *packer) int64 {
-	for _, outer := range set.Messages {
-		inner := outer.Messages()
-		for _, m := range inner {
-			offset := m.Offset
-			if m.Msg.Version >= 1 {
-				offset += outer.Offset - inner[len(inner)-1].Offset
-			}
-			if offset >= next {
-				out.add(&entry{offset: offset, key: m.Msg.Key, value: m.Msg.Value})
-				next = offset + 1
-			}
-		}
-		next = max(next, outer.Offset+1)
-	}
-	return next
-}
-
-// aborted follows which producers are inside a transaction that was aborted.
-type aborted struct {
-	coming []*sarama.AbortedTransaction // by their first offset
-	open   map[int64]bool               // by producer
-}
-
-func newAborted(transactions []*sarama.AbortedTransaction) *aborted {
-	a := &aborted{coming: transactions}
-	if len(transactions) > 0 {
-		a.open = map[int64]bool{}
-		// Nothing promises an order.
-		slices.SortFunc(a.coming, func(x, y *sarama.AbortedTransaction) int { return cmp.Compare(x.FirstOffset, y.FirstOffset) })
-	}
-	return a
-}
-
-// upTo opens the transactions that begin up to an offset.
-func (a *aborted) upTo(offset int64) {
-	for len(a.coming) > 0 && a.coming[0].FirstOffset <= offset {
-		a.open[a.coming[0].ProducerID] = true
-		a.coming = a.coming[1:]
-	}
-}
-
-// isAbortMarker reads a control record's key: version, then type (0 is abort, 1 is commit).
-func isAbortMarker(batch *sarama.RecordBatch) (bool, error) {
-	if len(batch.Records) == 0 {
-		return false, nil // its record was compacted away
-	}
-	key := batch.Records[0].Key
-	if len(key) < 4 {
-		return false, fmt.Errorf("control record at %d: key of %d bytes", batch.FirstOffset, len(key))
-	}
-	return binary.BigEndian.Uint16(key[2:]) == 0, nil
-}
-
-// wholeBatches counts what a fetch holds of them to the end.
-func wholeBatches(block *sarama.FetchResponseBlock) (n int) {
-	for _, set := range block.RecordsSet {
-		if set.MsgSet != nil || set.RecordBatch != nil && !set.RecordBatch.PartialTrailingRecord {
-			n++
-		}
-	}
-	return n
-}
-
-// cutOff reports whether a fetch holds nothing but the beginning of a batch that is larger than it.
-func cutOff(block *sarama.FetchResponseBlock) bool {
-	if block.Partial {
-		return true
-	}
-	if len(block.RecordsSet) == 0 {
-		return false
-	}
-	first := block.RecordsSet[0]
-	if set := first.MsgSet; set != nil {
-		return len(set.Messages) == 0 && set.PartialTrailingMessage
-	}
-	return first.RecordBatch != nil && first.RecordBatch.PartialTrailingRecord
-}
-
-// held is how many records a fetch holds, shown or not.
-func held(block *sarama.FetchResponseBlock) (n int) {
-	for _, set := range block.RecordsSet {
-		switch {
-		case set.MsgSet != nil:
-			n += len(set.MsgSet.Messages)
-		case set.RecordBatch != nil && !set.RecordBatch.Control:
-			n += len(set.RecordBatch.Records)
-		}
-	}
-	return n
+	return delta, len(rest) == 0
 }

@@ -99,11 +99,7 @@ func (d *dialer) owned() *sarama.Config {
 	return &config
 }
 
-// batchDecompressedMax is how large a batch may be when it is decompressed; beyond it, it cannot be read. A record of the largest
-// value there may be has room, and a few kilobytes that would fill the memory have not.
-const batchDecompressedMax = 256 << 20
-
-// boundBatches says so to the library, which has it once for the process.
+// boundBatches bounds what the library decompresses, which has it once for the process: only what formats before Kafka 0.11 hold.
 var boundBatches = sync.OnceFunc(func() { sarama.MaxDecompressedBatchSize = batchDecompressedMax })
 
 // newClient makes a client whose connections the dialer owns. It does not connect yet.

@@ -39,16 +39,17 @@ type feed struct {
 type fetcher struct {
 	feed    *feed
 	address string
-	padder  *padder
+	sieve   *sieve
 	wake    chan struct{} // capacity 1: a partition has come, or has room again
 
 	streams map[*stream]struct{} // guarded by feed.mu
 	joined  time.Time            // of the last stream; guarded by feed.mu
 
 	// run's own.
-	single bool      // the last fetch was for a partition alone
-	round  uint64    // number of the last fetch
-	heard  time.Time // since when nobody waits for records
+	single   bool // the last fetch was for a partition alone
+	unpacker unpacker
+	round    uint64    // number of the last fetch
+	heard    time.Time // since when nobody waits for records
 	// resumes is when the broker takes the next fetch, where a quota is used up.
 	resumes time.Time
 }
@@ -64,7 +65,7 @@ func (f *feed) open(ctx context.Context, wait *sync.WaitGroup, address string, s
 	defer f.mu.Unlock()
 	b := f.fetchers[address]
 	if b == nil {
-		b = &fetcher{feed: f, address: address, padder: &padder{dialer: f.config.Net.Proxy.Dialer}, wake: make(chan struct{}, 1), streams: map[*stream]struct{}{}}
+		b = &fetcher{feed: f, address: address, sieve: newSieve(f.config), wake: make(chan struct{}, 1), streams: map[*stream]struct{}{}}
 		f.fetchers[address] = b
 		wait.Add(1)
 		go func() { defer wait.Done(); b.run(ctx) }()
@@ -90,7 +91,7 @@ func (b *fetcher) poke() {
 
 func (b *fetcher) run(ctx context.Context) {
 	config := *b.feed.config
-	config.Net.Proxy.Dialer = b.padder
+	config.Net.Proxy.Dialer = b.sieve
 	broker := sarama.NewBroker(b.address)
 	err := broker.Open(&config)
 	defer func() { _ = broker.Close() }()
@@ -173,11 +174,10 @@ func (b *fetcher) request() (*sarama.FetchRequest, []*stream) {
 // fetch asks and hands out the answer. An error is the connection's; one that is *unreadable has ended what was asked for.
 func (b *fetcher) fetch(broker *sarama.Broker, request *sarama.FetchRequest, asked []*stream) error {
 	atLatest := time.Now().Add(time.Duration(request.MaxWaitTime)*time.Millisecond + lateMax)
-	b.padder.begin(b.single && asked[0].careful > 0)
+	b.sieve.begin()
 	response, err := broker.Fetch(request)
 	a := answer{at: time.Now(), single: b.single}
-	var sound bool
-	sound, a.head = b.padder.end()
+	sound, sets := b.sieve.end()
 	b.heard = a.at
 	if atLatest.Before(a.at) {
 		b.heard = atLatest // the answer has lain about
@@ -189,7 +189,7 @@ func (b *fetcher) fetch(broker *sarama.Broker, request *sarama.FetchRequest, ask
 		if !sound || isRefusal(err) {
 			return err
 		}
-		err = &unreadable{b.placed(err, a, asked[0]), b.single}
+		err = &unreadable{b.placed(err, asked[0]), b.single}
 		for _, s := range asked {
 			s.alone.Store(true) // which one is at fault is not said
 			b.drop(s, err)
@@ -200,10 +200,10 @@ func (b *fetcher) fetch(broker *sarama.Broker, request *sarama.FetchRequest, ask
 		b.resumes = a.at.Add(response.ThrottleTime)
 	}
 	for _, s := range asked {
-		a.block = response.GetBlock(s.source.Topic, s.source.Partition)
+		a.block, a.set = response.GetBlock(s.source.Topic, s.source.Partition), sets[place{s.source.Topic, s.source.Partition}]
 		switch {
 		case a.block != nil:
-			err = s.take(a)
+			err = s.take(&a, &b.unpacker)
 		case response.ThrottleTime > 0:
 			err = nil // a quota is used up
 		default:
@@ -217,11 +217,8 @@ func (b *fetcher) fetch(broker *sarama.Broker, request *sarama.FetchRequest, ask
 }
 
 // placed says where a fetch cannot be read, as far as that is known.
-func (b *fetcher) placed(err error, a answer, s *stream) error {
-	switch {
-	case a.head != nil:
-		return fmt.Errorf("%v: %w", a.head, err)
-	case b.single:
+func (b *fetcher) placed(err error, s *stream) error {
+	if b.single {
 		return fmt.Errorf("from offset %d on: %w", s.next, err)
 	}
 	return err

@@ -37,15 +37,31 @@ func fetched(request kmsg.Request, partition int32, fill func(p *kmsg.FetchRespo
 	return answer
 }
 
-// An answer that cannot be read is one partition's fault, and the others' trouble only until that is known: then it is asked for alone,
-// and they together as ever.
+// A batch that cannot be read is its partition's fault alone.
 func TestUnreadablePartitionStopsNoOther(t *testing.T) {
 	t.Parallel()
+	// magic, so it counts as a batch, and a length that no batch has
+	testUnreadablePartition(t, append(append(make([]byte, 16), 2), bytes.Repeat([]byte{0xff}, 60)...))
+}
+
+// An answer that the library cannot read, as of formats before batches, is one partition's fault, and the others' trouble only until that is
+// known: then it is asked for alone, and they together as ever.
+func TestUnreadableAnswerStopsNoOther(t *testing.T) {
+	t.Parallel()
+	message := oldMessage(1, 0)
+	message[len(message)-1]++ // its checksum is another one
+	if alone, withOthers := testUnreadablePartition(t, message); alone == 0 || withOthers > 1 {
+		t.Errorf("asked for %d times with others, %d times alone; want at most once, and then alone", withOthers, alone)
+	}
+}
+
+// testUnreadablePartition reads two partitions beside one that holds what is given, and that too once it is another.
+func testUnreadablePartition(t *testing.T, set []byte) (alone, withOthers int) {
 	c := fake(t)
 	k := newBroker(t, c.ListenAddrs())
 	k.create("in", 3)
 	var mu sync.Mutex
-	bad, alone, withOthers := true, 0, 0
+	bad := true
 	c.ControlKey(int16(kmsg.Fetch), func(request kmsg.Request) (kmsg.Response, error, bool) {
 		c.KeepControl()
 		mu.Lock()
@@ -60,10 +76,7 @@ func TestUnreadablePartitionStopsNoOther(t *testing.T) {
 			} else {
 				withOthers++
 			}
-			return fetched(request, 1, func(p *kmsg.FetchResponseTopicPartition) {
-				p.RecordBatches = append(make([]byte, 16), 2) // magic, so it counts as a batch, and a length that no batch has
-				p.RecordBatches = append(p.RecordBatches, bytes.Repeat([]byte{0xff}, 60)...)
-			}), nil, true
+			return fetched(request, 1, func(p *kmsg.FetchResponseTopicPartition) { p.RecordBatches = set }), nil, true
 		}
 		return nil, nil, false
 	})
@@ -81,13 +94,13 @@ func TestUnreadablePartitionStopsNoOther(t *testing.T) {
 		t.Errorf("got %d records of what cannot be read", n)
 	}
 	mu.Lock()
-	if alone == 0 || withOthers > 1 {
-		t.Errorf("asked for %d times with others, %d times alone; want at most once, and then alone", withOthers, alone)
-	}
 	bad = false
 	mu.Unlock()
 	equal(t, "records", ids(e.untilArrived(source("in", 1), 5)), wantIDs("a", 0, 5))
 	o.untilRecovered(cannotBeRead)
+	mu.Lock()
+	defer mu.Unlock()
+	return alone, withOthers
 }
 
 // The leader may say that another broker is nearer. That one is read until it fails; then the leader is asked again.

@@ -6,8 +6,6 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"github.com/IBM/sarama"
-
 	"github.com/stategate/stategate/api"
 )
 
@@ -15,14 +13,16 @@ import (
 type entry struct {
 	offset     int64
 	key, value []byte // nil: null
-	headers    []*sarama.RecordHeader
+	headers    []header
 }
+
+type header struct{ key, value []byte }
 
 // bytes is what it holds.
 func (m *entry) bytes() int {
 	n := len(m.key) + len(m.value)
 	for _, h := range m.headers {
-		n += len(h.Key) + len(h.Value)
+		n += len(h.key) + len(h.value)
 	}
 	return n
 }
@@ -100,14 +100,11 @@ func deadLetter(source api.Source, topic *Topic, m *entry, reason, detail string
 	}
 	d.Key = keep("key", m.key)
 	for i, h := range m.headers {
-		if h == nil {
-			continue
-		}
-		if len(h.Key)+len(h.Value) > left {
+		if len(h.key)+len(h.value) > left {
 			d.Detail += fmt.Sprintf("; of its %d headers only %d are kept", len(m.headers), i)
 			break
 		}
-		d.Headers = append(d.Headers, api.Header{Key: string(keep("header", h.Key)), Value: keep("header", h.Value)})
+		d.Headers = append(d.Headers, api.Header{Key: string(keep("header", h.key)), Value: keep("header", h.value)})
 	}
 	d.Value = keep("value", m.value)
 	return d

@@ -7,7 +7,6 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"github.com/IBM/sarama"
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/stategate/stategate/api"
@@ -20,14 +19,14 @@ import (
 func FuzzRecord(f *testing.F) {
 	source := api.Source{Ingress: "a/in", Topic: "t", Partition: 3}
 	routes := []api.Route{{Key: "a/f", Target: api.FunctionType{Namespace: "a", Name: "f"}}}
-	f.Fuzz(func(t *testing.T, offset int64, key, value, header []byte, nullKey, nullValue, skip bool) {
+	f.Fuzz(func(t *testing.T, offset int64, key, value, name []byte, nullKey, nullValue, skip bool) {
 		topic := &Topic{Name: "t", ValueType: "t/x", Routes: routes}
 		if skip {
 			topic.OnNullKey, topic.OnNullValue = NullSkip, NullSkip
 		}
 		fetch := func() *entry {
 			m := &entry{offset: offset, key: append([]byte{}, key...), value: append([]byte{}, value...),
-				headers: []*sarama.RecordHeader{nil, {Key: bytes.Clone(header), Value: bytes.Clone(value)}, {}}}
+				headers: []header{{}, {bytes.Clone(name), bytes.Clone(value)}, {}}}
 			if nullKey {
 				m.key = nil
 			}
@@ -47,7 +46,7 @@ func FuzzRecord(f *testing.F) {
 		}
 		_, _ = append(before, 1), append(after, 1)
 		record(&again, source, topic, fetch(), new(slab))
-		for _, b := range [][]byte{m.key, m.value, m.headers[1].Key, m.headers[1].Value} {
+		for _, b := range [][]byte{m.key, m.value, m.headers[1].key, m.headers[1].value} {
 			for i := range b {
 				b[i] ^= 0xff
 			}
@@ -84,7 +83,7 @@ func FuzzRecord(f *testing.F) {
 				t.Errorf("set aside at %d", d.AtMS)
 			}
 			whole := fetch()
-			if !cmp.Equal(d.Key, whole.key) || !cmp.Equal(d.Value, whole.value) || len(d.Headers) != 2 || d.Headers[0].Key != string(header) || !bytes.Equal(d.Headers[0].Value, value) {
+			if !cmp.Equal(d.Key, whole.key) || !cmp.Equal(d.Value, whole.value) || len(d.Headers) != 3 || d.Headers[1].Key != string(name) || !bytes.Equal(d.Headers[1].Value, value) {
 				t.Errorf("set aside with %x %x %+v", d.Key, d.Value, d.Headers)
 			}
 			back, err := statestore.DecodeDeadLetter(statestore.AppendDeadLetter(nil, d))

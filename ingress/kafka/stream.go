@@ -34,12 +34,12 @@ type stream struct {
 	size   int32  // bytes of the next fetch
 	round  uint64 // number of its last fetch
 	missed int    // fetches in a row that brought nothing of what there is
-	// careful is how many more fetches that bring something are looked at by the padder. After one that could not be read, for
-	// this partition alone, they are for a batch each: those before the one at fault are to be read, and that one is to be named.
+	// careful is how many more fetches that bring something are for one message set each. After one that the library could not read, for this
+	// partition alone: those before the one at fault are to be read.
 	careful int
 }
 
-// carefulFetches is how many batches are read one by one once a fetch could not be read.
+// carefulFetches is how many message sets are read one by one once a fetch could not be read.
 const carefulFetches = 100
 
 // missedMax is how many fetches may bring nothing of what a partition has, as others use them up or it came too late for them, before
@@ -74,14 +74,14 @@ func (u *unreadable) Unwrap() error { return u.cause }
 
 // answer is what a fetch has brought for one of the partitions that it asked for.
 type answer struct {
-	block  *sarama.FetchResponseBlock
+	block  *sarama.FetchResponseBlock // without batches
+	set    batchSet                   // they; behind what the library has read of formats before, if both have come
 	at     time.Time
-	single bool       // the partition was asked for alone
-	head   *batchHead // of the first batch, if that has come whole; only where the stream is careful
+	single bool // the partition was asked for alone
 }
 
 // take puts what a fetch has brought into the buffer. An error ends the stream.
-func (s *stream) take(a answer) error {
+func (s *stream) take(a *answer, u *unpacker) error {
 	if a.block.Err != sarama.ErrNoError {
 		if a.block.Err == sarama.ErrOffsetOutOfRange && !s.replica {
 			return errClosed // a replica that lags behind says it, too
@@ -89,19 +89,18 @@ func (s *stream) take(a answer) error {
 		return a.block.Err
 	}
 	s.end.Store(a.block.HighWaterMarkOffset)
-	out := packer{source: s.source, topic: s.topic, left: held(a.block), recordsMax: s.buffer.recordsMax, bytesMax: s.buffer.bytesMax}
-	next, err := walk(a.block, s.next, s.committedOnly, &out)
-	if err != nil {
-		return &unreadable{err, a.single}
-	}
-	if a.head != nil && cutOff(a.block) {
-		return &unreadable{a.head.refused(), a.single}
-	}
+	held := a.tally()
+	out := packer{source: s.source, topic: s.topic, left: held.records, recordsMax: s.buffer.recordsMax, bytesMax: s.buffer.bytesMax}
+	next, err := u.walk(a, s.next, s.committedOnly, &out)
 	parcels := out.parcels()
-	if s.careful == 0 {
-		s.refit(a.block, &out, next)
+	if err != nil {
+		s.buffer.put(parcels, next)
+		return &unreadable{cause: err}
 	}
-	if err := s.judge(a, next); err != nil {
+	if s.careful == 0 {
+		s.refit(a.block, held.batches, &out, next)
+	}
+	if err := s.judge(a, held.cut, next); err != nil {
 		return &unreadable{err, a.single}
 	}
 	s.next = next
@@ -120,9 +119,8 @@ func (s *stream) take(a answer) error {
 const fitFirst = 8 << 10
 
 // refit judges by what a fetch has brought how large the next one is to be.
-func (s *stream) refit(block *sarama.FetchResponseBlock, out *packer, next int64) {
+func (s *stream) refit(block *sarama.FetchResponseBlock, batches int, out *packer, next int64) {
 	part := max(2*float64(out.records)/float64(s.buffer.recordsMax), 4*float64(out.bytes)/float64(s.buffer.bytesMax))
-	batches := wholeBatches(block)
 	if out.batches < batches {
 		part *= float64(batches) / float64(out.batches) // the packer was full before the end
 	}
@@ -137,10 +135,9 @@ func (s *stream) refit(block *sarama.FetchResponseBlock, out *packer, next int64
 }
 
 // judge sees to it that a partition for which there is something comes on: what does not fit beside others is asked for alone, and
-// what is too large for a fetch makes it larger. That is a batch that is larger, or a row of batches that compaction has emptied, which
-// the library does not show.
-func (s *stream) judge(a answer, next int64) error {
-	waits := next == s.next && a.block.PreferredReadReplica < 0 && (cutOff(a.block) || s.visibleEnd(a.block) > next)
+// what is too large for a fetch makes it larger: a batch that is, or messages of old formats that nothing is left of.
+func (s *stream) judge(a *answer, cut bool, next int64) error {
+	waits := next == s.next && a.block.PreferredReadReplica < 0 && (cut || s.visibleEnd(a.block) > next)
 	if !waits {
 		s.missed = 0
 		s.size = max(s.fit, s.size/2)
@@ -160,11 +157,8 @@ func (s *stream) judge(a answer, next int64) error {
 		}
 		s.size = int32(min(2*int64(s.size), int64(largest)))
 	}
-	if cutOff(a.block) || s.missed >= missedMax {
+	if cut || s.missed >= missedMax {
 		s.alone.Store(true)
-	}
-	if s.careful == 0 && (a.block.Partial || cutOff(a.block) && s.missed >= missedMax) {
-		s.careful = 1 // is it cut off?
 	}
 	return nil
 }
@@ -196,6 +190,9 @@ type packer struct {
 func (p *packer) isFull() bool {
 	return p.recordsMax > 0 && p.records >= p.recordsMax || p.bytesMax > 0 && p.bytes >= p.bytesMax
 }
+
+// overflows reports whether it holds so much that not even the rest of a batch is to be put into it.
+func (p *packer) overflows() bool { return p.bytesMax > 0 && p.bytes >= partFactor*p.bytesMax }
 
 func (p *packer) add(m *entry) {
 	bytes := m.bytes()

@@ -27,34 +27,34 @@ func TestStreamComesOn(t *testing.T) {
 	}
 	cut := &sarama.Records{RecordBatch: &sarama.RecordBatch{FirstOffset: 10, PartialTrailingRecord: true}}
 	type step struct {
-		answer answer
+		single bool
 		end    int64 // of the log
 		stable int64 // before it nothing is open
 		sets   []*sarama.Records
 		alone  bool // afterwards
 		size   int32
 	}
-	single := answer{single: true}
 	for name, steps := range map[string][]step{
 		"nothing there":           {{end: 10, stable: 10, size: 1000}},
 		"a transaction is open":   {{end: 20, stable: 10, size: 1000}, {end: 20, stable: 10, size: 1000}},
 		"records":                 {{end: 12, stable: 12, sets: []*sarama.Records{batch(10, 2)}, size: 1000}},
 		"records, then a cut one": {{end: 20, stable: 20, sets: []*sarama.Records{batch(10, 2), cut}, size: 1000}},
 		"others use up the fetch": {{end: 20, stable: 20, size: 1000}, {end: 20, stable: 20, size: 1000},
-			{end: 20, stable: 20, size: 1000, alone: true}, {answer: single, end: 20, stable: 20, sets: []*sarama.Records{batch(10, 2)}, size: 1000}},
+			{end: 20, stable: 20, size: 1000, alone: true}, {single: true, end: 20, stable: 20, sets: []*sarama.Records{batch(10, 2)}, size: 1000}},
 		"a large batch": {{end: 20, stable: 20, sets: []*sarama.Records{cut}, size: 1000, alone: true},
-			{answer: single, end: 20, stable: 20, sets: []*sarama.Records{cut}, size: 2000, alone: true},
-			{answer: single, end: 20, stable: 20, sets: []*sarama.Records{cut}, size: 4000, alone: true},
-			{answer: single, end: 20, stable: 20, sets: []*sarama.Records{batch(10, 2)}, size: 2000},
+			{single: true, end: 20, stable: 20, sets: []*sarama.Records{cut}, size: 2000, alone: true},
+			{single: true, end: 20, stable: 20, sets: []*sarama.Records{cut}, size: 4000, alone: true},
+			{single: true, end: 20, stable: 20, sets: []*sarama.Records{batch(10, 2)}, size: 2000},
 			{end: 12, stable: 12, size: 1000}},
 		"batches that are empty": {{end: 20, stable: 20, size: 1000}, {end: 20, stable: 20, size: 1000},
-			{end: 20, stable: 20, size: 1000, alone: true}, {answer: single, end: 20, stable: 20, size: 2000, alone: true},
-			{answer: single, end: 20, stable: 20, sets: []*sarama.Records{batch(19, 1)}, size: 1000}},
+			{end: 20, stable: 20, size: 1000, alone: true}, {single: true, end: 20, stable: 20, size: 2000, alone: true},
+			{single: true, end: 20, stable: 20, sets: []*sarama.Records{batch(19, 1)}, size: 1000}},
 	} {
 		s := newTestStream()
 		for i, step := range steps {
-			step.answer.block = &sarama.FetchResponseBlock{HighWaterMarkOffset: step.end, LastStableOffset: step.stable, RecordsSet: step.sets, PreferredReadReplica: -1}
-			if err := s.take(step.answer); err != nil {
+			a := answered(&sarama.FetchResponseBlock{HighWaterMarkOffset: step.end, LastStableOffset: step.stable, RecordsSet: step.sets, PreferredReadReplica: -1})
+			a.single = step.single
+			if err := s.take(a, new(unpacker)); err != nil {
 				t.Fatalf("%s, %d: %v", name, i, err)
 			}
 			if s.alone.Load() != step.alone || s.size != step.size || s.end.Load() != step.end {
@@ -84,15 +84,15 @@ func TestStreamEnds(t *testing.T) {
 	} {
 		s := newTestStream()
 		s.replica, s.until = c.replica, c.until
-		if err := s.take(answer{block: c.block, at: now}); !errors.Is(err, c.want) {
+		if err := s.take(&answer{block: c.block, at: now}, new(unpacker)); !errors.Is(err, c.want) {
 			t.Errorf("%s: got %v, want %v", c.name, err, c.want)
 		}
 	}
-	if err := newTestStream().take(answer{block: &sarama.FetchResponseBlock{PreferredReadReplica: 0}, at: now}); err != nil {
+	if err := newTestStream().take(&answer{block: &sarama.FetchResponseBlock{PreferredReadReplica: 0}, at: now}, new(unpacker)); err != nil {
 		t.Errorf("the one that is read is nearest: got %v", err)
 	}
 	var nearer *elsewhere
-	if err := newTestStream().take(answer{block: &sarama.FetchResponseBlock{PreferredReadReplica: 3}, at: now}); !errors.As(err, &nearer) || nearer.broker != 3 {
+	if err := newTestStream().take(&answer{block: &sarama.FetchResponseBlock{PreferredReadReplica: 3}, at: now}, new(unpacker)); !errors.As(err, &nearer) || nearer.broker != 3 {
 		t.Errorf("a replica is nearer: got %v", err)
 	}
 }
@@ -103,13 +103,13 @@ func TestAnswerLargerThanTheBuffer(t *testing.T) {
 	for name, c := range map[string]struct{ batchRecords, valueBytes, want int }{
 		"bytes":         {10, 100_000, 20},
 		"records":       {30, 1, 120},
-		"in one batch":  {500, 10_000, 500},
-		"all of it fit": {2, 1, 100},
+		"in one batch":  {500, 10_000, 412}, // that is larger than is packed at a time
+		"all of it fit": {2, 1, 20},
 	} {
-		const batches = 50
+		const batches = 10
 		s := newTestStream()
 		s.buffer.resume = func() {}
-		answerFrom := func(first int) answer {
+		answerFrom := func(first int) *answer {
 			block := &sarama.FetchResponseBlock{HighWaterMarkOffset: 1 << 40, LastStableOffset: 1 << 40, PreferredReadReplica: -1}
 			for i := range batches {
 				b := &sarama.RecordBatch{FirstOffset: int64(first + i*c.batchRecords), LastOffsetDelta: int32(c.batchRecords - 1), ProducerID: -1}
@@ -118,11 +118,11 @@ func TestAnswerLargerThanTheBuffer(t *testing.T) {
 				}
 				block.RecordsSet = append(block.RecordsSet, &sarama.Records{RecordBatch: b})
 			}
-			return answer{block: block}
+			return answered(block)
 		}
 		for next := 10; next < 10+3*c.want; next += c.want {
 			size := int(s.size)
-			if err := s.take(answerFrom(next)); err != nil {
+			if err := s.take(answerFrom(next), new(unpacker)); err != nil {
 				t.Fatal(err)
 			}
 			if got := s.buffer.records; got != c.want || s.next != int64(next+c.want) {
@@ -138,28 +138,29 @@ func TestAnswerLargerThanTheBuffer(t *testing.T) {
 	}
 }
 
-// What looks cut off is looked at, and a fetch that brings nothing grows up to a bound; then, or when the batch is whole, it is an error.
+// What is cut off is asked for alone, and a fetch that brings nothing grows up to a bound; then it is an error. So is a batch that cannot be
+// read, at once; what is before it counts.
 func TestStreamSaysWhy(t *testing.T) {
 	cut := &sarama.FetchResponseBlock{HighWaterMarkOffset: 20, LastStableOffset: 20, Partial: true, PreferredReadReplica: -1}
-	fine := &sarama.FetchResponseBlock{HighWaterMarkOffset: 11, LastStableOffset: 11, PreferredReadReplica: -1,
-		RecordsSet: []*sarama.Records{{RecordBatch: &sarama.RecordBatch{FirstOffset: 10, Records: []*sarama.Record{{}}}}}}
+	fine := &sarama.FetchResponseBlock{HighWaterMarkOffset: 11, LastStableOffset: 11, PreferredReadReplica: -1}
 	s := newTestStream()
-	if err := s.take(answer{block: cut}); err != nil || s.careful == 0 || !s.alone.Load() {
-		t.Errorf("cut off: got %v, careful %d, alone %v, want it alone, and looked at", err, s.careful, s.alone.Load())
+	if err := s.take(&answer{block: cut}, new(unpacker)); err != nil || !s.alone.Load() {
+		t.Errorf("cut off: got %v, alone %v, want it alone", err, s.alone.Load())
 	}
-	if err := s.take(answer{block: fine, single: true}); err != nil || s.careful != 0 || s.alone.Load() {
-		t.Errorf("read: got %v, careful %d, alone %v, want all as ever", err, s.careful, s.alone.Load())
+	if err := s.take(&answer{block: fine, set: rawBatch(10, 0, 1, rawRecords("a", 0, 1)), single: true}, new(unpacker)); err != nil || s.alone.Load() {
+		t.Errorf("read: got %v, alone %v, want all as ever", err, s.alone.Load())
 	}
 	s = newTestStream()
+	bad := append(rawBatch(10, 0, 2, rawRecords("a", 0, 2)), rawBatch(12, 0, 3, rawRecords("a", 2, 4))...)
 	var why *unreadable
-	if err := s.take(answer{block: cut, single: true, head: &batchHead{offset: 10, bytes: 100, records: 3}}); !errors.As(err, &why) || !why.alone {
-		t.Errorf("whole, and not read: got %v, want it to be unreadable", err)
+	if err := s.take(&answer{block: cut, set: bad, single: true}, new(unpacker)); !errors.As(err, &why) || why.alone || s.buffer.records != 2 {
+		t.Errorf("whole, and not what it says: got %v, and %d records, want it to be unreadable, behind 2", err, s.buffer.records)
 	}
 	for name, sizeMin := range map[string]int32{"small": 1000, "large": fetchBytesMax + 1, "largest": math.MaxInt32} {
 		s = newTestStream()
 		s.sizeMin = sizeMin
 		for fetches := 0; ; fetches++ {
-			err := s.take(answer{block: cut, single: true})
+			err := s.take(&answer{block: cut, single: true}, new(unpacker))
 			if s.size <= 0 || s.size > max(sizeMin, fetchBytesMax) || fetches > 40 {
 				t.Fatalf("%s: got a fetch of %d bytes, the %dth", name, s.size, fetches)
 			}
@@ -202,7 +203,9 @@ func TestFetchesFitTheBuffer(t *testing.T) {
 				block.RecordsSet = append(block.RecordsSet, &sarama.Records{RecordBatch: b})
 			}
 			block.RecordsSet = append(block.RecordsSet, &sarama.Records{RecordBatch: &sarama.RecordBatch{PartialTrailingRecord: true}})
-			if err := s.take(answer{block: block, single: s.alone.Load()}); err != nil {
+			a := answered(block)
+			a.single = s.alone.Load()
+			if err := s.take(a, new(unpacker)); err != nil {
 				t.Fatal(err)
 			}
 			for {
