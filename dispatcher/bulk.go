@@ -67,9 +67,12 @@ func (d *Dispatcher) sort(calls []machine.Call, now time.Time) []parcel {
 	return parcels
 }
 
+// find answers the parcel that a call goes into. One that holds as many as its client may send takes no more: the machine counts by what
+// another client of the URL has heard.
 func find(parcels []parcel, client *endpoint.Client, timeout int64) *parcel {
+	most := client.CallsMax()
 	for i := range parcels {
-		if p := &parcels[i]; p.client == client && p.timeout == timeout {
+		if p := &parcels[i]; p.client == client && p.timeout == timeout && (most == 0 || len(p.calls) < most) {
 			return p
 		}
 	}

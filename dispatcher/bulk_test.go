@@ -322,6 +322,10 @@ func TestBulkIsSorted(t *testing.T) {
 				f.Spec.ReplyBytesMax = 1 << 20
 			case "wrong":
 				f.Spec.URL = "no URL"
+			case "few":
+				f.Spec.BulkCallsMax = 2
+			case "never":
+				f.Spec.BulkCallsMax = 1
 			}
 			return f, ok && t.Name != "unknown"
 		}
@@ -334,10 +338,11 @@ func TestBulkIsSorted(t *testing.T) {
 	call := func(name string, timeout int64) machine.Call {
 		return machine.Call{Function: api.FunctionType{Namespace: "test", Name: name}, Timeout: timeout}
 	}
-	calls := []machine.Call{call("count", 1), call("other", 1), call("count", 1), call("unknown", 1), call("count", 2), call("wrong", 1), call("quiet", 1), call("other", 1)}
+	calls := []machine.Call{call("count", 1), call("other", 1), call("count", 1), call("unknown", 1), call("count", 2), call("wrong", 1), call("quiet", 1), call("other", 1),
+		call("few", 1), call("few", 1), call("few", 1), call("never", 1), call("never", 1)}
 	l.running.Add(int64(len(calls)))
 	parcels := l.sort(calls, time.Now())
-	l.running.Add(-6)
+	l.running.Add(-11)
 	var got []string
 	for _, p := range parcels {
 		var names []string
@@ -349,7 +354,7 @@ func TestBulkIsSorted(t *testing.T) {
 		}
 		got = append(got, fmt.Sprint(names, p.timeout))
 	}
-	if want := "[[count count quiet] 1 [other other] 1 [count] 2]"; fmt.Sprint(got) != want {
+	if want := "[[count count quiet] 1 [other other] 1 [count] 2 [few few] 1 [few] 1 [never] 1 [never] 1]"; fmt.Sprint(got) != want {
 		t.Errorf("got %v, want %v", got, want)
 	}
 	if err := l.Sync(context.Background()); err != nil {

@@ -34,6 +34,9 @@ type announcement struct {
 	calls int
 }
 
+// CallsMax bounds the calls that one request may carry; 0: by what its endpoint announces alone.
+func (c *Client) CallsMax() int { return c.spec.BulkCallsMax }
+
 // announced is how many calls of a bulk an endpoint runs at once, by the headers of its response; 0: it takes none.
 func (c *Client) announced(header http.Header) int {
 	values := header[bulkHeader]
@@ -47,9 +50,20 @@ func (c *Client) announced(header http.Header) int {
 	if len(text) > announcementBytesMax {
 		return 0
 	}
-	said := &announcement{text: strings.Clone(text), calls: readAnnouncement(text)}
+	said := &announcement{text: strings.Clone(text), calls: c.within(readAnnouncement(text))}
 	c.heard.Store(said)
 	return said.calls
+}
+
+// within keeps an announcement within the bound of the spec.
+func (c *Client) within(calls int) int {
+	switch most := c.spec.BulkCallsMax; {
+	case most == 1:
+		return 0
+	case most > 1:
+		return min(calls, most)
+	}
+	return calls
 }
 
 // readAnnouncement reads "1; calls=N". Parameters that are not known are skipped; what cannot be read is none.

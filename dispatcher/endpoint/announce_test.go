@@ -33,6 +33,30 @@ func TestAnnouncement(t *testing.T) {
 	}
 }
 
+// TestBulkCallsMax: the spec bounds what is announced, and without bulk calls nothing is offered and nothing heard.
+func TestBulkCallsMax(t *testing.T) {
+	for most, want := range map[int]int{0: 8, 1: 0, 2: 2, 7: 7, 8: 8, 100: 8} {
+		offers := make(chan []string, 1)
+		c := serve(t, func(w http.ResponseWriter, r *http.Request) {
+			offers <- r.Header["Stategate-Bulk"]
+			w.Header().Set(bulkHeader, "1; calls=8")
+			w.Header().Set("Content-Type", contentType)
+		}, func(s *Spec) { s.BulkCallsMax = most })
+		if _, got, fail := c.Call(t.Context(), []byte("x")); got != want || fail != nil {
+			t.Errorf("at most %d: got %d, %v, want %d", most, got, fail, want)
+		}
+		if offer := <-offers; (len(offer) > 0) != (most != 1) {
+			t.Errorf("at most %d: offers %q", most, offer)
+		}
+		if c.CallsMax() != most {
+			t.Errorf("at most %d: says %d", most, c.CallsMax())
+		}
+	}
+	if _, err := New(Spec{URL: "http://f/", BulkCallsMax: -1}); err == nil {
+		t.Error("a negative bound is taken")
+	}
+}
+
 // TestCallHearsTheAnnouncement in each good response, and forgets it with one that does not say it.
 func TestCallHearsTheAnnouncement(t *testing.T) {
 	say := []string{"1; calls=8", "", "1; calls=16", "1; calls=16"}

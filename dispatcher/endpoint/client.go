@@ -66,6 +66,9 @@ func newClient(p *Pool, k *carrier, spec Spec, where location, key clientKey) *C
 		"Idempotency-Key": nil,
 		bulkHeader:        {bulkVersion},
 	}
+	if spec.BulkCallsMax == 1 {
+		delete(header, bulkHeader)
+	}
 	if spec.Accept {
 		header["Accept"] = []string{contentType}
 	}

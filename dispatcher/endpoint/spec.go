@@ -42,6 +42,9 @@ type Spec struct {
 
 	// ReplyBytesMax bounds a reply, counted after decompression. 0: 32 MiB.
 	ReplyBytesMax int64
+	// BulkCallsMax bounds the calls of one request further than the endpoint's own announcement. 1: bulk calls are not offered, and none
+	// that is announced counts. 0: the announcement alone counts.
+	BulkCallsMax int
 	// Accept sends "Accept: application/octet-stream", as StateFun's async transport does and the others do not.
 	Accept bool
 	// ExactContentType refuses a reply whose content type carries parameters ("; charset=..."), as StateFun does.
@@ -92,6 +95,9 @@ func (s *Spec) validate() error {
 	}
 	if s.ReplyBytesMax < 0 {
 		return fmt.Errorf("reply bound %d is negative", s.ReplyBytesMax)
+	}
+	if s.BulkCallsMax < 0 {
+		return fmt.Errorf("bound of %d calls in a request is negative", s.BulkCallsMax)
 	}
 	if s.HTTP2 > HTTP2Never {
 		return fmt.Errorf("HTTP/2 mode %d is not known", s.HTTP2)

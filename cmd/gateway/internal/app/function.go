@@ -85,7 +85,7 @@ func place(resolved string) string {
 func endpointSpec(t *module.Transport, target string) endpoint.Spec {
 	s := endpoint.Spec{
 		URL: target, Connect: t.Connect, Read: t.Read, Write: t.Write, PoolSize: t.PoolSize, PoolTTL: t.PoolTTL,
-		ReplyBytesMax: t.PayloadMaxBytes, Accept: t.Kind == module.Async, HTTP2: http2Of(t.HTTP2), Proxy: string(t.Proxy),
+		ReplyBytesMax: t.PayloadMaxBytes, Accept: t.Kind == module.Async, HTTP2: http2Of(t.HTTP2), BulkCallsMax: t.Bulk, Proxy: string(t.Proxy),
 	}
 	if t.TrustCACerts != "" || t.ClientCert != "" || t.ClientKey != "" || t.AnyHost {
 		s.TLS = &endpoint.TLS{

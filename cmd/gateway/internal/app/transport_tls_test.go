@@ -8,6 +8,7 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
+	"fmt"
 	"io"
 	"log"
 	"math/big"
@@ -184,6 +185,25 @@ func TestTransportHTTP2(t *testing.T) {
 		f, c := served(t, poolOf(t), tc.text, tc.vars)
 		if got := string(succeeds(t, f, c)); got != tc.want {
 			t.Errorf("%s: got %s, want %s", name, got, tc.want)
+		}
+	}
+}
+
+// What bulk says bounds what an endpoint announces, in both transports; never offers nothing.
+func TestTransportBulk(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Stategate-Bulk", "1; calls=8")
+		answers(w, []byte(r.Header.Get("Stategate-Bulk")))
+	}))
+	defer server.Close()
+	vars := map[string]string{"URL": server.URL}
+	for option, want := range map[string]string{"": "1 8", "bulk: auto": "1 8", "bulk: 4": "1 4", "bulk: 100": "1 8", "bulk: never": " 0", "bulk: 1": " 0"} {
+		for _, text := range []string{v2(option), okhttp(option)} {
+			_, c := served(t, poolOf(t), text, vars)
+			offer, calls, fail := c.Call(t.Context(), []byte("x"))
+			if got := fmt.Sprintf("%s %d", offer, calls); fail != nil || got != want {
+				t.Errorf("%q: got %q, %v, want %q", option, got, fail, want)
+			}
 		}
 	}
 }

@@ -52,6 +52,12 @@ func (m *Module) Summary() string {
 		if e.OnFailure != Retry {
 			policy = ", onFailure " + string(e.OnFailure)
 		}
+		switch n := e.Transport.Bulk; {
+		case n == 1:
+			policy += ", bulk never"
+		case n > 1:
+			policy += fmt.Sprintf(", bulk %d", n)
+		}
 		fmt.Fprintf(&b, "endpoint %s: %s (%s, call %s%s)\n", e.Functions, e.shown(), e.Transport.Kind, e.Transport.Call, policy)
 	}
 	for _, k := range m.KafkaIngresses {

@@ -42,6 +42,7 @@ type Transport struct {
 	// Options of ours, in both kinds.
 	AnyHost bool  // of verify_hostname: false; the certificate of the endpoint may be anybody's, of a trusted authority still
 	HTTP2   HTTP2 // of http2
+	Bulk    int   // of bulk: at most so many calls in one request; 1: never, each goes alone; 0: auto, as many as the function announces
 	// Proxy of proxy: an URL, in which a password may be, or ProxyFromEnvironment; "": none, whatever the environment says.
 	Proxy Secret
 }

@@ -20,7 +20,7 @@ const (
 // ProxyFromEnvironment is the Proxy that follows HTTP_PROXY, HTTPS_PROXY and NO_PROXY.
 const ProxyFromEnvironment = "environment"
 
-var ownNames = []string{"verify_hostname", "http2", "proxy"}
+var ownNames = []string{"verify_hostname", "http2", "bulk", "proxy"}
 
 // ownOptions reads them. What is wrong with them is an error, for no application of StateFun has them.
 func (p *parser) ownOptions(o *object, own *Transport) {
@@ -42,6 +42,9 @@ func (p *parser) ownOptions(o *object, own *Transport) {
 			p.complain(n, Error, "http2 is %s: want one of auto, always, never", p.describe(n))
 		}
 	}
+	if n := o.take("bulk"); n != nil {
+		own.Bulk = p.bulk(n)
+	}
 	o.knows("proxy")
 	if o.written("proxy") {
 		// Also of one that is there without a value: calls would go past the proxy.
@@ -52,6 +55,26 @@ func (p *parser) ownOptions(o *object, own *Transport) {
 			p.complain(n, Error, "proxy: want environment, http://HOST:PORT or socks5://HOST:PORT; leave the key out for none") // it may hold a password
 		}
 	}
+}
+
+// bulkMax is beyond what an announcement of bulk calls counts.
+const bulkMax = 4096
+
+// bulk reads auto, never, or a number of calls.
+func (p *parser) bulk(n *yaml.Node) int {
+	if v, ok := p.wholeNumber(n, true); ok && v >= 1 && v <= bulkMax {
+		return int(v)
+	}
+	if n.Kind == yaml.ScalarNode && !isNull(n) {
+		switch p.scalarText(n) {
+		case "never":
+			return 1
+		case "auto", "":
+			return 0
+		}
+	}
+	p.complain(n, Error, "bulk is %s: want auto, never, or a number of calls from 1 to %d", p.describe(n), bulkMax)
+	return 0
 }
 
 func isProxy(text string) bool {
