@@ -44,7 +44,7 @@ func DecodeStates(row []byte) (address api.Address, values []StateValue, apart [
 		case bytes1:
 			r.keep(decodeAddress(r.data, &address))
 		case bytes2:
-			v, isApart, err := decodeState(r.data)
+			v, isApart, err := decodeState(r.data, "", "")
 			r.keep(err)
 			if isApart {
 				apart = append(apart, len(values))
@@ -58,14 +58,64 @@ func DecodeStates(row []byte) (address api.Address, values []StateValue, apart [
 	return address, values, apart, nil
 }
 
-func decodeState(data []byte) (v StateValue, apart bool, err error) {
+// StateRows decodes rows of states one after the other, for those who load many and know the addresses. What it answers is no part of
+// the rows: they may be overwritten, and keep no memory alive. The zero value is ready.
+type StateRows struct {
+	before []StateValue // of the last row: most rows have the same names, which need be there once
+}
+
+// Decode reads what AppendStates wrote, like DecodeStates.
+func (s *StateRows) Decode(row []byte) (values []StateValue, apart []int, err error) {
+	n := 0
+	for r := open(row); r.next(); {
+		if r.tag == bytes2 {
+			n++
+		}
+	}
+	if n > 0 {
+		values = make([]StateValue, 0, n)
+	}
+	size := 0
+	r := open(row)
+	for r.next() {
+		if r.tag != bytes2 {
+			continue
+		}
+		var name, typeName string
+		if i := len(values); i < len(s.before) {
+			name, typeName = s.before[i].Name, s.before[i].TypeName
+		}
+		v, isApart, err := decodeState(r.data, name, typeName)
+		r.keep(err)
+		if isApart {
+			apart = append(apart, len(values))
+		}
+		values, size = append(values, v), size+len(v.Value)
+	}
+	if r.err != nil {
+		return nil, nil, fmt.Errorf("states: %w", r.err)
+	}
+	own := make([]byte, 0, size)
+	for i := range values {
+		if v := &values[i]; v.Value != nil {
+			from := len(own)
+			own = append(own, v.Value...)
+			v.Value = clip(own[from:])
+		}
+	}
+	s.before = values
+	return values, apart, nil
+}
+
+// decodeState reads one state; likelyName and likelyType are used where they are what stands there.
+func decodeState(data []byte, likelyName, likelyType string) (v StateValue, apart bool, err error) {
 	r := reader{rest: data}
 	for r.next() {
 		switch r.tag {
 		case bytes1:
-			v.Name = string(r.data)
+			v.Name = text(r.data, likelyName)
 		case bytes2:
-			v.TypeName = string(r.data)
+			v.TypeName = text(r.data, likelyType)
 		case bytes3:
 			v.Value = clip(r.data)
 		case varint4:
@@ -75,6 +125,14 @@ func decodeState(data []byte) (v StateValue, apart bool, err error) {
 		}
 	}
 	return v, apart, r.err
+}
+
+// text is likely where that is what stands there, and a new string otherwise.
+func text(data []byte, likely string) string {
+	if string(data) == likely {
+		return likely
+	}
+	return string(data)
 }
 
 // AppendSpec writes what is known of a function type's states. Fields: 1 function type, 2 state (1 name, 2 type name,

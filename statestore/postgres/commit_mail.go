@@ -83,6 +83,7 @@ func (p *part) mail(all []statestore.MailChunk) {
 	if len(all) == 0 {
 		return
 	}
+	p.store.noMail.Store(false)
 	var rows []mailRow
 	boxes := make(map[string]int, len(all))
 	for i := range all {

@@ -94,8 +94,10 @@ func (s *Store) keep(fence statestore.Fence, conn *pgx.Conn) error {
 	return nil
 }
 
-// unkeep ends the keeper of a claim that is over.
+// unkeep ends the keeper of a claim that is over, and forgets what only an owner knows: others write from now on.
 func (s *Store) unkeep(fence statestore.Fence) {
+	s.noLarge.Store(false)
+	s.noMail.Store(false)
 	s.mu.Lock()
 	k := s.keeper
 	if k == nil || k.fence != fence {

@@ -50,11 +50,13 @@ func (s *Store) loadIn(ctx context.Context, tx pgx.Tx, c *statestore.Claim) erro
 			return err
 		}
 	}
-	var noLarge, noRefusal bool
-	if err := tx.QueryRow(ctx, s.sql(`SELECT NOT EXISTS (SELECT 1 FROM {s}.state_large), NOT EXISTS (SELECT 1 FROM {s}.refusal)`)).Scan(&noLarge, &noRefusal); err != nil {
+	var noLarge, noMail, noRefusal bool
+	const ask = `SELECT NOT EXISTS (SELECT 1 FROM {s}.state_large), NOT EXISTS (SELECT 1 FROM {s}.mailbox), NOT EXISTS (SELECT 1 FROM {s}.refusal)`
+	if err := tx.QueryRow(ctx, s.sql(ask)).Scan(&noLarge, &noMail, &noRefusal); err != nil {
 		return err
 	}
 	s.noLarge.Store(noLarge)
+	s.noMail.Store(noMail)
 	s.noRefusal.Store(noRefusal)
 	return nil
 }

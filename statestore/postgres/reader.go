@@ -2,9 +2,8 @@ package postgres
 
 import (
 	"context"
+	"errors"
 	"fmt"
-
-	"github.com/jackc/pgx/v5"
 
 	"github.com/stategate/stategate/api"
 	"github.com/stategate/stategate/statestore"
@@ -25,110 +24,62 @@ func (s *Store) States(ctx context.Context, addresses []api.Address) ([]statesto
 	return out, nil
 }
 
-// stateSQL are the parts of a load; they stand between BEGIN and COMMIT of one snapshot, so that an address's row and its
-// large values belong together.
-var stateSQL = []string{
-	`SELECT key, data FROM {s}.state WHERE key = ANY($1::bytea[])`,
-	`SELECT key, name, value FROM {s}.state_large WHERE key = ANY($1::bytea[])`,
-	`SELECT key, sum(messages)::bigint, sum(bytes)::bigint, min(first), max(last) FROM {s}.mail WHERE key = ANY($1::bytea[]) GROUP BY key`,
-	`SELECT b.key, b.low, m.sizes FROM {s}.mailbox b
-CROSS JOIN LATERAL (SELECT sizes FROM {s}.mail WHERE key = b.key AND first < b.low ORDER BY first LIMIT 1) m WHERE b.key = ANY($1::bytea[])`,
-}
+// A load is one statement, and so of one snapshot: an address's row and its large values belong together. Its rows are of four parts:
+// the states of an address; a large value; the totals of a mailbox; the chunk of a mailbox that is finished up to low, where there is one.
+const (
+	stateSQL = `
+SELECT 1::bigint, key, data, NULL::bytea, NULL::bigint, NULL::bigint, NULL::bigint, NULL::bigint FROM {s}.state WHERE key = ANY($1::bytea[])`
+	largeSQL = `
+UNION ALL SELECT 2, key, value, name, NULL, NULL, NULL, NULL FROM {s}.state_large WHERE key = ANY($1::bytea[])`
+	mailboxSQL = `
+UNION ALL SELECT 3, b.key, NULL, NULL, m.messages, m.bytes, m.first, m.last FROM {s}.mailbox b
+CROSS JOIN LATERAL (SELECT sum(messages)::bigint AS messages, sum(bytes)::bigint AS bytes, min(first) AS first, max(last) AS last FROM {s}.mail WHERE key = b.key) m
+WHERE b.key = ANY($1::bytea[]) AND m.messages > 0
+UNION ALL SELECT 4, b.key, m.sizes, NULL, b.low, NULL, NULL, NULL FROM {s}.mailbox b
+CROSS JOIN LATERAL (SELECT sizes FROM {s}.mail WHERE key = b.key AND first < b.low ORDER BY first LIMIT 1) m WHERE b.key = ANY($1::bytea[])`
+)
 
-// found is what the queries of a load answered, by key.
-type found struct {
-	data  map[string][]byte
-	large map[string]map[string][]byte
-	mail  map[string]statestore.Loaded
-}
+// Parts of a load, and the columns of their rows behind key.
+const (
+	statesPart  = iota + 1 // data
+	largePart              // value, name
+	mailboxPart            // -, -, messages, bytes, first, last
+	begunPart              // sizes, -, low
+)
 
+// loadStates leaves out what most applications have none of, as far as the owner knows: nobody else writes.
 func (s *Store) loadStates(ctx context.Context, addresses []api.Address, out []statestore.Loaded) error {
-	keys := make([][]byte, len(addresses))
-	for i := range addresses {
-		keys[i] = statestore.AddressKey(addresses[i])
+	sql, noLarge := stateSQL, s.noLarge.Load()
+	if !noLarge {
+		sql += largeSQL
 	}
-	f := found{data: map[string][]byte{}, large: map[string]map[string][]byte{}, mail: map[string]statestore.Loaded{}}
-	if err := s.query(ctx, keys, &f); err != nil {
-		return err
+	if !s.noMail.Load() {
+		sql += mailboxSQL
 	}
-	for i, k := range keys {
-		out[i] = f.mail[string(k)]
-		data, ok := f.data[string(k)]
-		if !ok {
-			continue
-		}
-		_, values, apart, err := statestore.DecodeStates(data)
-		if err != nil {
-			return wrap("state", err)
-		}
-		for _, j := range apart {
-			v, ok := f.large[string(k)][string(statestore.NameKey(values[j].Name))]
-			if !ok {
-				return fmt.Errorf("state %q of an address: its large value is missing", values[j].Name)
-			}
-			values[j].Value = v
-		}
-		out[i].Values = values
+	l := newLookup(addresses, out)
+	err := s.lookUp(ctx, sql, l)
+	if errors.Is(err, errApart) && noLarge { // of a commit that was on its way
+		l = newLookup(addresses, out)
+		err = s.lookUp(ctx, stateSQL+largeSQL+mailboxSQL, l)
 	}
-	return nil
+	return err
 }
 
-func (s *Store) query(ctx context.Context, keys [][]byte, f *found) error {
-	b := &pgx.Batch{}
-	b.Queue(`BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY`)
-	var key, data, name, value, sizes []byte
-	var messages, bytes, first, last, low int64
-	b.Queue(s.sql(stateSQL[0]), keys).Query(scan([]any{&key, &data}, func() error {
-		f.data[string(key)] = data
-		return nil
-	}))
-	b.Queue(s.sql(stateSQL[1]), keys).Query(scan([]any{&key, &name, &value}, func() error {
-		if f.large[string(key)] == nil {
-			f.large[string(key)] = map[string][]byte{}
-		}
-		f.large[string(key)][string(name)] = value
-		return nil
-	}))
-	b.Queue(s.sql(stateSQL[2]), keys).Query(scan([]any{&key, &messages, &bytes, &first, &last}, func() error {
-		f.mail[string(key)] = statestore.Loaded{Spilled: messages, SpilledBytes: bytes, First: uint64(first), Last: uint64(last)}
-		return nil
-	}))
-	b.Queue(s.sql(stateSQL[3]), keys).Query(scan([]any{&key, &low, &sizes}, func() error {
-		entries, err := statestore.DecodeSizes(sizes)
-		l := f.mail[string(key)]
-		for i, e := range entries {
-			if e.Number >= uint64(low) {
-				l.First = entries[i].Number
-				break
-			}
-			l.Spilled--
-			l.SpilledBytes -= e.Bytes
-		}
-		f.mail[string(key)] = l
-		return wrap("chunk", err)
-	}))
-	b.Queue(`COMMIT`)
-	return s.batch(ctx, b)
-}
-
-// scan calls each for every row. A byte slice is new for each row.
-func scan(dest []any, each func() error) func(pgx.Rows) error {
-	return func(r pgx.Rows) error {
-		_, err := pgx.ForEachRow(r, dest, each)
-		return err
-	}
-}
-
-// batch makes one round trip on a reader. A connection on which it failed is not used again: its transaction may be open.
-func (s *Store) batch(ctx context.Context, b *pgx.Batch) error {
-	conn, err := s.readers.Acquire(ctx)
+func (s *Store) lookUp(ctx context.Context, sql string, l *lookup) error {
+	r, err := s.readers.Query(ctx, s.sql(sql), l.wire)
 	if err != nil {
 		return err
 	}
-	defer conn.Release()
-	if err := conn.SendBatch(ctx, b).Close(); err != nil {
-		s.hangUp(conn.Conn())
+	defer r.Close()
+	answer := rawRows{fields: r.FieldDescriptions(), types: r.Conn().TypeMap()}
+	for r.Next() {
+		answer.row, answer.err = r.RawValues(), nil
+		if err := l.take(&answer); err != nil {
+			return err
+		}
+	}
+	if err := r.Err(); err != nil {
 		return err
 	}
-	return nil
+	return l.finish()
 }

@@ -124,7 +124,10 @@ func (s *Store) hangUp(conn *pgx.Conn) {
 func (s *Store) pool(ctx context.Context, base *pgxpool.Config, conns int, set settings) (*pgxpool.Pool, error) {
 	pc := base.Copy()
 	pc.MaxConns, pc.MinConns = int32(conns), 0
-	pc.AfterConnect = set.apply
+	pc.AfterConnect = func(ctx context.Context, conn *pgx.Conn) error {
+		teachByteas(conn.TypeMap())
+		return set.apply(ctx, conn)
+	}
 	pc.MaxConnLifetimeJitter = pc.MaxConnLifetime / 5
 	return pgxpool.NewWithConfig(ctx, pc)
 }

@@ -36,7 +36,9 @@ type Store struct {
 	readers *pgxpool.Pool
 	writer  writer
 
+	// What an owner knows since its claim, which saves looking for it; false where it is not known.
 	noLarge   atomic.Bool  // no value of this store has a row of its own
+	noMail    atomic.Bool  // no address of this store has spilled messages
 	noRefusal atomic.Bool  // no output of this store was set aside
 	doubts    atomic.Int64 // how often the member that owns has asked for its last commit
 
