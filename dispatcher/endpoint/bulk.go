@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"time"
 )
 
 // Bulk makes one attempt for many calls in one request, numbered from 1 to calls. It tells answers as they come, those that have come
@@ -56,10 +55,18 @@ func (b *bulk) end() {
 
 // giveBack gives back the body when all of it was sent.
 func (b *bulk) giveBack() {
-	if b.sent != nil && b.loan.endIfRead() {
+	if b.sent != nil && b.returned() {
 		b.sent()
 		b.sent = nil
 	}
+}
+
+// returned reports whether the request is written, and its bytes are not read again.
+func (b *bulk) returned() bool {
+	if b.exchange.conn != nil {
+		return b.exchange.wrote(0)
+	}
+	return b.loan.endIfRead()
 }
 
 // read judges in the order in which an ordinary response is judged.
@@ -112,7 +119,7 @@ func (b *bulk) answers(response *http.Response) error {
 	stream.wait = func(bytes int64) bool {
 		watch.pause() // it is not the server's silence
 		defer watch.resume()
-		return b.client.pool.replies.wait(b.ctx, b.client.pool.ctx, bytes)
+		return b.client.pool.replies.wait(b.parent, b.client.pool.ctx, bytes)
 	}
 	defer stream.end()
 	together := make([]Answer, 0, min(b.left, togetherFirst))
@@ -186,6 +193,6 @@ func (b *bulk) unanswered(err error, status int) *Failure {
 
 // drain reads to the end, so that the connection can be used again, if that is near.
 func (b *bulk) drain(response *http.Response) {
-	defer time.AfterFunc(drainWait, func() { b.stop(nil) }).Stop()
+	defer b.hurry(drainWait)()
 	_, _ = io.CopyN(io.Discard, response.Body, drainBytesMax)
 }

@@ -260,7 +260,7 @@ func TestBulkOnBrokenConnections(t *testing.T) {
 			for _, version := range []HTTP2{HTTP2Never, HTTP2Always} {
 				url := serve2(t, "http", 0, handler).url
 				if version == HTTP2Never {
-					url = strings.TrimSuffix(serve(t, handler).base.URL.String(), "/")
+					url = strings.TrimSuffix(serve(t, handler).base.request.URL.String(), "/")
 				}
 				p := pool(t)
 				at := func(path string) *Client {

@@ -6,8 +6,10 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/http"
+	"strings"
 	"sync/atomic"
 	"time"
+	"unicode/utf8"
 )
 
 // carrierKey is what connections have in common.
@@ -26,8 +28,9 @@ type carrier struct {
 	pool    *Pool
 	clients int // guarded by Pool.mu
 
-	http1 *http.Transport // connections that one call has at a time, pooled by net/http
-	lines *lines          // connections that calls share; nil where HTTP/2 is never spoken
+	direct *direct         // connections that one call has at a time, in the clear; nil over TLS and through a proxy
+	http1  *http.Transport // those, pooled by net/http; used where direct is nil
+	lines  *lines          // connections that calls share; nil where HTTP/2 is never spoken
 	// askAt is when the endpoint is asked again, in Unix nanoseconds, whether it speaks HTTP/2: 0 at once, never far away.
 	askAt atomic.Int64
 }
@@ -51,6 +54,9 @@ func newCarrier(p *Pool, key carrierKey) (*carrier, error) {
 	with := func(spoken *http.Protocols) *http.Transport { return k.transport(spoken, config.Clone(), proxy) }
 	k.http1 = with(protocols(true, false, false))
 	k.http1.MaxResponseHeaderBytes = headerBytesMax
+	if key.scheme == "http" && key.proxy == "" && isASCII(key.host) { // net/http knows how other names are written
+		k.direct = newDirect(k)
+	}
 	if key.http2 == HTTP2Never {
 		k.askAt.Store(never)
 		return k, nil
@@ -72,22 +78,30 @@ func protocols(http1, http2, clear2 bool) *http.Protocols {
 }
 
 func (k *carrier) transport(spoken *http.Protocols, config *tls.Config, proxy proxyFunc) *http.Transport {
-	t := &http.Transport{
+	return &http.Transport{
 		Proxy:                  proxy, // not from the environment unless told: a function's URL says where it is
 		DialContext:            k.dialer(spoken.UnencryptedHTTP2()),
 		TLSClientConfig:        config,
 		TLSHandshakeTimeout:    k.key.connect,
 		DisableCompression:     true, // decoded here, within the reply's bound
 		MaxIdleConnsPerHost:    k.key.poolSize,
-		IdleConnTimeout:        idleMax,
+		IdleConnTimeout:        k.key.idleMax(),
 		ResponseHeaderTimeout:  k.key.read,
 		MaxResponseHeaderBytes: sharedHeaderBytesMax,
 		Protocols:              spoken,
 	}
-	if k.key.retireAge > 0 {
-		t.IdleConnTimeout = min(idleMax, k.key.retireAge)
+}
+
+// idleMax is how long a connection is kept without a call.
+func (key *carrierKey) idleMax() time.Duration {
+	if key.retireAge > 0 {
+		return min(idleMax, key.retireAge)
 	}
-	return t
+	return idleMax
+}
+
+func isASCII(s string) bool {
+	return !strings.ContainsFunc(s, func(r rune) bool { return r >= utf8.RuneSelf })
 }
 
 // shares reports whether the next call goes over a shared connection.
@@ -110,6 +124,9 @@ func (k *carrier) learn(http2 bool) {
 
 func (k *carrier) closeIdle() {
 	k.http1.CloseIdleConnections()
+	if k.direct != nil {
+		k.direct.closeIdle()
+	}
 	if k.lines != nil {
 		k.lines.closeIdle()
 	}

@@ -34,10 +34,10 @@ type Client struct {
 	pool    *Pool
 	carrier *carrier
 	key     clientKey
-	own     bool         // the pool is this client's alone
-	spec    Spec         // defaults filled in
-	base    http.Request // of an ordinary call
-	bulk    http.Request // of many calls
+	own     bool   // the pool is this client's alone
+	spec    Spec   // defaults filled in
+	base    asking // of an ordinary call
+	bulk    asking // of many calls
 	heard   atomic.Pointer[announcement]
 	secrets []string // of the URL, as a request carries them
 	// aloneUntil is until when each call has a connection of its own, in Unix nanoseconds: a reply broke the one it came over.
@@ -77,16 +77,22 @@ func newClient(p *Pool, k *carrier, spec Spec, where location, key clientKey) *C
 		pair := base64.StdEncoding.EncodeToString([]byte(where.user.Username() + ":" + password))
 		header["Authorization"] = []string{"Basic " + pair}
 	}
-	c := &Client{
-		pool: p, carrier: k, key: key, spec: spec, secrets: secretsOf(where),
-		base: http.Request{
-			Method: http.MethodPost, URL: where.url, Host: where.url.Host, Header: header,
-			Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
-		},
+	base := http.Request{
+		Method: http.MethodPost, URL: where.url, Host: where.url.Host, Header: header,
+		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
 	}
-	c.bulk = c.base
-	c.bulk.Header = bulkHeaders(header)
-	return c
+	bulk := base
+	bulk.Header = bulkHeaders(header)
+	return &Client{
+		pool: p, carrier: k, key: key, spec: spec, secrets: secretsOf(where),
+		base: asking{base, headOf(&base)}, bulk: asking{bulk, headOf(&bulk)},
+	}
+}
+
+// asking is what the requests of a client have in common, but for their bodies.
+type asking struct {
+	request http.Request
+	head    head
 }
 
 // Close ends the connections of a client made by New. Of a pool's client it does nothing.
@@ -118,21 +124,29 @@ func (c *Client) Call(ctx context.Context, body []byte) (reply []byte, bulk int,
 }
 
 // begin makes an attempt with a request. Its end must be told.
-func (c *Client) begin(ctx context.Context, base *http.Request, body []byte) *attempt {
-	a := &attempt{client: c, base: base, parent: ctx, loan: loan{data: body}}
-	a.ctx, a.stop = context.WithCancelCause(ctx)
+func (c *Client) begin(ctx context.Context, base *asking, body []byte) *attempt {
+	return &attempt{client: c, base: base, parent: ctx, loan: loan{data: body}}
+}
+
+// handOver prepares the attempt for net/http.
+func (a *attempt) handOver() {
+	if a.stop != nil {
+		return
+	}
+	a.ctx, a.stop = context.WithCancelCause(a.parent)
 	a.trace.GetConn = a.wantConn
 	a.trace.GotConn = a.gotConn
 	a.trace.GotFirstResponseByte = a.gotFirstByte
-	if c.spec.Write > 0 {
+	if a.client.spec.Write > 0 {
 		a.trace.WroteRequest = a.wroteRequest
 	}
-	a.alone = time.Now().UnixNano() < c.aloneUntil.Load()
-	return a
+	a.alone = a.alone || time.Now().UnixNano() < a.client.aloneUntil.Load()
 }
 
 func (a *attempt) end() {
-	a.stop(nil)
+	if a.stop != nil {
+		a.stop(nil)
+	}
 	a.loan.end()
 }
 
@@ -167,12 +181,16 @@ func (a *attempt) response() (*http.Response, *Failure) {
 // attempt is one Call, or one Bulk, under way. Fields are the calling goroutine's but where marked.
 type attempt struct {
 	client *Client
-	base   *http.Request
+	base   *asking
 	parent context.Context // the caller's
-	ctx    context.Context // the parent, and what stop does
-	stop   context.CancelCauseFunc
-	loan   loan // has its own mutex
-	trace  httptrace.ClientTrace
+	loan   loan            // has its own mutex
+
+	exchange exchange // in this goroutine
+
+	// These are for net/http, and nil otherwise.
+	ctx   context.Context // the parent, and what stop does
+	stop  context.CancelCauseFunc
+	trace httptrace.ClientTrace
 
 	conn      *conn                      // nil while there is none
 	line      *line                      // that it shares with other calls; nil: none
@@ -188,6 +206,10 @@ type attempt struct {
 
 func (a *attempt) send(shares bool) (*http.Response, error) {
 	a.conn, a.again = nil, 0
+	if k := a.client.carrier; !shares && k.direct != nil {
+		return a.sendDirect()
+	}
+	a.handOver()
 	if shares {
 		return a.sendShared()
 	}
@@ -228,7 +250,7 @@ func (a *attempt) sendShared() (*http.Response, error) {
 }
 
 func (a *attempt) request() *http.Request {
-	request := a.base.WithContext(httptrace.WithClientTrace(a.ctx, &a.trace))
+	request := a.base.request.WithContext(httptrace.WithClientTrace(a.ctx, &a.trace))
 	request.Body = http.NoBody
 	if size := len(a.loan.data); size > 0 { // nobody ends the loan before this call does
 		request.ContentLength = int64(size)
@@ -301,12 +323,20 @@ func (a *attempt) gotFirstByte() { a.firstByte.Store(true) }
 // bodyAgain is asked by net/http for the body of a repeated request, after its writing on the failed connection has
 // ended. A function that hangs up on every call must not be called once per pooled connection.
 func (a *attempt) bodyAgain() (io.ReadCloser, error) {
-	if a.conn == nil || a.conn.sent.Load() > 0 {
-		if a.again++; a.again > 1 || a.once {
-			return nil, errDeadTwo
-		}
+	if err := a.mayRepeat(); err != nil {
+		return nil, err
 	}
 	return a.loan.reader(a), nil
+}
+
+// mayRepeat is asked before a request is sent again that met a dead connection.
+func (a *attempt) mayRepeat() error {
+	if a.conn == nil || a.conn.sent.Load() > 0 {
+		if a.again++; a.again > 1 || a.once {
+			return errDeadTwo
+		}
+	}
+	return nil
 }
 
 // failedBefore says what it means that no response came.
@@ -341,9 +371,9 @@ func (a *attempt) stopped() *Failure {
 		return a.failure(Canceled, 0, "the call was cancelled")
 	case a.client.pool.ctx.Err() != nil:
 		return a.failure(Canceled, 0, errPoolClosed.Error())
-	case errors.Is(context.Cause(a.ctx), errSilent):
+	case a.exchange.fellSilent(), a.ctx != nil && errors.Is(context.Cause(a.ctx), errSilent):
 		return a.failure(Timeout, 0, fmt.Sprintf("no piece of the reply within %s", a.client.spec.Read))
-	case errors.Is(context.Cause(a.ctx), errUntaken):
+	case a.ctx != nil && errors.Is(context.Cause(a.ctx), errUntaken):
 		return a.failure(Timeout, 0, fmt.Sprintf("no piece of the request was taken within %s", a.client.spec.Write))
 	}
 	return nil

@@ -7,6 +7,7 @@ import (
 	"os"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 )
 
@@ -22,6 +23,9 @@ type conn struct {
 	write    time.Duration // bound of one write, 0: none
 	buffers  *sync.Pool    // *[]byte, for large bodies
 	gone     func()        // takes it out of the pool's books, once
+
+	raw       syscall.RawConn // of a direct one; nil where it has none
+	idleSince time.Time       // of a direct one; guarded by direct.mu
 
 	shared   bool        // calls come and go on it side by side
 	surprise *surprise   // nil where the protocol is settled
@@ -76,10 +80,10 @@ func (c *conn) Write(p []byte) (int, error) {
 	if err == nil || sent == 0 || !waits || errors.Is(err, net.ErrClosed) || errors.Is(err, os.ErrDeadlineExceeded) {
 		return n, err
 	}
+	c.deaf.Store(true) // first: who sets another deadline looks
 	if c.Conn.SetReadDeadline(time.Now().Add(lastWordsWait)) != nil {
 		return n, err
 	}
-	c.deaf.Store(true)
 	return len(p), nil
 }
 

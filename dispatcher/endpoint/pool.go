@@ -1,6 +1,7 @@
 package endpoint
 
 import (
+	"bufio"
 	"container/list"
 	"context"
 	"errors"
@@ -34,6 +35,7 @@ type Pool struct {
 	cancel  context.CancelCauseFunc
 	dials   sync.WaitGroup
 	buffers sync.Pool // *[]byte, see conn.ReadFrom
+	readers sync.Pool // *bufio.Reader, see exchange
 	gunzips sync.Pool // *gzip.Reader
 	replies budget
 
@@ -62,6 +64,7 @@ func NewPool() *Pool {
 	}
 	p.ctx, p.cancel = context.WithCancelCause(context.Background())
 	p.buffers.New = func() any { b := make([]byte, copyBufferBytes); return &b }
+	p.readers.New = func() any { return bufio.NewReader(nil) }
 	return p
 }
 

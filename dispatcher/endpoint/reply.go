@@ -103,7 +103,7 @@ func (a *attempt) excerpt(response *http.Response) []byte {
 	if response.StatusCode == http.StatusSwitchingProtocols || response.ContentLength == 0 {
 		return nil
 	}
-	defer time.AfterFunc(drainWait, func() { a.stop(nil) }).Stop()
+	defer a.hurry(drainWait)()
 	decoder, err := a.client.pool.decode(io.LimitReader(response.Body, drainBytesMax), response.Header)
 	if err != nil {
 		return nil
@@ -115,6 +115,16 @@ func (a *attempt) excerpt(response *http.Response) []byte {
 		io.CopyN(io.Discard, response.Body, drainBytesMax)
 	}
 	return start[:n]
+}
+
+// hurry ends the attempt when it is not over by then. What it answers calls that off.
+func (a *attempt) hurry(wait time.Duration) func() {
+	if a.exchange.conn != nil {
+		a.exchange.hurry(wait)
+		return func() {}
+	}
+	timer := time.AfterFunc(wait, func() { a.stop(nil) })
+	return func() { timer.Stop() }
 }
 
 // contentTypeProblem is "" if one of the values is the wanted one.
@@ -177,7 +187,7 @@ func (a *attempt) body(response *http.Response) ([]byte, error) {
 // watch ends the attempt when no piece of a response comes for too long.
 func (a *attempt) watch(source io.Reader) (watching io.Reader, w *watched) {
 	wait := a.client.spec.Read
-	if wait <= 0 {
+	if wait <= 0 || a.exchange.conn != nil { // which minds the time itself
 		return source, nil
 	}
 	w = &watched{source: source, wait: wait}

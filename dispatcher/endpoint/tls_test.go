@@ -164,7 +164,7 @@ func TestTLS(t *testing.T) {
 		"no certificate":      {mutual, &TLS{TrustCACerts: a.file}, "", ""},
 		"own certificate":     {mutual, &TLS{TrustCACerts: a.file, ClientCert: cert, ClientKey: key}, "HTTP/2.0 gateway", ""},
 		"refused certificate": {mutual, &TLS{TrustCACerts: a.file, ClientCert: strangerCert, ClientKey: strangerKey}, "", ""},
-		"TLS over plain HTTP": {strings.Replace(serve(t, echo).base.URL.String(), "http:", "https:", 1), nil, "", "does not look like a TLS handshake"},
+		"TLS over plain HTTP": {strings.Replace(serve(t, echo).base.request.URL.String(), "http:", "https:", 1), nil, "", "does not look like a TLS handshake"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := client(t, tc.url, func(s *Spec) { s.TLS = tc.tls })
