@@ -38,7 +38,7 @@ type kind struct {
 const (
 	sayEvery   = time.Minute
 	kindsMax   = 1000 // beyond them all share one line
-	textMax    = 300  // of a text that a function has said
+	textMax    = 300  // of what became of a call
 	linesMax   = 256
 	watchEvery = time.Second
 )
@@ -70,14 +70,14 @@ func (j *journal) say(level slog.Level, text string, args ...any) {
 	}
 }
 
-// callFailed tells of a failed attempt. What the function said may hold anything, so only its beginning is told.
+// callFailed tells of a failed attempt. What the function said may hold what it was sent, so that is told at debug only.
 func (j *journal) callFailed(call *machine.Call, f *endpoint.Failure) {
 	unsaid, ok := j.due("call "+call.Function.String()+" "+f.Kind.String(), time.Now())
 	if !ok {
 		return
 	}
 	j.say(slog.LevelWarn, "calls fail; their messages wait and are tried again", "function", call.Function.String(), "id", short(call.Target.ID),
-		"attempt", call.Attempt, "kind", f.Kind.String(), "error", cut(f.Text), "more_since_last", unsaid)
+		"attempt", call.Attempt, "kind", f.Kind.String(), "error", cut(f.Outcome()), "more_since_last", unsaid)
 }
 
 // leftAlone tells of a bulk that did not answer its calls. That is said of the endpoint: it may be the fault of any of them, and none
@@ -91,7 +91,7 @@ func (j *journal) leftAlone(gate string, call *machine.Call, f *endpoint.Failure
 	if f.Kind == endpoint.NoBulk {
 		text = "an endpoint takes no bulk calls, or not any more; they are called again at once, each alone"
 	}
-	j.say(slog.LevelInfo, text, "function", call.Function.String(), "error", cut(f.Text), "more_since_last", unsaid)
+	j.say(slog.LevelInfo, text, "function", call.Function.String(), "error", cut(f.Outcome()), "more_since_last", unsaid)
 }
 
 func cut(text string) string {
@@ -107,7 +107,10 @@ func (j *journal) setAside(dead *api.DeadLetter) {
 	if !ok {
 		return
 	}
-	args := []any{"kind", dead.Kind.String(), "from", short(dead.From), "reason", dead.Reason, "detail", short(dead.Detail), "more_since_last", unsaid}
+	args := []any{"kind", dead.Kind.String(), "from", short(dead.From), "reason", dead.Reason, "more_since_last", unsaid}
+	if dead.Kind != api.DeadMessage { // of a message it may have what the function said
+		args = append(args, "detail", short(dead.Detail))
+	}
 	if dead.Source.Topic != "" {
 		args = append(args, "topic", dead.Source.Topic, "partition", dead.Source.Partition, "offset", dead.Offset)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"sync/atomic"
 
@@ -23,13 +24,14 @@ func serveAdmin(ctx context.Context, door adminDoor, g *asked, meters *metrics.M
 
 func adminHandler(access admin.Access, g *asked, meters *metrics.Metrics) http.Handler {
 	meters.SetSource(g.snapshot)
-	return admin.New(admin.Config{Gateway: g, Access: access, Metrics: meters.Handler(), Version: version.Read()})
+	return admin.New(admin.Config{Gateway: g, Access: access, Metrics: meters.Handler(), Level: g.level, Version: version.Read()})
 }
 
 // asked is the gateway in the words of its admin side, also before there is one: probes are answered from the first moment.
 type asked struct {
 	app   atomic.Pointer[app.App]
 	files *credential.Files // nil: none
+	level *slog.LevelVar    // nil: it stays as it is
 }
 
 func (g *asked) snapshot(ctx context.Context) metrics.Snapshot {

@@ -19,6 +19,7 @@ import (
 	"github.com/stategate/stategate/cmd/gateway/internal/app"
 	"github.com/stategate/stategate/cmd/gateway/internal/config"
 	"github.com/stategate/stategate/cmd/gateway/internal/credential"
+	"github.com/stategate/stategate/cmd/gateway/internal/logs"
 	"github.com/stategate/stategate/cmd/gateway/internal/metrics"
 	"github.com/stategate/stategate/cmd/gateway/internal/module"
 	"github.com/stategate/stategate/cmd/gateway/internal/version"
@@ -42,17 +43,19 @@ most --drain-timeout and ends with 0. A second gateway on the same store waits a
 		if err != nil {
 			return err
 		}
-		log := newLogger(cfg, cmd.ErrOrStderr())
+		written := newLog(cfg, cmd.ErrOrStderr())
+		slog.SetDefault(written.Logger()) // also of what libraries have to say
 		for _, w := range warnings {
-			log.Warn(w)
+			slog.Warn(w)
 		}
-		return run(cmd.Context(), cfg, log, cmd.ErrOrStderr())
+		return run(cmd.Context(), cfg, written, cmd.ErrOrStderr())
 	}
 	return cmd
 }
 
 // run serves until ctx ends.
-func run(ctx context.Context, cfg config.Config, log *slog.Logger, stderr io.Writer) (err error) {
+func run(ctx context.Context, cfg config.Config, written *logs.Log, stderr io.Writer) (err error) {
+	log := written.Logger()
 	room := headroom(os.LookupEnv)
 	defer runtime.KeepAlive(room)
 	m, complaints := module.LoadAll(cfg.Module, os.LookupEnv)
@@ -82,7 +85,8 @@ func run(ctx context.Context, cfg config.Config, log *slog.Logger, stderr io.Wri
 	}
 	v := version.Read()
 	meters := metrics.New(v.Version, v.Commit, v.Go)
-	g := &asked{files: files}
+	written.Count(meters.Logged)
+	g := &asked{files: files, level: &written.Level}
 	defer background(ctx, files.Run)()
 	return beside(ctx, func(ctx context.Context) error { return serveAdmin(ctx, door, g, meters) }, func(ctx context.Context) (err error) {
 		store, err := openStore(ctx, cfg, log)

@@ -111,7 +111,7 @@ func TestLogger(t *testing.T) {
 	}
 	for format, isJSON := range map[config.LogFormat]bool{config.LogAuto: true, config.LogJSON: true, config.LogText: false} {
 		var b bytes.Buffer
-		log := newLogger(config.Config{LogFormat: format, LogLevel: slog.LevelWarn}, &b)
+		log := newLog(config.Config{LogFormat: format, LogLevel: slog.LevelWarn}, &b).Logger()
 		log.Info("not this")
 		log.Warn("this", "took", 1500*time.Millisecond)
 		if json.Valid(b.Bytes()) != isJSON || strings.Contains(b.String(), "not this") || !strings.Contains(b.String(), "this") || !strings.Contains(b.String(), "1.5s") {

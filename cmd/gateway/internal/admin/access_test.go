@@ -17,7 +17,7 @@ import (
 
 func protected(f *fake, access Access) http.Handler {
 	metrics := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "metrics\n") })
-	return New(Config{Gateway: f, Access: access, Metrics: metrics, Version: version.Info{Version: "v1"}, Log: slog.New(slog.DiscardHandler)})
+	return New(Config{Gateway: f, Access: access, Metrics: metrics, Version: version.Info{Version: "v1"}, Level: new(slog.LevelVar), Log: slog.New(slog.DiscardHandler)})
 }
 
 // roles are told by the token itself.
@@ -52,7 +52,7 @@ func askWith(t *testing.T, h http.Handler, method, target string, headers ...str
 // everyRoute is each route of the index and the ones that change, with who may ask for them.
 func everyRoute(t *testing.T, h http.Handler) map[string]Role {
 	t.Helper()
-	out := map[string]Role{"DELETE /v1/deadletters/7": Operator, "GET /": Reader, "GET /nothing": Reader, "POST /": Reader, "GET /debug/pprof/goroutine": Operator}
+	out := map[string]Role{"DELETE /v1/deadletters/7": Operator, "PUT /v1/log-level": Operator, "GET /": Reader, "GET /nothing": Reader, "POST /": Reader, "GET /debug/pprof/goroutine": Operator}
 	index := askWith(t, h, "GET", "/", "Authorization: Bearer operator")
 	for _, r := range index.body["routes"].([]any) {
 		path := strings.NewReplacer("{namespace}", "a", "{name}", "b", "{id}", "c", "{number}", "7").Replace(r.(map[string]any)["path"].(string))

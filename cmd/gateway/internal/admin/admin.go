@@ -61,7 +61,8 @@ type Config struct {
 	Access  Access
 	Metrics http.Handler // of /metrics
 	Version version.Info
-	Log     *slog.Logger // default slog.Default()
+	Level   *slog.LevelVar // of the log; nil: it cannot be changed
+	Log     *slog.Logger   // default slog.Default()
 }
 
 // handler answers all routes.
@@ -97,6 +98,7 @@ func New(cfg Config) http.Handler {
 	r.Get(profilePath+"{profile}", operators(h.profile))
 	r.Head(profilePath+"{profile}", operators(h.profile))
 	r.Delete(deadLetterPath, operators(h.bounded(h.discard)))
+	r.Put(logLevelPath, operators(h.bounded(h.setLogLevel)))
 	r.Get("/", h.index)
 	r.Head("/", h.index)
 	return http.MaxBytesHandler(cfg.Access.Protect(escaped(r)), bodyBytesMax)
@@ -110,6 +112,7 @@ func (h *handler) routes() []route {
 		{"/healthz", "200 while the gateway's loop turns, else 503", h.healthz},
 		{"/readyz", "503 while starting, draining or without the store, else 200; with role and reasons", h.readyz},
 		{"/metrics", "metrics for Prometheus", h.Metrics.ServeHTTP},
+		{logLevelPath, `the least important line that is logged; PUT {"level":"debug"}, by an operator, changes it until the restart`, h.logLevel},
 		{"/v1/version", "which program this is", h.version},
 		{"/v1/addresses/{namespace}/{name}/{id}", "state, mailbox, call in flight and last error of one address; / in an id is written %2F", h.bounded(h.address)},
 		{"/v1/addresses/{namespace}/{name}", "the same with ?id=, for ids such as '', '.' and '..'", h.bounded(h.address)},

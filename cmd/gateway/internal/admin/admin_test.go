@@ -54,7 +54,7 @@ func (f *fake) Discard(_ context.Context, number uint64) (bool, error) {
 
 func handlerOf(f *fake) http.Handler {
 	metrics := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "metrics\n") })
-	return New(Config{Gateway: f, Metrics: metrics, Version: version.Info{Version: "v1", Commit: "abc", Go: "go1.26"}, Log: slog.New(slog.DiscardHandler)})
+	return New(Config{Gateway: f, Metrics: metrics, Version: version.Info{Version: "v1", Commit: "abc", Go: "go1.26"}, Level: new(slog.LevelVar), Log: slog.New(slog.DiscardHandler)})
 }
 
 // answer is what came back, with its body read as JSON.
@@ -157,7 +157,7 @@ func TestPlainRoutes(t *testing.T) {
 	}
 	a := get(t, f, "/")
 	routes := a.body["routes"].([]any)
-	if a.status != 200 || len(routes) != 9 {
+	if a.status != 200 || len(routes) != 10 {
 		t.Fatalf("got %d %s", a.status, a.text)
 	}
 	for _, r := range routes { // each that the index names is there

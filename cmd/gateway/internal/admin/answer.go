@@ -89,10 +89,12 @@ func (h *handler) notFound(w http.ResponseWriter, _ *http.Request) {
 }
 
 func (h *handler) methodNotAllowed(w http.ResponseWriter, r *http.Request) {
-	if chi.RouteContext(r.Context()).Routes.Match(chi.NewRouteContext(), http.MethodDelete, r.URL.EscapedPath()) {
-		w.Header().Set("Allow", "GET, HEAD, DELETE")
-		write(w, problem{http.StatusMethodNotAllowed, "this path can only be read or deleted", "use GET or DELETE; " + listRemedy})
-		return
+	for method, may := range map[string]string{http.MethodDelete: "deleted", http.MethodPut: "written"} {
+		if chi.RouteContext(r.Context()).Routes.Match(chi.NewRouteContext(), method, r.URL.EscapedPath()) {
+			w.Header().Set("Allow", "GET, HEAD, "+method)
+			write(w, problem{http.StatusMethodNotAllowed, "this path can only be read or " + may, "use GET or " + method + "; " + listRemedy})
+			return
+		}
 	}
 	w.Header().Set("Allow", "GET, HEAD")
 	write(w, problem{http.StatusMethodNotAllowed, "this path can only be read", "use GET; " + listRemedy})

@@ -1,0 +1,73 @@
+package admin
+
+import (
+	"bytes"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+)
+
+// TestLogLevel: it is shown and changed, the log tells of each change whatever the level, and nothing else changes it.
+func TestLogLevel(t *testing.T) {
+	var written bytes.Buffer
+	level := new(slog.LevelVar)
+	level.Set(slog.LevelWarn)
+	log := slog.New(slog.NewTextHandler(&written, &slog.HandlerOptions{Level: level}))
+	h := New(Config{Gateway: &fake{}, Access: Access{Role: roles}, Metrics: http.NotFoundHandler(), Level: level, Log: log})
+	ask := func(method, body, token string) answer {
+		r := httptest.NewRequest(method, logLevelPath, strings.NewReader(body))
+		r.Header.Set("Authorization", "Bearer "+token)
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, r)
+		return answer{status: w.Code, header: w.Header(), text: w.Body.String()}
+	}
+	shows := func(want string) {
+		t.Helper()
+		if a := ask("GET", "", "reader"); a.status != 200 || a.text != "{\n  \"level\": \""+want+"\"\n}\n" || level.Level() != levels[want] {
+			t.Errorf("%d, %q, and the level is %v; want %s", a.status, a.text, level.Level(), want)
+		}
+	}
+	shows("warn")
+	for _, change := range []struct{ to, tells string }{
+		{"debug", "level=INFO msg=\"the level of the log is changed\" from=warn to=debug"}, {"error", "level=INFO msg=\"the level of the log is changed\" from=debug to=error"},
+		{"info", "level=INFO msg=\"the level of the log is changed\" from=error to=info"},
+	} {
+		written.Reset()
+		if a := ask("PUT", `{"level":"`+change.to+`"}`, "operator"); a.status != 200 {
+			t.Errorf("to %s: %d %s", change.to, a.status, a.text)
+		}
+		shows(change.to)
+		if !strings.Contains(written.String(), change.tells) {
+			t.Errorf("to %s: the log says %q, want %q", change.to, written.String(), change.tells)
+		}
+	}
+	for _, body := range []string{
+		"", "debug", `{"level":"DEBUG"}`, `{"level":"trace"}`, `{"level":1}`, `{"level":"debug","x":1}`, `{"level":"debug"}{"level":"debug"}`, "{}", "[]", "null", `{"level":"\u001b[2Jdebug"}`,
+		`{"level":"` + strings.Repeat("x", 1<<20) + `"}`, "\xff", strings.Repeat("[", 10_000),
+	} {
+		a := ask("PUT", body, "operator")
+		if a.status != http.StatusBadRequest || !strings.Contains(a.header.Get("Content-Type"), "problem") || strings.Contains(a.text, "\x1b") || len(a.text) > 1000 {
+			t.Errorf("%.40q: %d %.200q", body, a.status, a.text)
+		}
+	}
+	if a := ask("PUT", `{"level":"debug"}`, "reader"); a.status != http.StatusForbidden {
+		t.Errorf("a reader changes it: %d", a.status)
+	}
+	if a := ask("PUT", `{"level":"debug"}`, "nobody"); a.status != http.StatusUnauthorized {
+		t.Errorf("a stranger changes it: %d", a.status)
+	}
+	if a := ask("POST", `{"level":"debug"}`, "operator"); a.status != http.StatusMethodNotAllowed || a.header.Get("Allow") != "GET, HEAD, PUT" {
+		t.Errorf("POST: %d, Allow %q", a.status, a.header.Get("Allow"))
+	}
+	shows("info")
+
+	h = New(Config{Gateway: &fake{}, Metrics: http.NotFoundHandler(), Log: slog.New(slog.NewTextHandler(io.Discard, nil))})
+	for _, method := range []string{"GET", "PUT"} {
+		if a := ask(method, `{"level":"debug"}`, ""); a.status != http.StatusNotFound {
+			t.Errorf("%s without a log: %d", method, a.status)
+		}
+	}
+}
