@@ -59,7 +59,18 @@ var measures = []measure{
 	{name: "calls_per_request", title: "calls/req", told: true},
 	{name: "oldest_ms", title: "oldest"},
 	{name: "asked_per_second", title: "asked/s", told: true},
+	{name: "refused_per_second", title: "refused/s", told: true},
+	{name: "unsent_per_second", title: "not sent/s", told: true},
+	{name: "unknown", title: "unknown", told: true},
 	{name: "stored_mib", title: "stored MiB"},
+	{name: "room_kib_1", title: "KiB 1"},
+	{name: "room_kib_2", title: "KiB 2"},
+	{name: "room_kib_3", title: "KiB 3"},
+	{name: "dead_rows_1", title: "dead 1"},
+	{name: "dead_rows_2", title: "dead 2"},
+	{name: "dead_rows_3", title: "dead 3"},
+	{name: "live_rows_3", title: "live", told: true},
+	{name: "in_place_3", title: "in place %", told: true},
 	{name: "others_percent", title: "others %", told: true},
 }
 

@@ -36,7 +36,7 @@ func (r *run) drain(ctx context.Context, records int) (map[string]float64, error
 		}
 		values["store_rows"] = rows / float64(records+warmRecords)
 	}
-	return values, r.explain(o.verify(ctx, r.w.client, r.wants(records)))
+	return values, r.explain(o.verify(ctx, r.w.client, r.only(records)))
 }
 
 // quiet is how long the subject rests before its backlog appears.

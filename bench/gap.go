@@ -63,7 +63,7 @@ func (w *world) gap(ctx context.Context, p programs, c cell, load workload, kill
 	if err := r.stop(); err != nil {
 		return nil, err
 	}
-	return gaps, r.explain(o.verify(ctx, w.client, r.wants(l.n)))
+	return gaps, r.explain(o.verify(ctx, w.client, r.only(l.n)))
 }
 
 // killed is a drain through kills: it answers nothing but whether what came out is right.
@@ -101,5 +101,5 @@ func (w *world) killed(ctx context.Context, p programs, c cell, load workload, r
 	if err := r.stop(); err != nil {
 		return err
 	}
-	return r.explain(o.verify(ctx, w.client, r.wants(records)))
+	return r.explain(o.verify(ctx, w.client, r.only(records)))
 }

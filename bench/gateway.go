@@ -68,7 +68,7 @@ func (r *run) place() (err error) {
 		messages = 1
 	}
 	text := fmt.Sprintf(moduleText, r.w.kafka.Addr(), r.name, r.in, r.load.target, r.url(), r.kafkaOut, semantic, messages)
-	if r.cell.Workload == httpWorkload {
+	if r.load.http {
 		text += httpText
 	}
 	return os.WriteFile(r.file("yaml"), []byte(text), 0o600)

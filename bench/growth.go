@@ -128,7 +128,7 @@ func (g *grower) with(ctx context.Context, c cell, load workload, partitions int
 	}
 	g.report.add(c, values)
 	fmt.Fprintf(os.Stderr, "%-60s %6.1fs\n", c.id(), time.Since(began).Seconds())
-	return r.explain(o.verify(ctx, g.world.client, r.wants(records)))
+	return r.explain(o.verify(ctx, g.world.client, r.only(records)))
 }
 
 // burst is a measure of one burst of records.

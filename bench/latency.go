@@ -45,7 +45,7 @@ func (w *world) latency(ctx context.Context, p programs, c cell, load workload, 
 	if err := r.stop(); err != nil {
 		return nil, fmt.Errorf("stop the %s: %w", c.Subject, err)
 	}
-	return values, r.explain(o.verify(ctx, w.client, r.wants(l.n)))
+	return values, r.explain(o.verify(ctx, w.client, r.only(l.n)))
 }
 
 // loop produces records at a rate, each at its moment.
@@ -56,6 +56,8 @@ type loop struct {
 	nap   time.Duration // the shortest sleep: at high rates waking for each record would cost more than the record
 	n     int           // records
 	begin time.Time
+	// arrived, when it is not nil, is told when each output could be seen.
+	arrived func(at time.Time)
 }
 
 func newLoop(r *run, rate float64, length time.Duration) *loop {
@@ -69,19 +71,22 @@ func newLoop(r *run, rate float64, length time.Duration) *loop {
 // due is when a record must be sent.
 func (l *loop) due(i int) time.Time { return l.begin.Add(time.Duration(i) * l.every) }
 
+// await waits until a record is due.
+func (l *loop) await(ctx context.Context, i int) error {
+	wait := time.Until(l.due(i))
+	if wait <= 0 {
+		return nil
+	}
+	return pause(ctx, max(wait, l.nap))
+}
+
 // run sends them all, or those until ctx ends, and answers when each is acknowledged.
 func (l *loop) run(ctx context.Context) error {
 	var failed atomic.Pointer[error]
 	value := l.r.load.payload()
 	for i := range l.n {
-		if wait := time.Until(l.due(i)); wait > 0 {
-			t := time.NewTimer(max(wait, l.nap))
-			select {
-			case <-t.C:
-			case <-ctx.Done():
-				t.Stop()
-				return ctx.Err()
-			}
+		if err := l.await(ctx, i); err != nil {
+			return err
 		}
 		l.r.w.client.Produce(ctx, &kgo.Record{Topic: l.r.in, Key: l.r.load.key(l.r.prefix(), l.first+i), Value: value}, func(_ *kgo.Record, err error) {
 			if err != nil {
@@ -136,6 +141,9 @@ func (l *loop) measure(ctx context.Context, o *outputs, warm int) (map[string]fl
 	err = o.await(ctx, o.seen+l.n*l.r.load.fan, func(key string, nth int, at time.Time) {
 		if i := l.record(key, nth); i >= warm {
 			took = append(took, at.Sub(l.due(i)))
+		}
+		if l.arrived != nil {
+			l.arrived(at)
 		}
 	}, nil)
 	if err != nil {

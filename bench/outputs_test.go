@@ -18,17 +18,22 @@ func TestOutputsAreJudged(t *testing.T) {
 		repeats bool
 		outputs []output
 		want    string
+		doubt   map[string]int
 	}{
-		{"right", false, []output{{"a", "1", 0}, {"b", "1", 1}, {"a", "2", 0}}, ""},
-		{"lost in the middle", false, []output{{"a", "2", 0}}, "lost, doubled or out of order"},
-		{"lost at the end", false, []output{{"a", "1", 0}, {"b", "1", 1}}, "a: 1 outputs, want 2"},
-		{"doubled", false, []output{{"a", "1", 0}, {"a", "1", 0}}, "lost, doubled or out of order"},
-		{"doubled, which may be", true, []output{{"a", "1", 0}, {"a", "1", 0}, {"b", "1", 1}, {"a", "2", 0}, {"a", "1", 0}}, ""},
-		{"lost, which may not be", true, []output{{"a", "1", 0}, {"a", "3", 0}}, "lost, doubled or out of order"},
-		{"one too many", false, []output{{"a", "1", 0}, {"b", "1", 1}, {"a", "2", 0}, {"a", "3", 0}}, "a: 3 outputs, want 2"},
-		{"stranger", false, []output{{"a", "1", 0}, {"b", "1", 1}, {"a", "2", 0}, {"c", "1", 0}}, "c: never asked for"},
-		{"another partition", false, []output{{"a", "1", 0}, {"a", "2", 1}}, "partitions 0 and 1"},
-		{"no count", false, []output{{"a", "x", 0}}, "is no count"},
+		{"right", false, []output{{"a", "1", 0}, {"b", "1", 1}, {"a", "2", 0}}, "", nil},
+		{"lost in the middle", false, []output{{"a", "2", 0}}, "lost, doubled or out of order", nil},
+		{"lost at the end", false, []output{{"a", "1", 0}, {"b", "1", 1}}, "a: 1 outputs, want 2", nil},
+		{"doubled", false, []output{{"a", "1", 0}, {"a", "1", 0}}, "lost, doubled or out of order", nil},
+		{"doubled, which may be", true, []output{{"a", "1", 0}, {"a", "1", 0}, {"b", "1", 1}, {"a", "2", 0}, {"a", "1", 0}}, "", nil},
+		{"lost, which may not be", true, []output{{"a", "1", 0}, {"a", "3", 0}}, "lost, doubled or out of order", nil},
+		{"one too many", false, []output{{"a", "1", 0}, {"b", "1", 1}, {"a", "2", 0}, {"a", "3", 0}}, "a: 3 outputs, want 2", nil},
+		{"stranger", false, []output{{"a", "1", 0}, {"b", "1", 1}, {"a", "2", 0}, {"c", "1", 0}}, "c: never asked for", nil},
+		{"another partition", false, []output{{"a", "1", 0}, {"a", "2", 1}}, "partitions 0 and 1", nil},
+		{"no count", false, []output{{"a", "x", 0}}, "is no count", nil},
+		{"one that is in doubt", false, []output{{"a", "1", 0}, {"b", "1", 1}, {"a", "2", 0}, {"a", "3", 0}, {"c", "1", 0}}, "", map[string]int{"a": 1, "c": 1}},
+		{"one that is in doubt did not come", false, []output{{"a", "1", 0}, {"b", "1", 1}, {"a", "2", 0}}, "", map[string]int{"a": 1}},
+		{"more than are in doubt", false, []output{{"a", "1", 0}, {"b", "1", 1}, {"b", "2", 1}, {"b", "3", 1}, {"a", "2", 0}}, "b: 3 outputs, want 1 and at most 1", map[string]int{"b": 1}},
+		{"a stranger twice", false, []output{{"a", "1", 0}, {"b", "1", 1}, {"a", "2", 0}, {"c", "1", 0}, {"c", "2", 0}}, "c: never asked for", map[string]int{"c": 1}},
 	} {
 		o := &outputs{counts: map[string]*counted{}, repeats: tt.repeats}
 		var err error
@@ -38,7 +43,7 @@ func TestOutputsAreJudged(t *testing.T) {
 			}
 		}
 		if err == nil {
-			err = o.judge(map[string]int{"a": 2, "b": 1})
+			err = o.judge(expected{counts: map[string]int{"a": 2, "b": 1}, doubt: tt.doubt})
 		}
 		if (err == nil) != (tt.want == "") || err != nil && !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("%s: got %v, want %q", tt.name, err, tt.want)

@@ -22,14 +22,18 @@ const overloadWorkload = "overload "
 
 // What can be too much, as the flag names it.
 const (
-	tooMuchInput = "input"
-	kafkaAway    = "kafka"
-	storeAway    = "store"
-	slowCommits  = "commits"
+	tooMuchInput  = "input"
+	tooManyCalls  = "calls"
+	tooManyEvents = "events"
+	kafkaAway     = "kafka"
+	storeAway     = "store"
+	slowCommits   = "commits"
 )
 
 var troubles = []choice{
 	{tooMuchInput, "three times as many records as were worked off of a backlog"},
+	{tooManyCalls, "three times as many requests by HTTP that wait for their reply as were answered"},
+	{tooManyEvents, "the same without replies"},
 	{kafkaAway, "Kafka is stopped and started again"},
 	{storeAway, "PostgreSQL is stopped as a crash does it, and started again"},
 	{slowCommits, "each commit of PostgreSQL takes 5 ms"},
@@ -44,6 +48,7 @@ type overloader struct {
 	records  int           // by which the capacity is found
 	what     []string
 	programs programs
+	world    *world // of all troubles that need no settings; nil until the first
 	report   *report
 }
 
@@ -52,7 +57,7 @@ func overload(ctx context.Context, args []string, out io.Writer) error {
 	flags := flag.NewFlagSet("bench overload", flag.ContinueOnError)
 	v.register(flags)
 	flags.StringVar(&v.store, "store", postgresStore, "store to measure with: postgres or sqlite")
-	flags.DurationVar(&v.length, "for", time.Minute, "how long there is too much input, and how long Kafka and PostgreSQL are away")
+	flags.DurationVar(&v.length, "for", time.Minute, "how long there is too much of something, and how long Kafka and PostgreSQL are away")
 	flags.Float64Var(&v.rate, "rate", 1000, "records per second around an absence")
 	flags.IntVar(&v.records, "records", 100_000, "records by which the capacity is found")
 	what := flags.String("what", all(troubles), "what is too much, separated by commas")
@@ -72,20 +77,28 @@ func overload(ctx context.Context, args []string, out io.Writer) error {
 		return err
 	}
 	defer end()
+	defer func() {
+		if v.world != nil {
+			v.world.close()
+		}
+	}()
 	for _, trouble := range []struct {
 		name     string
 		settings map[string]string
-		do       func(context.Context, *run, *outputs) (int, error)
+		load     workload
+		do       func(context.Context, *run, *outputs) (expected, error)
 	}{
-		{name: tooMuchInput, do: v.input},
-		{name: kafkaAway, do: v.kafka},
-		{name: storeAway, do: v.postgres},
-		{name: slowCommits, do: v.commits, settings: map[string]string{"commit_delay": "5000", "commit_siblings": "0"}},
+		{name: tooMuchInput, load: workloads[0], do: v.input},
+		{name: tooManyCalls, load: workload{target: "ask", keys: crowdKeys, http: true}, do: v.calls},
+		{name: tooManyEvents, load: workload{target: "count", keys: crowdKeys, http: true}, do: v.events},
+		{name: kafkaAway, load: workloads[0], do: v.kafka},
+		{name: storeAway, load: workloads[0], do: v.postgres},
+		{name: slowCommits, load: workloads[0], do: v.commits, settings: map[string]string{"commit_delay": "5000", "commit_siblings": "0"}},
 	} {
 		if !slices.Contains(v.what, trouble.name) {
 			continue
 		}
-		if err := v.with(ctx, worldConfig{store: v.store, settings: trouble.settings}, trouble.do); err != nil {
+		if err := v.in(ctx, trouble.settings, func(w *world) error { return v.with(ctx, w, trouble.load, trouble.do) }); err != nil {
 			return fmt.Errorf("overload of %s: %w", trouble.name, err)
 		}
 	}
@@ -110,30 +123,29 @@ func (v *overloader) leaveOut() error {
 	return nil
 }
 
-// keptUp is the part of the input that, worked off while it came in, was not too much.
-const keptUp = 0.9
-
-// overloaded says in the report when what was meant to be too much was not.
-func (v *overloader) overloaded(values map[string]float64) {
-	asked, done := values["asked_per_second"], values["records_per_second"]
-	if done >= keptUp*asked {
-		v.report.note("NO OVERLOAD: it kept up: %.0f/s of %.0f/s asked were done, so the capacity was found too low (more -records find it better, as does a quiet machine)", done, asked)
-	}
-}
-
 func (v *overloader) cell(workload string) cell {
 	return cell{Subject: gatewaySubject, Store: v.store, Workload: overloadWorkload + workload, Mode: bulk, Semantic: exactlyOnce}
 }
 
-// with makes a world for one trouble, and judges the outputs behind it. do answers how many records the run has had, beside those
-// that warmed it.
-func (v *overloader) with(ctx context.Context, cfg worldConfig, do func(context.Context, *run, *outputs) (int, error)) error {
-	w, err := newWorld(ctx, cfg)
-	if err != nil {
-		return err
+// in gives a trouble its servers. Those with settings of their own are for this one alone.
+func (v *overloader) in(ctx context.Context, settings map[string]string, do func(*world) error) (err error) {
+	w := v.world
+	if w == nil || settings != nil {
+		if w, err = newWorld(ctx, worldConfig{store: v.store, settings: settings}); err != nil {
+			return err
+		}
 	}
-	defer w.close()
-	r, err := w.newRun(ctx, v.programs, v.cell(""), workloads[0], partitionsOut)
+	if settings != nil {
+		defer w.close()
+	} else {
+		v.world = w
+	}
+	return do(w)
+}
+
+// with lets one trouble happen to a run, and judges the outputs behind it.
+func (v *overloader) with(ctx context.Context, w *world, load workload, do func(context.Context, *run, *outputs) (expected, error)) error {
+	r, err := w.newRun(ctx, v.programs, v.cell(""), load, partitionsOut)
 	if err != nil {
 		return err
 	}
@@ -143,17 +155,17 @@ func (v *overloader) with(ctx context.Context, cfg worldConfig, do func(context.
 		return err
 	}
 	defer o.close()
-	if err := errors.Join(r.start(ctx), r.warm(ctx, o)); err != nil {
+	if err := r.start(ctx); err != nil {
 		return r.explain(err)
 	}
-	records, err := do(ctx, r, o)
+	want, err := do(ctx, r, o)
 	if err != nil {
 		return r.explain(err)
 	}
 	if err := r.stop(); err != nil {
 		return r.explain(err)
 	}
-	return r.explain(o.verify(ctx, w.client, r.wants(records)))
+	return r.explain(o.verify(ctx, w.client, want))
 }
 
 func (v *overloader) add(workload string, values map[string]float64) {
@@ -161,45 +173,8 @@ func (v *overloader) add(workload string, values map[string]float64) {
 	fmt.Fprintf(os.Stderr, "%s%s\n", overloadWorkload, workload)
 }
 
-// excess is how many times the capacity comes in.
-const excess = 3
-
-// input sends three times as much as was worked off of a backlog, while the loop's own costs are borne by the same machine. What is
-// let in is what the gateway has read: the age of the oldest record that it has read and not finished is asked of it all the time.
-func (v *overloader) input(ctx context.Context, r *run, o *outputs) (int, error) {
-	values, err := r.burst(ctx, o, 0, v.records)
-	if err != nil {
-		return 0, err
-	}
-	values["resident_mib"] = resident(r.program.Process.Pid)
-	v.add("none: the capacity", values)
-	l := newLoop(r, excess*values["records_per_second"], v.length)
-	l.first = v.records
-	w := watch(ctx, r)
-	values, err = l.measure(ctx, o, 0)
-	seen := w.stop()
-	if err != nil {
-		return 0, err
-	}
-	// Of a queue that grows for as long as it likes, how long one stands in it says nothing.
-	for _, name := range []string{"p50_ms", "p99_ms", "max_ms"} {
-		delete(values, name)
-	}
-	values["oldest_ms"], values["resident_mib"] = seen.oldest, seen.resident
-	v.add(fmt.Sprintf("input at %d times the capacity", excess), values)
-	v.overloaded(values)
-	after := newLoop(r, gapRate, lullMax)
-	after.first = l.first + l.n
-	if values, err = after.measure(ctx, o, 0); err != nil {
-		return 0, err
-	}
-	values["resident_mib"] = resident(r.program.Process.Pid)
-	v.add("input: at once behind it", values)
-	return after.first + after.n, nil
-}
-
 // kafka is stopped in order and started again on its data.
-func (v *overloader) kafka(ctx context.Context, r *run, o *outputs) (int, error) {
+func (v *overloader) kafka(ctx context.Context, r *run, o *outputs) (expected, error) {
 	return v.away(ctx, r, o, "Kafka away for "+v.length.String(), func() error {
 		if err := r.w.kafka.Stop(syscall.SIGTERM); err != nil {
 			return err
@@ -209,7 +184,7 @@ func (v *overloader) kafka(ctx context.Context, r *run, o *outputs) (int, error)
 }
 
 // postgres is stopped as a crash does it, and started again on its data.
-func (v *overloader) postgres(ctx context.Context, r *run, o *outputs) (int, error) {
+func (v *overloader) postgres(ctx context.Context, r *run, o *outputs) (expected, error) {
 	return v.away(ctx, r, o, "PostgreSQL away for "+v.length.String(), func() (err error) {
 		_ = r.w.db.Close(ctx)
 		if err := r.w.postgres.Stop(syscall.SIGQUIT); err != nil {
@@ -228,7 +203,10 @@ const caughtUp = 500 * time.Millisecond
 
 // away measures an absence in the middle of an open loop: the highest memory, how long it takes from the end of the absence until
 // the first output, and until outputs are prompt again. The loop goes on meanwhile: records wait where they are made.
-func (v *overloader) away(ctx context.Context, r *run, o *outputs, what string, absence func() error) (int, error) {
+func (v *overloader) away(ctx context.Context, r *run, o *outputs, what string, absence func() error) (expected, error) {
+	if err := r.warm(ctx, o); err != nil {
+		return expected{}, err
+	}
 	lead, tail := min(5*time.Second, v.length), min(max(10*time.Second, v.length), 30*time.Second)
 	l := newLoop(r, v.rate, lead+v.length+tail)
 	ctx, cancel := context.WithCancel(ctx)
@@ -267,30 +245,33 @@ func (v *overloader) away(ctx context.Context, r *run, o *outputs, what string, 
 		cancel()
 	}
 	if err := errors.Join(err, sent(), <-failed); err != nil {
-		return 0, err
+		return expected{}, err
 	}
 	if prompt.IsZero() {
-		return 0, fmt.Errorf("outputs were not prompt again before the loop's end")
+		return expected{}, fmt.Errorf("outputs were not prompt again before the loop's end")
 	}
 	ms := func(t time.Time) float64 { return max(0, float64(t.Sub(back).Microseconds())/1000) }
-	v.add(what, map[string]float64{"gap_ms": ms(first), "recovery_ms": ms(prompt), "resident_mib": seen.resident, "asked_per_second": v.rate})
-	return l.n, nil
+	v.add(what, map[string]float64{"gap_ms": ms(first), "recovery_ms": ms(prompt), "resident_mib": seen.highest().resident, "asked_per_second": v.rate})
+	return r.only(l.n), nil
 }
 
 // commits take 5 ms each, as on a disk that is far away.
-func (v *overloader) commits(ctx context.Context, r *run, o *outputs) (int, error) {
+func (v *overloader) commits(ctx context.Context, r *run, o *outputs) (expected, error) {
+	if err := r.warm(ctx, o); err != nil {
+		return expected{}, err
+	}
 	values, err := r.burst(ctx, o, 0, v.records)
 	if err != nil {
-		return 0, err
+		return expected{}, err
 	}
 	values["resident_mib"] = residentMax(r.program.Process.Pid)
 	v.add("commits of 5 ms: a backlog", values)
 	l := newLoop(r, gapRate, min(v.length, 10*time.Second))
 	l.first = v.records
 	if values, err = l.measure(ctx, o, l.n/4); err != nil {
-		return 0, err
+		return expected{}, err
 	}
 	values["resident_mib"] = residentMax(r.program.Process.Pid)
 	v.add(fmt.Sprintf("commits of 5 ms: %d/s", gapRate), values)
-	return l.first + l.n, nil
+	return r.only(l.first + l.n), nil
 }

@@ -184,6 +184,9 @@ func (r *run) wants(records int) map[string]int {
 	return want
 }
 
+// only are the same, and nothing is in doubt.
+func (r *run) only(records int) expected { return expected{counts: r.wants(records)} }
+
 // fill writes the records from begin to end, which nobody can read before release.
 func (r *run) fill(ctx context.Context, begin, end int) error {
 	value := r.load.payload()

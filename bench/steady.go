@@ -11,6 +11,8 @@ import (
 	"os"
 	"slices"
 	"time"
+
+	"github.com/jackc/pgx/v5"
 )
 
 // steadyWorkload begins the workload of the cells of a load that does not change.
@@ -92,9 +94,12 @@ func (r *run) steady(ctx context.Context, report *report, rate float64, length t
 		}
 		values := to.since(from, l.n/thirds)
 		from = to
-		values["resident_mib"] = w.stop().resident
+		values["resident_mib"] = w.stop().highest().resident
 		w = watch(ctx, r)
 		if values["stored_mib"], err = r.stored(ctx); err != nil {
+			return err
+		}
+		if err := r.rooms(ctx, report, third); err != nil {
 			return err
 		}
 		slices.Sort(took[third])
@@ -114,7 +119,35 @@ func (r *run) steady(ctx context.Context, report *report, rate float64, length t
 	if err := r.stop(); err != nil {
 		return err
 	}
-	return o.verify(ctx, r.w.client, r.wants(l.n))
+	return o.verify(ctx, r.w.client, r.only(l.n))
+}
+
+// tablesWorkload begins the workload of the cells that show a table each.
+const tablesWorkload = "table "
+
+// byThird names a measure of one third.
+func byThird(name string, third int) string { return fmt.Sprintf("%s_%d", name, third+1) }
+
+// rooms adds, for each table of PostgreSQL that is not empty, the room it takes with its indexes and large values, and the rows that are
+// dead and not yet removed, as they are at the end of a third.
+func (r *run) rooms(ctx context.Context, report *report, third int) error {
+	if r.w.postgres == nil {
+		return nil
+	}
+	rows, err := r.w.db.Query(ctx, `SELECT relname, pg_total_relation_size(relid)::float8 / 1024, n_live_tup::float8, n_dead_tup::float8,
+		coalesce(100 * n_tup_hot_upd::float8 / nullif(n_tup_upd, 0), 100) FROM pg_stat_user_tables WHERE schemaname = $1 AND n_tup_ins > 0 ORDER BY relname`, r.name)
+	if err != nil {
+		return fmt.Errorf("ask PostgreSQL: %w", err)
+	}
+	var name string
+	var room, live, dead, inPlace float64
+	_, err = pgx.ForEachRow(rows, []any{&name, &room, &live, &dead, &inPlace}, func() error {
+		c := r.cell
+		c.Workload = tablesWorkload + name
+		report.add(c, map[string]float64{byThird("room_kib", third): room, byThird("live_rows", third): live, byThird("dead_rows", third): dead, byThird("in_place", third): inPlace})
+		return nil
+	})
+	return err
 }
 
 // stored is how much room the run's tables and indexes take, or its file, in MiB.

@@ -321,7 +321,7 @@ func (s *suite) latencies(ctx context.Context) error {
 func (s *suite) http(ctx context.Context) error {
 	c := s.cell(httpWorkload, bulk, exactlyOnce)
 	return s.do(c, func() (map[string]float64, error) {
-		return s.world.requests(ctx, s.programs, c, workload{name: httpWorkload, target: "ask", keys: 1}, s.length())
+		return s.world.requests(ctx, s.programs, c, workload{name: httpWorkload, target: "ask", keys: 1, http: true}, s.length())
 	})
 }
 

@@ -33,8 +33,10 @@ var sections = []section{
 	{"growth: CPU (us), allocations and bytes written to the store, each per record", growthWorkload,
 		[]string{"records_per_second", "program_us", "store_us", "both_us", "function_us", "allocs", "store_bytes", "resident_mib", "records_per_commit", "calls_per_record", "others_percent"}},
 	{"overload: the oldest record that was let in, ms; behind an absence, until the first output and until outputs are prompt again, ms", overloadWorkload,
-		[]string{"asked_per_second", "records_per_second", "both_us", "oldest_ms", "p50_ms", "p99_ms", "gap_ms", "recovery_ms", "resident_mib", "others_percent"}},
+		[]string{"asked_per_second", "records_per_second", "refused_per_second", "unsent_per_second", "unknown", "both_us", "oldest_ms", "p50_ms", "p99_ms", "max_ms", "gap_ms", "recovery_ms", "resident_mib", "others_percent"}},
 	{"a load that does not change", steadyWorkload, []string{"records_per_second", "both_us", "p50_ms", "p99_ms", "max_ms", "resident_mib", "stored_mib", "others_percent"}},
+	{"its tables at the end of each third: KiB with indexes and large values; rows that are dead and not yet removed", tablesWorkload,
+		[]string{"room_kib_1", "room_kib_2", "room_kib_3", "dead_rows_1", "dead_rows_2", "dead_rows_3", "live_rows_3", "in_place_3"}},
 	{"a backlog worked off: CPU (us), allocations and their bytes, bytes and rows written to the store, each per record", "",
 		slices.Concat([]string{"records_per_second"}, costs, []string{"resident_mib", "calls_per_record", "calls_per_request", "records_per_commit", "others_percent"})},
 }

@@ -21,8 +21,11 @@ func TestSmallestTroubles(t *testing.T) {
 			"growth outbox of 2000, work": {"records_per_second"}, "growth outbox of 2000, grow": {"records_per_second"},
 			"growth mailbox of 2000, work": {"records_per_second"}, "growth timers of 2000, fired": {"records_per_second", "resident_mib"},
 		}},
-		{[]string{"overload", "-for", "1s", "-records", "2000", "-rate", "200", "-what", "input,kafka"}, map[string][]string{
+		{[]string{"overload", "-for", "600ms", "-records", "2000", "-rate", "200", "-what", "input,calls,events,kafka"}, map[string][]string{
 			"overload input at 3 times": {"records_per_second", "resident_mib"}, "overload input: at once": {"p99_ms"},
+			"overload input at 3 times the capacity, third 3": {"asked_per_second"},
+			"overload calls by HTTP: the capacity":            {"records_per_second", "resident_mib"}, "overload calls by HTTP: at once": {"records_per_second", "p99_ms"},
+			"overload events by HTTP: at once": {"records_per_second", "p99_ms"}, "overload events by HTTP at 3 times the capacity, third 2": {"asked_per_second"},
 			"overload Kafka away": {"gap_ms", "recovery_ms", "resident_mib"},
 		}},
 		{[]string{"steady", "-for", "1500ms", "-rate", "100"}, map[string][]string{

@@ -33,7 +33,7 @@ func TestUsage(t *testing.T) {
 		{[]string{"growth", "-what", "foo"}, "keys,partitions"},
 		{[]string{"growth", "-store", "oracle"}, "postgres,sqlite"},
 		{[]string{"growth", "-store", "postgres,sqlite"}, "one of"},
-		{[]string{"overload", "-what", "foo"}, "input,kafka,store,commits"},
+		{[]string{"overload", "-what", "foo"}, "input,calls,events,kafka,store,commits"},
 		{[]string{"overload", "-store", "sqlite", "-what", "store,commits"}, "-store postgres"},
 		{[]string{"steady", "-store", "oracle"}, "postgres,sqlite"},
 		{[]string{"steady", "fast"}, "fast"},

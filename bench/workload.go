@@ -27,6 +27,7 @@ type workload struct {
 	text    string  // that its value begins with: what the function wants to be told
 	state   int     // bytes that the function's state is filled up to
 	apart   bool    // each function has an URL of its own, and can be down by itself
+	http    bool    // events come by HTTP
 	topic   string  // of the outputs, without the run's prefix
 	modes   []string
 }
