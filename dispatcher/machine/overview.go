@@ -159,7 +159,11 @@ func (m *Machine) bounds() []Bound {
 	for _, d := range m.dead {
 		letters, letterBytes = max(letters, d.letters), max(letterBytes, d.bytes)
 	}
-	all := []Bound{
+	var keys, keyBytes int64
+	if t := m.onces.total; t != nil && t.phase != loading {
+		keys, keyBytes = m.onceSums()
+	}
+	return []Bound{
 		{"mailboxes", false, int64(m.mailBytes), int64(c.MailBytesMax)},
 		{"state_cache", false, int64(m.restBytes), int64(c.CacheBytesMax)},
 		{"effects", false, int64(m.effectBytes), int64(c.EffectBytesMax)},
@@ -171,10 +175,7 @@ func (m *Machine) bounds() []Bound {
 		{"dead_letters", false, letterBytes, c.DeadLetterBytesMax},
 		{"dead_letters", true, letters, c.DeadLettersMax},
 		{"timers", true, int64(len(m.timers.heap)), int64(c.TimersMax)},
+		{"request_keys", false, keyBytes, c.OnceBytesMax},
+		{"request_keys", true, keys, c.OnceMax},
 	}
-	if t := m.onces.total; t != nil && t.phase != loading {
-		keys, bytes := m.onceSums()
-		all = append(all, Bound{"request_keys", true, keys, c.OnceMax}, Bound{"request_keys", false, bytes, c.OnceBytesMax})
-	}
-	return all
 }

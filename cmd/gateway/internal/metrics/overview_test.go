@@ -22,7 +22,6 @@ func everything() *Metrics {
 	in, out, d := m.Ingress(), m.Egress(), m.Dispatcher()
 	in.Records(source(3), 5, 500)
 	in.Skipped(source(3), "null key")
-	in.Lag(source(3), 40)
 	out.Deliveries("shop/out", "ok", 7)
 	out.Pending("shop/out", 3, 1.5)
 	d.Call(cart, "ok", 20*time.Millisecond)
@@ -30,6 +29,7 @@ func everything() *Metrics {
 	d.Commit("ok", 3*time.Millisecond, 10)
 	d.DeadLetter(&api.DeadLetter{Kind: api.DeadRecord, Reason: "null key"})
 	d.Restarted("x")
+	in.Lag(source(3), 40)
 	m.Logged(slog.LevelError)
 	m.SetSource(func(context.Context) Snapshot {
 		return Snapshot{
