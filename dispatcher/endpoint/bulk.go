@@ -106,12 +106,13 @@ func (b *bulk) answers(response *http.Response) error {
 	source, watch := b.watch(response.Body)
 	defer watch.pause()
 	if len(response.Header["Content-Encoding"]) > 0 {
-		decoder, err := b.client.pool.decode(source, response.Header)
+		raw := &hollow{source: source, left: hollowBytesMax}
+		decoder, err := b.client.pool.decode(raw, response.Header)
 		if err != nil {
 			return err
 		}
 		defer decoder.close()
-		source = decoder
+		source = filled{decoder, raw}
 	}
 	small := b.client.pool.buffers.Get().(*[]byte)
 	defer b.client.pool.buffers.Put(small)

@@ -2,6 +2,7 @@ package endpoint
 
 import (
 	"bytes"
+	"compress/flate"
 	"compress/gzip"
 	"context"
 	"fmt"
@@ -309,6 +310,61 @@ func TestBulkCompressed(t *testing.T) {
 			}
 		}), 0, "")
 		g.want("1:"+strings.Repeat("one", 100_000), "2:two")
+	})
+}
+
+// TestBulkOfNothing: what decodes to nothing for ever ends the bulk long before its time does; small answers that are compressed one by one
+// are no such thing.
+func TestBulkOfNothing(t *testing.T) {
+	var member, block, many bytes.Buffer
+	if err := gzip.NewWriter(&member).Close(); err != nil {
+		t.Fatal(err)
+	}
+	z, err := flate.NewWriter(&block, flate.BestCompression)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 1000 {
+		z.Flush()
+	}
+	each := gzip.NewWriter(&many)
+	for i := range bulkCallsMax {
+		each.Write(replied(i+1, "x"))
+		each.Flush()
+	}
+	for name, tc := range map[string]struct {
+		encoding, piece string
+	}{
+		"empty members": {"gzip", strings.Repeat(member.String(), 1000)},
+		"empty blocks":  {"deflate", block.String()},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bothVersions(t, func(w http.ResponseWriter, r *http.Request) {
+				io.Copy(io.Discard, r.Body)
+				w.Header().Set("Content-Encoding", tc.encoding)
+				startBulk(w)
+				for err := error(nil); err == nil; {
+					_, err = io.WriteString(w, tc.piece)
+				}
+			}, func(t *testing.T, c *Client) {
+				g := gather(t)
+				wantRest(t, c.Bulk(within(t, time.Minute), []byte("x"), 2, g.sent, g.told), Unanswered, "next to nothing")
+				g.want()
+			})
+		})
+	}
+	t.Run("small answers", func(t *testing.T) {
+		c := serve(t, func(w http.ResponseWriter, r *http.Request) {
+			io.Copy(io.Discard, r.Body)
+			w.Header().Set("Content-Encoding", "gzip")
+			startBulk(w)
+			w.Write(many.Bytes())
+		})
+		g := gather(t)
+		wantRest(t, c.Bulk(within(t, time.Minute), []byte("x"), bulkCallsMax, g.sent, g.told), 0, "")
+		if len(g.replies) != bulkCallsMax {
+			t.Errorf("%d answers", len(g.replies))
+		}
 	})
 }
 

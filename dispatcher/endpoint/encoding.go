@@ -75,3 +75,37 @@ func endOr(err error) (decoder, error) {
 	}
 	return decoder{}, err
 }
+
+var errHollow = fmt.Errorf("compressed bytes decode to next to nothing: %d beyond twice what they hold", hollowBytesMax)
+
+// hollowBytesMax bounds compressed bytes beyond twice what they decode to. Whoever compresses answers one by one needs some bytes for
+// the end of each.
+const hollowBytesMax = 1 << 20
+
+// hollow hands out compressed bytes of a stream without a known end only as far as they decode to something: empty members and blocks
+// could go on for ever, and a decoder looks for the end of them in one Read.
+type hollow struct {
+	source io.Reader
+	left   int64
+}
+
+func (h *hollow) Read(p []byte) (int, error) {
+	if h.left <= 0 {
+		return 0, errHollow
+	}
+	n, err := h.source.Read(p[:min(int64(len(p)), h.left)])
+	h.left -= int64(n)
+	return n, err
+}
+
+// filled is what they decode to.
+type filled struct {
+	decoded io.Reader
+	hollow  *hollow
+}
+
+func (f filled) Read(p []byte) (int, error) {
+	n, err := f.decoded.Read(p)
+	f.hollow.left += 2 * int64(n)
+	return n, err
+}
