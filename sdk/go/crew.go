@@ -149,7 +149,7 @@ func (c *crew) work() {
 		if current == nil {
 			return
 		}
-		err := errors.New("call: the function has ended its goroutine")
+		err := errEnded
 		if p := recover(); p != nil {
 			err = fmt.Errorf("call: %w", &PanicError{Value: p, Stack: debug.Stack()})
 		}

@@ -283,6 +283,49 @@ func TestPanicIsLogged(t *testing.T) {
 	}
 }
 
+// A function that ends its goroutine, which is the server's, fails like one that panics. The gateway must not take it for a server that
+// went away.
+func TestGoroutineEnded(t *testing.T) {
+	var log bytes.Buffer
+	h, err := NewHandler(Config{Logger: slog.New(slog.NewTextHandler(&log, nil)), Functions: []Function{{Type: "a.b/st", Call: misbehave}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, http2 := range map[string]bool{"HTTP/1.1": false, "HTTP/2": true} {
+		t.Run(name, func(t *testing.T) {
+			server := httptest.NewUnstartedServer(h)
+			server.EnableHTTP2 = http2
+			server.StartTLS()
+			defer server.Close()
+			for _, id := range []string{"goexit", "good", "goexit"} {
+				body, err := proto.Marshal(callOf("a.b/st", id))
+				if err != nil {
+					t.Fatal(err)
+				}
+				r, err := server.Client().Post(server.URL, contentType, bytes.NewReader(body))
+				if err != nil {
+					t.Fatal(err)
+				}
+				got := make([]byte, 1000)
+				n, err := io.ReadFull(r.Body, got)
+				r.Body.Close()
+				if id == "good" {
+					if r.StatusCode != http.StatusOK {
+						t.Errorf("after it: got %s", r.Status)
+					}
+					continue
+				}
+				if r.StatusCode != http.StatusInternalServerError || string(got[:n]) != "call: the function has ended its goroutine" || !http2 && err != io.ErrUnexpectedEOF {
+					t.Errorf("got %s, %q, %v", r.Status, got[:n], err)
+				}
+			}
+		})
+	}
+	if n := strings.Count(log.String(), "ended its goroutine"); n != 4 {
+		t.Errorf("logged %d times: %s", n, log.String())
+	}
+}
+
 // Once the gateway has gone, the rest of the batch is not called.
 func TestGatewayGone(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
