@@ -54,6 +54,7 @@ var measures = []measure{
 	{name: "store_bytes", title: "written"},
 	{name: "store_rows", title: "rows"},
 	{name: "resident_mib", title: "MiB"},
+	{name: "limit_mib", title: "limit", told: true},
 	{name: "records_per_commit", title: "rec/commit", told: true},
 	{name: "calls_per_record", title: "calls", told: true},
 	{name: "calls_per_request", title: "calls/req", told: true},

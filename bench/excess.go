@@ -77,7 +77,7 @@ func (v *overloader) course(what string, begin time.Time, seen sightings, of fun
 	for third := range thirds {
 		from := begin.Add(v.length * time.Duration(third) / thirds)
 		s := seen.between(from, from.Add(v.length/thirds))
-		v.add(fmt.Sprintf("%s, third %d of %v", what, third+1, v.length), s.with(of(third)))
+		v.add(fmt.Sprintf("%s, %s%v", what, thirdOf(third+1), v.length), s.with(of(third)))
 	}
 }
 

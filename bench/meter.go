@@ -29,6 +29,7 @@ type reading struct {
 // Series of the gateway's /metrics that are read.
 const (
 	tellAllocated = "go_memstats_alloc_bytes_total"
+	tellLimit     = "go_gc_gomemlimit_bytes"
 	tellAllocs    = "go_memstats_mallocs_total"
 	tellCommits   = `stategate_commit_duration_seconds_count{result="ok"}`
 	tellRequests  = "stategate_request_calls_count"
@@ -112,6 +113,9 @@ func (b reading) since(a reading, records int) map[string]float64 {
 	}
 	told := func(series string) float64 { return b.told[series] - a.told[series] }
 	if b.told != nil {
+		if limit := b.told[tellLimit]; limit < limitless {
+			values["limit_mib"] = limit / (1 << 20)
+		}
 		values["allocs"], values["alloc_bytes"] = told(tellAllocs)/n, told(tellAllocated)/n
 		values["calls_per_record"] = told(tellCalls) / n
 		if commits := told(tellCommits); commits > 0 {
@@ -123,6 +127,9 @@ func (b reading) since(a reading, records int) map[string]float64 {
 	}
 	return values
 }
+
+// limitless is more memory than any machine has: what Go tells where there is no limit is more.
+const limitless = 1 << 60
 
 // recordsMeasure is how many records a cell's figures are the mean of. No table shows it: it tells how coarse they are.
 const recordsMeasure = "records"

@@ -4,6 +4,7 @@ package main
 
 import (
 	"bytes"
+	"fmt"
 	"math"
 	"os"
 	"path/filepath"
@@ -151,6 +152,43 @@ func TestTargets(t *testing.T) {
 	}
 }
 
+// What drifts is found in the load, the table and the store in which it does; what is not there drifts nowhere.
+func TestTargetsOfDrift(t *testing.T) {
+	r := newReport()
+	add := func(store, workload string, values map[string]float64) {
+		r.add(cell{Subject: gatewaySubject, Store: store, Workload: workload, Mode: bulk, Semantic: exactlyOnce}, values)
+	}
+	for n, resident := range []float64{100, 130, 120} {
+		add(postgresStore, fmt.Sprintf("%s3000/s, %s10m0s", steadyWorkload, thirdOf(n+1)), map[string]float64{"resident_mib": resident, "p50_ms": 10})
+	}
+	for n, p99 := range []float64{10, 15, 30} {
+		add(sqliteStore, fmt.Sprintf("%scalls by HTTP at 3 times the capacity, %s3m0s", overloadWorkload, thirdOf(n+1)), map[string]float64{"p99_ms": p99})
+		add(sqliteStore, fmt.Sprintf("%sevents by HTTP at 3 times the capacity, %s3m0s", overloadWorkload, thirdOf(n+1)), map[string]float64{"p99_ms": 10})
+	}
+	add(postgresStore, growthWorkload+"1000 keys", map[string]float64{"resident_mib": 300, "limit_mib": 600})
+	add(postgresStore, growthWorkload+"states of 990000 B", map[string]float64{"resident_mib": 750, "limit_mib": 600})
+	add(postgresStore, growthWorkload+"without a limit", map[string]float64{"resident_mib": 1000})
+	add(postgresStore, tablesWorkload+"small", map[string]float64{"room_kib_1": 32, "room_kib_3": 1024})
+	add(postgresStore, tablesWorkload+"state", map[string]float64{"room_kib_1": 5000, "room_kib_3": 10_000})
+	var out bytes.Buffer
+	r.targets(&out)
+	text := strings.Join(strings.Fields(out.String()), " ")
+	for _, want := range []string{
+		"steady: resident memory of the last third, times the first's <= 1.1 1.20 no", "postgres: steady: p50 of the last third, times the first's <= 1.5 1.00 yes",
+		"sqlite: overload by HTTP: p99 of the last third, times the first's <= 1.5 3.00 no", "growth: resident memory, times the gateway's own limit <= 1 1.25 no",
+		"room of any table in the end, times that after the first third <= 1.5 2.00 no",
+	} {
+		if !strings.Contains(text, want) {
+			t.Errorf("%q is not in:\n%s", want, out.String())
+		}
+	}
+	for line := range strings.Lines(out.String()) {
+		if rest := "sqlite: steady: the file"; strings.Contains(line, rest) != strings.HasPrefix(line, "not measured: ") {
+			t.Errorf("%q is not where it belongs: %s", rest, line)
+		}
+	}
+}
+
 // A ratio to what may be no floor is neither met nor missed; that of the other floor is not touched.
 func TestTargetsInDoubt(t *testing.T) {
 	r := reportOf(16)
@@ -225,6 +263,18 @@ func TestDocumentExplainsColumns(t *testing.T) {
 			if title := "`" + measureOf(name).title + "`"; !strings.Contains(string(text), title) {
 				t.Errorf("docs/PERFORMANCE.md does not explain %s", title)
 			}
+		}
+	}
+}
+
+// A gateway that has set itself a limit of memory tells it; one that has none tells what no machine has.
+func TestLimitIsShown(t *testing.T) {
+	for told, want := range map[float64]bool{512 << 20: true, 9.223372036854776e+18: false} {
+		from := reading{at: time.Now()}
+		to := reading{at: from.at.Add(time.Second), told: map[string]float64{tellLimit: told}}
+		got, ok := to.since(from, 1)["limit_mib"]
+		if ok != want || ok && got != 512 {
+			t.Errorf("told %g: got %v, %v", told, got, ok)
 		}
 	}
 }

@@ -105,7 +105,7 @@ func (r *run) steady(ctx context.Context, report *report, rate float64, length t
 		slices.Sort(took[third])
 		values["p50_ms"], values["p99_ms"], values["max_ms"] = quantile(took[third], 0.5), quantile(took[third], 0.99), quantile(took[third], 1)
 		c := r.cell
-		c.Workload = fmt.Sprintf("%s%g/s, third %d of %v", steadyWorkload, rate, third+1, length)
+		c.Workload = fmt.Sprintf("%s%g/s, %s%v", steadyWorkload, rate, thirdOf(third+1), length)
 		report.add(c, values)
 		return nil
 	})

@@ -50,6 +50,57 @@ func ratio(a, b func(*report) float64) func(*report) float64 {
 	return func(r *report) float64 { return a(r) / b(r) }
 }
 
+// thirdOf says which third of a load a workload is: "third 2 of ...".
+func thirdOf(n int) string { return fmt.Sprintf("third %d of ", n) }
+
+// matching are the gateway's cells whose workload begins so and holds some text.
+func (r *report) matching(store, begin, text string) (out []*cell) {
+	for _, c := range r.Cells {
+		if c.Subject == gatewaySubject && c.Store == store && strings.HasPrefix(c.Workload, begin) && strings.Contains(c.Workload, text) {
+			out = append(out, c)
+		}
+	}
+	return out
+}
+
+// highest is the largest that one of some cells has; NaN when none has it.
+func highest(cells []*cell, of func(*cell) float64) float64 {
+	most := math.NaN()
+	for _, c := range cells {
+		if v := of(c); !(v <= most) && !math.IsNaN(v) {
+			most = v
+		}
+	}
+	return most
+}
+
+// ofLimit is the most memory that a kind of load takes, as a part of the limit that the gateway has set itself.
+func ofLimit(store, begin string) func(*report) float64 {
+	return func(r *report) float64 {
+		return highest(r.matching(store, begin, ""), func(c *cell) float64 { return c.median("resident_mib") / c.median("limit_mib") })
+	}
+}
+
+// drift is a measure of the last third of a load over that of its first. Of several loads, the largest.
+func drift(store, begin, name string) func(*report) float64 {
+	return func(r *report) float64 {
+		return highest(r.matching(store, begin, thirdOf(1)), func(first *cell) float64 {
+			last := r.matching(store, strings.Replace(first.Workload, thirdOf(1), thirdOf(thirds), 1), "")
+			return highest(last, func(c *cell) float64 { return c.median(name) / first.median(name) })
+		})
+	}
+}
+
+// roomOfNote is how large a table must be, in KiB, so that what it grows by is no matter of a few pages.
+const roomOfNote = 1024
+
+// swelling is the room that a table takes in the end, over that of the first third. Of several tables, the largest.
+func swelling(r *report) float64 {
+	return highest(r.matching(postgresStore, tablesWorkload, ""), func(c *cell) float64 {
+		return c.median(byThird("room_kib", thirds-1)) / max(roomOfNote, c.median(byThird("room_kib", 0)))
+	})
+}
+
 const (
 	slowRate = latencyWorkload + "20/s"
 	fastRate = latencyWorkload + "1500/s"
@@ -79,6 +130,18 @@ var targets = []target{
 	{postgresStore, "count in bulk: resident memory, MiB", 150, false, of(postgresStore, countWorkload, bulk, exactlyOnce, "resident_mib"), ""},
 	{postgresStore, "1 million keys: throughput, times that of 1 thousand (growth)", 0.7, true,
 		ratio(of(postgresStore, keysGrowth(1_000_000), bulk, exactlyOnce, "records_per_second"), of(postgresStore, keysGrowth(1000), bulk, exactlyOnce, "records_per_second")), ""},
+	{postgresStore, "growth: resident memory, times the gateway's own limit", 1, false, ofLimit(postgresStore, growthWorkload), ""},
+	{sqliteStore, "growth: resident memory, times the gateway's own limit", 1, false, ofLimit(sqliteStore, growthWorkload), ""},
+	{postgresStore, "overload: resident memory, times the gateway's own limit", 1, false, ofLimit(postgresStore, overloadWorkload), ""},
+	{sqliteStore, "overload: resident memory, times the gateway's own limit", 1, false, ofLimit(sqliteStore, overloadWorkload), ""},
+	{postgresStore, "overload by HTTP: p99 of the last third, times the first's", 1.5, false, drift(postgresStore, overloadWorkload, "p99_ms"), ""},
+	{sqliteStore, "overload by HTTP: p99 of the last third, times the first's", 1.5, false, drift(sqliteStore, overloadWorkload, "p99_ms"), ""},
+	{postgresStore, "steady: resident memory of the last third, times the first's", 1.1, false, drift(postgresStore, steadyWorkload, "resident_mib"), ""},
+	{sqliteStore, "steady: resident memory of the last third, times the first's", 1.1, false, drift(sqliteStore, steadyWorkload, "resident_mib"), ""},
+	{postgresStore, "steady: p50 of the last third, times the first's", 1.5, false, drift(postgresStore, steadyWorkload, "p50_ms"), ""},
+	{sqliteStore, "steady: p50 of the last third, times the first's", 1.5, false, drift(sqliteStore, steadyWorkload, "p50_ms"), ""},
+	{postgresStore, "steady: room of any table in the end, times that after the first third", 1.5, false, swelling, ""},
+	{sqliteStore, "steady: the file in the end, times that after the first third", 1.1, false, drift(sqliteStore, steadyWorkload, "stored_mib"), ""},
 }
 
 // targets prints what was hoped for beside what was measured, and names the rest in a line.
