@@ -41,7 +41,7 @@ func TestStatementsGoByKey(t *testing.T) {
 		if err := s.Commit(ctx, &cuts[i]); err != nil {
 			t.Fatal(err)
 		}
-		_, e1 := s.States(ctx, []api.Address{a, big.Address})
+		_, e1 := s.States(ctx, append(make([]api.Address, loadGroup), a, big.Address)) // a whole group, and some
 		_, e2 := s.Mail(ctx, a, 0, 1<<20)
 		_, _, e3 := s.SpilledAddresses(ctx, counter, nil, 10)
 		_, e4 := s.Timers(ctx, statestore.TimerKey{Due: math.MinInt64}, math.MaxInt64, 10)
@@ -89,9 +89,9 @@ func checkPlan(t *testing.T, c *conn, text string) {
 			return
 		}
 	}
-	err := c.query(`EXPLAIN QUERY PLAN `+text, make([]driver.Value, 20), func(r row) (bool, error) {
+	err := c.query(`EXPLAIN QUERY PLAN `+text, make([]driver.Value, loadGroup), func(r row) (bool, error) {
 		step := r.text(3)
-		if strings.HasPrefix(step, "SCAN") && step != "SCAN CONSTANT ROW" || strings.Contains(step, "TEMP B-TREE") || strings.Contains(step, "AUTOMATIC") {
+		if strings.HasPrefix(step, "SCAN") && !strings.Contains(step, " CONSTANT ROW") && step != "SCAN wanted" || strings.Contains(step, "TEMP B-TREE") || strings.Contains(step, "AUTOMATIC") {
 			t.Errorf("%s\n\t%s", text, step)
 		}
 		return true, nil
