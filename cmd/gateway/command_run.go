@@ -23,6 +23,7 @@ import (
 	"github.com/stategate/stategate/cmd/gateway/internal/metrics"
 	"github.com/stategate/stategate/cmd/gateway/internal/module"
 	"github.com/stategate/stategate/cmd/gateway/internal/version"
+	"github.com/stategate/stategate/dispatcher/endpoint"
 	"github.com/stategate/stategate/dispatcher/machine"
 )
 
@@ -72,6 +73,10 @@ func run(ctx context.Context, cfg config.Config, written *logs.Log, stderr io.Wr
 		log.Warn(c.Text, "at", fmt.Sprintf("%s:%d:%d", c.File, c.Line, c.Column))
 	}
 	files := &credential.Files{Log: log}
+	signer, err := signerOf(cfg, files)
+	if err != nil {
+		return err
+	}
 	door, err := listenAdmin(cfg, files, log)
 	if err != nil {
 		return err
@@ -99,7 +104,7 @@ func run(ctx context.Context, cfg config.Config, written *logs.Log, stderr io.Wr
 		defer func() { err = errors.Join(err, store.Close()) }()
 		a, err := app.New(app.Config{
 			Module: m, Store: store, StoreName: storeName(cfg), Address: door.Addr().String(), Bounds: bounds(cfg), RenewEvery: cfg.Lease / 3,
-			DrainMax: cfg.DrainTimeout, HTTP: events, Log: log,
+			DrainMax: cfg.DrainTimeout, HTTP: events, Signer: signer, Log: log,
 			Hooks: app.Hooks{Ingress: meters.Ingress(), Egress: meters.Egress(), Dispatcher: meters.Dispatcher()},
 		})
 		if err != nil {
@@ -127,6 +132,15 @@ func beside(ctx context.Context, admin, work func(context.Context) error) error 
 	err := work(ctx)
 	endAdmin()
 	return errors.Join(err, <-ended)
+}
+
+// signerOf signs calls with the keys of a file, if one is given.
+func signerOf(cfg config.Config, files *credential.Files) (*endpoint.Signer, error) {
+	if cfg.SigningKeyFile == "" {
+		return nil, nil
+	}
+	signer := endpoint.NewSigner()
+	return signer, files.Keys("--signing-key-file", cfg.SigningKeyFile, signer.Set)
 }
 
 // background runs what ends with its context beside the rest; end ends it, and waits for that.

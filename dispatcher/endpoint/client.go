@@ -252,7 +252,10 @@ func (a *attempt) sendShared() (*http.Response, error) {
 func (a *attempt) request() *http.Request {
 	request := a.base.request.WithContext(httptrace.WithClientTrace(a.ctx, &a.trace))
 	request.Body = http.NoBody
-	if size := len(a.loan.data); size > 0 { // nobody ends the loan before this call does
+	if signer := a.client.pool.signer; signer != nil {
+		request.Header = signer.signed(a.base.request.Header, a.loan.data) // nobody ends the loan before this call does
+	}
+	if size := len(a.loan.data); size > 0 {
 		request.ContentLength = int64(size)
 		request.Body = a.loan.reader(a)
 		request.GetBody = a.bodyAgain

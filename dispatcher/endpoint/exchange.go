@@ -143,7 +143,7 @@ func (x *exchange) write(a *attempt) error {
 	pool := a.client.pool
 	body := a.loan.data // nobody ends the loan before this exchange ends
 	buffer := pool.buffers.Get().(*[]byte)
-	together := a.base.head.append((*buffer)[:0], len(body))
+	together := a.appendHead((*buffer)[:0], body)
 	if len(body) <= togetherBytesMax {
 		_, err := x.conn.Write(append(together, body...))
 		pool.buffers.Put(buffer)

@@ -38,6 +38,7 @@ type Pool struct {
 	readers sync.Pool // *bufio.Reader, see exchange
 	gunzips sync.Pool // *gzip.Reader
 	replies budget
+	signer  *Signer // nil: requests are not signed
 
 	mu       sync.Mutex // guards all below
 	closed   bool

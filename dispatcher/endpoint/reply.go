@@ -85,7 +85,12 @@ func (a *attempt) badStatus(response *http.Response) *Failure {
 	if words := said(a.client.withoutOurs(a.excerpt(response))); words != "" {
 		text += ": " + words
 	}
-	f := a.failure(kindOfStatus(response.StatusCode), response.StatusCode, text)
+	kind := kindOfStatus(response.StatusCode)
+	if refusesSignature(response) {
+		kind = Overloaded // as good as: it takes no call now, and it is not the call's fault
+		text += a.client.pool.signer.remedy()
+	}
+	f := a.failure(kind, response.StatusCode, text)
 	f.RetryAfter = retryAfter(response.Header.Get("Retry-After"), time.Now())
 	return f
 }

@@ -13,6 +13,7 @@ import (
 	"strconv"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 const contentType = "application/octet-stream"
@@ -35,12 +36,16 @@ type Config struct {
 	// 400. 0: 256. 1: bulk calls are off, each request is one call.
 	BulkCallsMax int
 
+	// SigningKeys are those of the gateway's file of signing keys: a request that is signed with none of them is answered with 401, and none
+	// of its calls run. Several, for the time in which one is replaced. None: whoever reaches the handler may call.
+	SigningKeys []string
+
 	// Logger is told of calls that failed. nil: slog.Default().
 	Logger *slog.Logger
 }
 
 // Handler serves functions over HTTP. It answers 200 with the effects of a call; every other status means that none happened, and
-// has the reason as plain text: 400 no request, 404 a function that is not served, 405 not POST, 413 too large, 415 another content
+// has the reason as plain text: 400 no request, 401 not signed as it should be, 404 a function that is not served, 405 not POST, 413 too large, 415 another content
 // type, 500 the function failed.
 //
 // A gateway that offers bulk calls is told that it may send them. The answer to one is 200 with an answer to each call, as they finish:
@@ -51,6 +56,7 @@ type Handler struct {
 	requestBytesMax int64
 	bulkCallsMax    int
 	crewSize        atomic.Int64 // how many workers the next bulk begins with
+	signatures      *signatures  // nil: none are asked for
 	logger          *slog.Logger
 }
 
@@ -71,6 +77,10 @@ func NewHandler(cfg Config) (*Handler, error) {
 	}
 	if h.logger == nil {
 		h.logger = slog.Default()
+	}
+	var err error
+	if h.signatures, err = newSignatures(cfg.SigningKeys); err != nil {
+		return nil, fmt.Errorf("make handler: %w", err)
 	}
 	if len(cfg.Functions) == 0 {
 		return nil, errors.New("make handler: it has no functions")
@@ -113,6 +123,11 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	defer putBuffer(body)
 	if status, err := h.read(body, w, r); err != nil {
 		h.refuse(w, r, status, err)
+		return
+	}
+	if err := h.signatures.check(r.Header.Values(signatureHeader), media, body.Bytes(), time.Now()); err != nil {
+		w.Header().Set("WWW-Authenticate", signatureChallenge) // so that the gateway knows that no call is at fault
+		h.refuse(w, r, http.StatusUnauthorized, err)
 		return
 	}
 	if media == bulkContentType {
@@ -211,8 +226,9 @@ func putBuffer(b *bytes.Buffer) {
 }
 
 // Call answers the body of a request with the body of a reply, for fronts that are no HTTP server. An error is one for which HTTP has
-// a status other than 200 (a function that ends its goroutine ends the caller's): there is no reply, none of the effects happen, and the gateway is to call again. It is for ordinary requests,
-// one call each: such a front hands its answer over whole, so it announces no bulk calls, and a gateway sends it none.
+// a status other than 200 (a function that ends its goroutine ends the caller's): there is no reply, none of the effects happen, and the
+// gateway is to call again. It is for ordinary requests, one call each: such a front hands its answer over whole, so it announces no bulk
+// calls, and a gateway sends it none. It checks no signature: [Handler.CheckSignature] does.
 func (h *Handler) Call(ctx context.Context, request []byte) (reply []byte, err error) {
 	reply, _, err = h.answer(ctx, request, nil)
 	return reply, err

@@ -9,19 +9,22 @@ from ._bulk import Bulk, Call
 from ._crew import TICK, Tasks, Threads
 from ._functions import Functions, RequestError
 from ._http import BULK_CONTENT_TYPE, CONTENT_TYPE, TEXT_CONTENT_TYPE, UNBUFFERED, Calls, failure
+from ._signature import CHALLENGE, SignatureError, Signatures
 
 Send = Callable[[Dict[str, Any]], Awaitable[None]]
 Receive = Callable[[], Awaitable[Dict[str, Any]]]
 
 _UNBUFFERED = tuple(text.lower().encode() for text in UNBUFFERED)
+_CHALLENGE = tuple(text.encode() for text in CHALLENGE)
 
 
 class Application:
-    def __init__(self, functions: Functions, request_bytes_max: int, threads: bool, bulk_calls: int) -> None:
+    def __init__(self, functions: Functions, request_bytes_max: int, threads: bool, bulk_calls: int, signatures: Signatures) -> None:
         self._functions = functions
         self._request_bytes_max = request_bytes_max
         self._threads = threads
         self._calls = Calls(bulk_calls)
+        self._signatures = signatures
         self._announcement = (b"stategate-bulk", self._calls.header.encode())
 
     async def __call__(self, scope: Dict[str, Any], receive: Receive, send: Send) -> None:
@@ -33,15 +36,18 @@ class Application:
         status, content_type, body = 200, CONTENT_TYPE, b""
         more: List[Any] = []
         try:
-            media, offer = "", ""
+            media, offer, signature = "", "", ""
             for name, value in scope["headers"]:
                 name = name.lower()
                 if name == b"content-type":
                     media = value.decode("latin-1")
                 elif name == b"stategate-bulk":
                     offer += "," + value.decode("latin-1") if offer else value.decode("latin-1")
+                elif name == b"stategate-signature":
+                    signature += "," + value.decode("latin-1") if signature else value.decode("latin-1")
             is_bulk = self._calls.check(scope["method"], media)
             request = await self._read(receive)
+            self._signatures.check(signature, is_bulk, request)
             if is_bulk:
                 bulk = Bulk(self._functions, request, self._calls.most)
                 await _Answering(bulk, self._threads, self._announcement, send).run()
@@ -54,6 +60,7 @@ class Application:
         except Exception as e:
             content_type = TEXT_CONTENT_TYPE
             status, body = failure(e)
+            more = [_CHALLENGE] if isinstance(e, SignatureError) else []
         await _whole(send, status, content_type, body, more)
 
     async def _answer(self, request: bytes) -> bytes:

@@ -152,24 +152,43 @@ class Functions:
             return batch
         return await batch.run()
 
-    def asgi(self, *, request_bytes_max: int = 64 << 20, threads: bool = True, bulk_calls: int = BULK_CALLS) -> Any:
+    def asgi(
+        self, *, request_bytes_max: int = 64 << 20, threads: bool = True, bulk_calls: int = BULK_CALLS, signing_keys: Sequence[str] = ()
+    ) -> Any:
         """An ASGI application, alone or mounted in another. Plain functions run in threads, unless threads is False.
 
         bulk_calls: how many calls the gateway may send in one request, which then run side by side. 1: it sends each by itself.
+        signing_keys: those of the gateway's file of signing keys; a request that is signed with none of them is answered with 401. Several,
+        for the time in which one is replaced. None: whoever reaches the application may call.
         """
         from ._asgi import Application
+        from ._signature import Signatures
 
-        return Application(self, request_bytes_max, threads, bulk_calls)
+        return Application(self, request_bytes_max, threads, bulk_calls, Signatures(signing_keys))
 
-    def wsgi(self, *, request_bytes_max: int = 64 << 20, bulk_calls: Optional[int] = None) -> Any:
+    def wsgi(self, *, request_bytes_max: int = 64 << 20, bulk_calls: Optional[int] = None, signing_keys: Sequence[str] = ()) -> Any:
         """A WSGI application, alone or mounted in another. Async functions run on one event loop in a thread of its own.
 
         bulk_calls: how many calls the gateway may send in one request, which then run side by side, in threads. 1: it sends each by itself.
         None: as asgi has it; but 1 in a server that has one thread (by wsgi.multithread), where functions may count on being alone.
+        signing_keys: as asgi has it.
         """
+        from ._signature import Signatures
         from ._wsgi import Application
 
-        return Application(self, request_bytes_max, bulk_calls)
+        return Application(self, request_bytes_max, bulk_calls, Signatures(signing_keys))
+
+    @staticmethod
+    def check_signature(header: str, request: bytes, signing_keys: Sequence[str]) -> None:
+        """Raises a RequestError of status 401 unless a request for handle is signed with one of the keys; header is its Stategate-Signature.
+
+        Answer with the header "WWW-Authenticate: Stategate-Signature", too: the gateway then knows that no call is at fault.
+        """
+        from ._signature import Signatures
+
+        if not signing_keys:
+            raise ValueError("signing_keys is empty: want at least one")
+        Signatures(signing_keys).check(header, False, request)
 
 
 class Batch:

@@ -11,14 +11,16 @@ from ._bulk import Bulk
 from ._crew import TICK, Tasks, Threads
 from ._functions import BULK_CALLS, Functions, RequestError
 from ._http import BULK_CONTENT_TYPE, CONTENT_TYPE, TEXT_CONTENT_TYPE, UNBUFFERED, Calls, failure
+from ._signature import CHALLENGE, SignatureError, Signatures
 
 StartResponse = Callable[[str, List[Tuple[str, str]]], Any]
 
 
 class Application:
-    def __init__(self, functions: Functions, request_bytes_max: int, bulk_calls: Optional[int]) -> None:
+    def __init__(self, functions: Functions, request_bytes_max: int, bulk_calls: Optional[int], signatures: Signatures) -> None:
         self._functions = functions
         self._request_bytes_max = request_bytes_max
+        self._signatures = signatures
         self._calls = Calls(BULK_CALLS if bulk_calls is None else bulk_calls)
         self._calls_alone = Calls(1) if bulk_calls is None else self._calls  # in a server of one thread
         self._loop: Optional[asyncio.AbstractEventLoop] = None
@@ -31,6 +33,7 @@ class Application:
         try:
             is_bulk = calls.check(environ["REQUEST_METHOD"], environ.get("CONTENT_TYPE", ""))
             request = self._read(environ)
+            self._signatures.check(environ.get("HTTP_STATEGATE_SIGNATURE", ""), is_bulk, request)
             if is_bulk:
                 return self._bulk(Bulk(self._functions, request, calls.most), calls, start_response)
             body = self._answer(request)
@@ -39,6 +42,7 @@ class Application:
         except Exception as e:
             content_type = TEXT_CONTENT_TYPE
             status, body = failure(e)
+            more = [CHALLENGE] if isinstance(e, SignatureError) else []
         start_response(_status(status), [("Content-Type", content_type), ("Content-Length", str(len(body))), *more])
         return [body]
 

@@ -45,9 +45,11 @@ type Config struct {
 	// DrainMax bounds a graceful stop. Default 10 s.
 	DrainMax time.Duration
 	// HTTP is where HTTP ingresses of the module listen. Without a listener they do not.
-	HTTP  HTTP
-	Log   *slog.Logger
-	Hooks Hooks
+	HTTP HTTP
+	// Signer signs calls to functions; nil: they are not signed.
+	Signer *endpoint.Signer
+	Log    *slog.Logger
+	Hooks  Hooks
 }
 
 // HTTP is the place of HTTP ingresses.
@@ -102,6 +104,7 @@ func New(cfg Config) (*App, error) {
 		cfg.DrainMax = drainMaxDefault
 	}
 	a := &App{cfg: cfg, log: cfg.Log, functions: newFunctions(cfg.Module), egresses: map[string]*sink{}, asked: map[string]bool{}, pool: endpoint.NewPool(), troubles: newTroubles()}
+	a.pool.SignWith(cfg.Signer)
 	a.member = statestore.Member{
 		ID: uuid.NewString(), PID: os.Getpid(), Address: cfg.Address, Events: cfg.HTTP.Advertise, Started: time.Now().UTC().Truncate(time.Millisecond),
 	}

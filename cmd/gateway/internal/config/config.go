@@ -28,6 +28,8 @@ type Config struct {
 	AdminTLSKey        string
 	AdminInsecure      bool
 
+	SigningKeyFile string // "": calls are not signed
+
 	LogFormat LogFormat
 	LogLevel  slog.Level
 

@@ -92,7 +92,7 @@ func TestPrecedence(t *testing.T) {
 		"logFormat": {"text", "json", "text"}, "logLevel": {"warn", "error", "debug"}, "lease": {"1s", "2 s", "1m30s"}, "drainTimeout": {"1ms", "1min", "1h"},
 		"noAdvisoryLock": {"true", "false", "true"}, "slots": {"1", "2", "3"}, "sourceMessagesMax": {"1", "2", "3"}, "effectsMax": {"1", "2", "3"},
 		"deadLettersMax": {"1", "2", "3"}, "listenTokenFile": {"f", "e", "a"}, "listenTlsCert": {"f", "e", "a"}, "listenTlsKey": {"f", "e", "a"},
-		"adminTokenFile": {"f", "e", "a"}, "adminReadTokenFile": {"f", "e", "a"}, "adminTlsCert": {"f", "e", "a"}, "adminTlsKey": {"f", "e", "a"},
+		"signingKeyFile": {"f", "e", "a"}, "adminTokenFile": {"f", "e", "a"}, "adminReadTokenFile": {"f", "e", "a"}, "adminTlsCert": {"f", "e", "a"}, "adminTlsKey": {"f", "e", "a"},
 		"adminInsecure": {"true", "false", "true"}, "listenInsecure": {"true", "false", "true"}, "advertise": {"a:1", "b:2", "[::1]:3"},
 		"store": {"sqlite:f", "memory:", "postgres://a@h/d"},
 	}
@@ -147,7 +147,7 @@ func TestBadValues(t *testing.T) {
 		"store":         {"", "stategate.db", "mysql://h/d"},
 		"storeFile":     {""},
 		"advertise":     {"", ":8080", "host", "host:0", "a b:80"}, "listenInsecure": {"yes"}, "listenTlsKey": {""},
-		"adminTokenFile": {""}, "adminReadTokenFile": {"a\x00"}, "adminTlsCert": {""}, "adminTlsKey": {""}, "adminInsecure": {"1"},
+		"signingKeyFile": {""}, "adminTokenFile": {""}, "adminReadTokenFile": {"a\x00"}, "adminTlsCert": {""}, "adminTlsKey": {""}, "adminInsecure": {"1"},
 	} {
 		for _, text := range bad {
 			s := find(key)

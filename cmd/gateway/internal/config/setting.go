@@ -128,6 +128,14 @@ its key changes, within some seconds.`,
 every address and change what operators change. For a network in which something else decides who comes.`,
 	},
 	{
+		key: "signingKeyFile", kind: "FILE", example: "/run/secrets/stategate-signing", set: path(func(c *Config) *string { return &c.SigningKeyFile }),
+		brief: "file of keys with which calls to functions are signed",
+		manual: `A file of keys, one a line, each of 32 characters or more (openssl rand -hex 32), at most 4. Every call to a function is signed
+with each of them, so that a function that has one of them can refuse calls of anybody else; docs/PROTOCOL.md says how. It is read
+again when it changes, within some seconds. To replace a key: give functions the new one beside the old one, replace it here, take
+the old one from the functions. All gateways on one store need the same.`,
+	},
+	{
 		key: "logFormat", kind: "FORMAT", standard: string(LogAuto), set: setLogFormat,
 		brief:  "auto, text or json",
 		manual: "How the log on standard error looks: text, json, or auto (text on a terminal, else json).",

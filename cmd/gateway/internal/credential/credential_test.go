@@ -229,3 +229,30 @@ func TestPairChanges(t *testing.T) {
 		t.Errorf("a certificate for a key: %v", err)
 	}
 }
+
+// TestKeys: what is too short to be a secret is no key; those that count are handed over when they change.
+func TestKeys(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "keys")
+	good := strings.Repeat("hunter2-", 4)
+	var got []string
+	set := func(keys ...string) { got = keys }
+	for text, want := range map[string]string{
+		"": "holds no key", good + "\nhunter2": ":2: a key has at least 32 characters", strings.Repeat(good+"\n", 5): "holds 5 keys: want at most 4", good + " " + good: ":1: a key is letters",
+	} {
+		write(t, name, text)
+		if err := (&Files{}).Keys("--key-file", name, set); err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "hunter2") || got != nil {
+			t.Errorf("%q: %v, %q", text, err, got)
+		}
+	}
+	files, log := logged()
+	write(t, name, good+"\r\n")
+	if err := files.Keys("--key-file", name, set); err != nil || len(got) != 1 || got[0] != good {
+		t.Errorf("%v, %q", err, got)
+	}
+	write(t, name, good+"x\n\n"+good+"\n")
+	files.look()
+	files.look()
+	if len(got) != 2 || got[0] != good+"x" || got[1] != good || strings.Contains(log.String(), "hunter2") {
+		t.Errorf("%q, %s", got, log)
+	}
+}
