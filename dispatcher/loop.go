@@ -69,6 +69,7 @@ func (d *Dispatcher) loop(m *machine.Machine, clock *clock) {
 		if len(d.large) > 0 && !m.Saturated() {
 			d.inbox.knock() // what was in their way is in a commit now: they need not wait for the next fact
 		}
+		m.Carried(work.Calls)
 		if d.drain.Load() {
 			d.judgeDrain(m)
 		}

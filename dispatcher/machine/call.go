@@ -50,7 +50,7 @@ func (m *Machine) startCall(c *cell, g *gate, retry bool, r *request) {
 	}
 	m.flights[call.ID.N] = flight{cell: c, gate: g, retry: retry, request: r, specs: specs, built: m.now}
 	if m.work.Calls == nil {
-		m.work.Calls = make([]Call, 0, m.callsRoom)
+		m.work.Calls, m.calls = m.calls, nil
 	}
 	m.work.Calls = append(m.work.Calls, call)
 }

@@ -2,6 +2,7 @@ package machine
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/stategate/stategate/api"
 	"github.com/stategate/stategate/statestore"
@@ -38,7 +39,7 @@ type laneChunk struct {
 const packBytes = 4 << 20
 
 // gatheredRoomMax bounds the room that is made before it is needed.
-const gatheredRoomMax = 4096
+const gatheredRoomMax = 16 << 10
 
 func (m *Machine) addLane(l *lane) {
 	l.dead = m.deadOf(api.OriginEgress(l.id.Egress))
@@ -74,6 +75,9 @@ func (m *Machine) output(from api.Address, o *Output) {
 	size := out.Size()
 	if l.gathered == nil {
 		l.gathered = make([]api.Output, 0, l.room)
+	}
+	if n := len(l.gathered); n == cap(l.gathered) {
+		l.gathered = slices.Grow(l.gathered, max(n, 1))
 	}
 	l.gathered = append(l.gathered, out)
 	l.gatheredBytes += size

@@ -22,7 +22,7 @@ type Machine struct {
 	stats Stats
 	ids   uint64
 
-	callsRoom int // for the next Work
+	calls []Call // empty; room for those of the next Work
 
 	fence        statestore.Fence
 	commitNumber uint64

@@ -29,9 +29,6 @@ func (m *Machine) Tick(now int64) {
 	}
 }
 
-// callsRoomMax bounds the room that is made for the calls of the next Work, which are expected to be about as many as those of the last.
-const callsRoomMax = 256
-
 // Work answers what is to be done since it was last asked.
 func (m *Machine) Work() Work {
 	m.admitEvents()
@@ -48,10 +45,18 @@ func (m *Machine) Work() Work {
 	m.work.Tick = m.nextTick()
 	w := m.work
 	m.work = Work{}
-	if len(w.Calls) > 0 {
-		m.callsRoom = min(len(w.Calls), callsRoomMax)
-	}
 	return w
+}
+
+// callsRoomMax bounds the room that stays for the calls of the next Work.
+const callsRoomMax = 2048
+
+// Carried takes back the calls of a Work, which nobody reads any more: where they lay is room for those of the next.
+func (m *Machine) Carried(calls []Call) {
+	if cap(calls) <= callsRoomMax {
+		clear(calls)
+		m.calls = calls[:0]
+	}
 }
 
 // nextTick is when something is due without any fact.
