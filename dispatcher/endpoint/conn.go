@@ -7,7 +7,6 @@ import (
 	"os"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"time"
 )
 
@@ -24,8 +23,8 @@ type conn struct {
 	buffers  *sync.Pool    // *[]byte, for large bodies
 	gone     func()        // takes it out of the pool's books, once
 
-	raw       syscall.RawConn // of a direct one; nil where it has none
-	idleSince time.Time       // of a direct one; guarded by direct.mu
+	probe     probe     // of a direct one
+	idleSince time.Time // of a direct one; guarded by direct.mu
 
 	shared   bool        // calls come and go on it side by side
 	surprise *surprise   // nil where the protocol is settled

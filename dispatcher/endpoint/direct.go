@@ -17,6 +17,7 @@ type direct struct {
 	address  string
 	idleMax  time.Duration // that a connection is kept without a call
 	poolSize int           // how many are
+	heads    heads         // that have come
 
 	mu      sync.Mutex  // guards all below
 	idle    []*conn     // the last used one last
@@ -94,7 +95,7 @@ func (c *conn) fit(now time.Time) bool {
 	if !c.retireAt.IsZero() && now.After(c.retireAt) {
 		return false
 	}
-	return c.raw == nil || silent(c.raw)
+	return c.probe.silent()
 }
 
 // put takes back a connection that can carry another call.
@@ -158,7 +159,9 @@ func (d *direct) want() *wanting {
 		}
 		c := raw.(*conn)
 		if s, ok := c.Conn.(syscall.Conn); ok {
-			c.raw, _ = s.SyscallConn()
+			if raw, err := s.SyscallConn(); err == nil {
+				c.probe.begin(raw)
+			}
 		}
 		if d.remove(w) {
 			w.given <- given{conn: c}

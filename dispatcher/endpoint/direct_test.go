@@ -36,7 +36,7 @@ func only(t *testing.T, c *Client) *conn {
 
 // waitHeard waits until something has come over an idle connection.
 func waitHeard(c *conn) {
-	for silent(c.raw) {
+	for c.probe.silent() {
 		runtime.Gosched()
 	}
 }

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 // scripted is a connection that says what it was told to, in pieces, and hangs up.
@@ -37,7 +39,8 @@ func (s *scripted) Close() error                      { s.closed = true; return 
 func (s *scripted) SetReadDeadline(t time.Time) error { return nil }
 
 // FuzzExchange: whatever an endpoint says, a call has a reply within its bound or a failure with a text for people; the reply is what the
-// standard library reads, and the connection is kept only where that has read all that was said, and no more was to come.
+// standard library reads, and the connection is kept only where that has read all that was said, and no more was to come. Said again, when the
+// head may be remembered, it means the same.
 func FuzzExchange(f *testing.F) {
 	const most = 1 << 10
 	const ok = "HTTP/1.1 200 OK\r\nContent-Type: application/octet-stream\r\n"
@@ -48,6 +51,7 @@ func FuzzExchange(f *testing.F) {
 		"HTTP/1.0 200 OK\r\nContent-Length: 1\r\nContent-Type: application/octet-stream\r\n\r\nx", "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Hints\r\nX: y\r\n\r\n" + ok + "Content-Length: 1\r\n\r\nx",
 		"HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n", "HTTP/1.1 204 No\r\n\r\n", "HTTP/1.1 304 No\r\nContent-Length: 9\r\n\r\n",
 		"HTTP/1.1 500 No\r\nContent-Length: 2\r\n\r\nno", "HTTP/1.1 429 No\r\nRetry-After: 9\r\n\r\nno", string(settingsFrame),
+		"HTTP/1.1 200 OK\nContent-Type: application/octet-stream\nContent-Length: 9\n\nab\r\n\r\nxyz", ok + "\r\n" + ok + "\r\n",
 		ok + "Content-Encoding: gzip\r\nContent-Length: 4\r\n\r\nhell", ok + "X: " + strings.Repeat("y", 70_000),
 	} {
 		f.Add([]byte(say), 1000)
@@ -77,6 +81,12 @@ func FuzzExchange(f *testing.F) {
 		}
 		if fail == nil && !response.Close && left == 0 && len(d.idle) == 0 {
 			t.Fatalf("the connection is not kept after %q", say)
+		}
+		kept := len(d.idle)
+		d.closeIdle()
+		again, _, failAgain := c.Call(t.Context(), []byte("x"))
+		if !bytes.Equal(again, reply) || !cmp.Equal(failAgain, fail) || len(d.idle) != kept {
+			t.Fatalf("again got %q, %+v, kept %d; at first %q, %+v, kept %d", again, failAgain, len(d.idle), reply, fail, kept)
 		}
 	})
 }
