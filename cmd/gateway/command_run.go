@@ -35,7 +35,7 @@ func newRun() *cobra.Command {
 most --drain-timeout and ends with 0. A second gateway on the same store waits and takes over when the first one ends or dies.`,
 		Example: `  gateway run
   gateway run --module /opt/statefun/modules
-  gateway run --module module.yaml --store postgres://gateway@db/app --admin :8081`,
+  gateway run --module module.yaml --store postgres://gateway@db/app --admin :8081 --admin-token-file operators`,
 		Args: noArguments,
 	}
 	loader := config.Register(cmd.Flags())
