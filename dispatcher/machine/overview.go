@@ -113,10 +113,10 @@ func (m *Machine) overlook(o *Overview, c *cell) {
 	if c.mail.len() > 0 {
 		w.OldestMS = max(w.OldestMS, m.now-c.mail.front().arrived)
 	}
-	switch c.phase {
-	case calling:
+	if c.phase == calling {
 		w.CallMS = max(w.CallMS, m.now-c.callSince)
-	case backoff:
+	}
+	if c.failedSince != 0 { // also while it is tried again, or waits for the breaker
 		w.Failing++
 		w.Attempts = max(w.Attempts, c.attempts)
 		w.FailingMS = max(w.FailingMS, m.now-c.failedSince)

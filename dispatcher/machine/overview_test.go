@@ -42,8 +42,8 @@ func TestOverview(t *testing.T) {
 	}
 
 	play("fail f/a endpoint", "fail f/b endpoint", "tick 150")
-	// c was called when a failed, and one of the two that failed is the probe.
-	function("f", machine.FunctionWait{OldestMS: 157, CallMS: 150, Failing: 1, Stuck: 1, FailingMS: 150, Attempts: 1})
+	// c was called when a failed, and one of the two that failed is the probe: it fails until it has succeeded.
+	function("f", machine.FunctionWait{OldestMS: 157, CallMS: 150, Failing: 2, Stuck: 2, FailingMS: 150, Attempts: 2})
 	if e := s.m.Overview().Endpoints[0]; !e.Open || e.Outages != 1 {
 		t.Errorf("the breaker: %+v", e)
 	}

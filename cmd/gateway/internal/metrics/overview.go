@@ -45,7 +45,7 @@ func newOverviews(m *Metrics) *overviews {
 			number("function_oldest_call_seconds", "Age of the oldest call that is out.", most, func(w *machine.FunctionWait) float64 { return seconds(w.CallMS) }),
 			number("function_kept_messages", "Messages that no source can replay, in memory and in the store.", sum, func(w *machine.FunctionWait) float64 { return float64(w.KeptMessages) }),
 			number("function_kept_bytes", "Bytes of messages that no source can replay, in memory and in the store.", sum, func(w *machine.FunctionWait) float64 { return float64(w.KeptBytes) }),
-			number("function_failing_addresses", "Addresses whose last call failed and that wait for the next one.", sum, func(w *machine.FunctionWait) float64 { return float64(w.Failing) }),
+			number("function_failing_addresses", "Addresses whose last call failed, until one succeeds.", sum, func(w *machine.FunctionWait) float64 { return float64(w.Failing) }),
 			number("function_stuck_addresses", "Addresses that have failed for longer than the budget of their call.", sum, func(w *machine.FunctionWait) float64 { return float64(w.Stuck) }),
 			number("function_failing_seconds", "For how long the address fails that has failed for longest.", most, func(w *machine.FunctionWait) float64 { return seconds(w.FailingMS) }),
 			number("function_failing_attempts", "Attempts of the failing address that was tried most often.", most, func(w *machine.FunctionWait) float64 { return float64(w.Attempts) }),
