@@ -8,8 +8,11 @@ import (
 	"net"
 	nethttp "net/http"
 	"net/http/httptest"
+	"runtime"
 	"testing"
 	"time"
+
+	"github.com/stategate/stategate/api"
 )
 
 // kept is a connection that stays open.
@@ -75,6 +78,59 @@ func TestIdleKeepsNobodyOut(t *testing.T) {
 	end()
 	if err := <-ended; err != nil {
 		t.Error(err)
+	}
+}
+
+// holding answers when it may.
+type holding struct {
+	asker
+	hold chan struct{}
+}
+
+func (h *holding) Send(context.Context, api.Message) error {
+	<-h.hold
+	return nil
+}
+
+// TestAnswersMakeRoom: when others wait for a connection the next answer says that it closes its own. One that was kept would be closed
+// with the next request on its way, and whoever sent that could not know what became of it.
+func TestAnswersMakeRoom(t *testing.T) {
+	cfg := testConfig()
+	cfg.ConnsMax = 2
+	hold := make(chan struct{})
+	server := serving(t, cfg, &holding{hold: hold})
+	address, _ := open(t, server)
+	var all []*kept
+	for range 3 { // the third waits for a slot
+		conn, err := net.Dial("tcp", address)
+		k := keep(t, conn, err)
+		if _, err := io.WriteString(k, "POST /v1/send/shop/cart/a HTTP/1.1\r\nHost: localhost\r\n\r\n"); err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, k)
+	}
+	for !server.bounded.Load().Crowded() {
+		runtime.Gosched()
+	}
+	for range 2 {
+		hold <- struct{}{}
+	}
+	closed := 0
+	for _, k := range all[:2] {
+		resp, err := nethttp.ReadResponse(k.in, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if resp.Close {
+			closed++
+		}
+	}
+	close(hold)
+	if resp, err := nethttp.ReadResponse(all[2].in, nil); err != nil || resp.StatusCode != 202 {
+		t.Errorf("the third: %v, %v", resp, err)
+	}
+	if closed == 0 {
+		t.Error("both connections are kept: one is closed while its client sends")
 	}
 }
 

@@ -56,7 +56,8 @@ type Config struct {
 	// PassTimeMax bounds how long a request may take that is passed on. Default: BodyTimeMax, the longest time that one may wait for its
 	// reply, and 30 s.
 	PassTimeMax time.Duration
-	// ConnsMax bounds the connections. Default 4,096. When all are in use, one that is idle is closed for the next.
+	// ConnsMax bounds the connections. Default 5,120: more than there are requests at once, so that those beyond are refused and told so.
+	// When all are in use, the next answer closes its connection, or one that is idle is closed.
 	ConnsMax int
 	Log      *slog.Logger
 	Hooks    ingress.Hooks
@@ -69,8 +70,8 @@ const (
 	answerTimeMax  = 30 * time.Second // to write an answer
 	sendTimeMax    = 30 * time.Second // that an event waits for room and its commit
 	headerBytesMax = 256 << 10        // an id of 64 KiB takes three times that when every byte is encoded
-	connsMax       = 4096             // at once; others wait to be accepted
 	requestsMax    = 4096             // at once; others are refused
+	connsMax       = 5120             // at once; others wait to be accepted
 	stopTimeMax    = time.Second
 )
 
@@ -80,6 +81,7 @@ type Server struct {
 	handler  nethttp.Handler
 	bodies   budget
 	requests chan struct{} // a token for each that is being answered
+	bounded  atomic.Pointer[conns.Bounded]
 	onward   nethttp.RoundTripper
 
 	local     atomic.Bool   // it listens where nobody but this host is let in, by nothing else
@@ -128,6 +130,7 @@ func New(cfg Config) *Server {
 func (s *Server) Run(ctx context.Context, listener net.Listener) error {
 	s.local.Store(s.cfg.Allow == nil && s.cfg.Onward == nil && loopback(listener.Addr()))
 	bounded := conns.Bound(listener, s.cfg.ConnsMax)
+	s.bounded.Store(bounded)
 	server := &nethttp.Server{
 		Handler: s, ConnState: bounded.State, ReadHeaderTimeout: headerTimeMax, IdleTimeout: idleTimeMax, MaxHeaderBytes: headerBytesMax,
 		// Also of what is answered without a look at it: a body that nobody wants is read before or after its answer.
@@ -206,8 +209,26 @@ func (s *Server) leave(w *worker) {
 	}
 }
 
+// leaving answers a request and lets its client's connection go when others wait for it. One that stayed would be idle for a moment and
+// closed for them, with the next request on its way: its client could not know what became of that.
+type leaving struct {
+	nethttp.ResponseWriter
+	server *Server
+}
+
+func (w leaving) WriteHeader(status int) {
+	if bounded := w.server.bounded.Load(); bounded != nil && bounded.Crowded() {
+		w.Header().Set("Connection", "close")
+	}
+	w.ResponseWriter.WriteHeader(status)
+}
+
+// Unwrap is for response controllers.
+func (w leaving) Unwrap() nethttp.ResponseWriter { return w.ResponseWriter }
+
 // ServeHTTP lets in who may ask.
 func (s *Server) ServeHTTP(w nethttp.ResponseWriter, r *nethttp.Request) {
+	w = leaving{w, s}
 	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Set("X-Content-Type-Options", "nosniff")
 	awaitBody(nethttp.NewResponseController(w), r, discardTimeMax) // whoever reads it gives it more

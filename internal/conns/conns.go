@@ -7,10 +7,15 @@ import (
 	"net/http"
 	"slices"
 	"sync"
+	"time"
 )
 
+// idleMin is how long a connection must have been idle before it is closed for another one: one that has just been answered is about to
+// be used again where many ask at once.
+const idleMin = 200 * time.Millisecond
+
 // Bounded accepts no more connections than it has slots. Those that are idle keep nobody out: when there is no slot the one that has been
-// idle for longest is closed, or the next one that becomes idle. A client whose request is on its way then gets no answer, as from any
+// idle for longest is closed, as soon as that has been a while. A client whose request is on its way then gets no answer, as from any
 // server that closes what is idle.
 type Bounded struct {
 	net.Listener
@@ -21,6 +26,7 @@ type Bounded struct {
 	mu      sync.Mutex // guards all below
 	idle    []*counted // the one that has been so for longest first
 	waiting bool       // for a slot
+	later   bool       // makeRoom is called again by a timer
 }
 
 // Bound bounds what a listener accepts. The server needs State as its ConnState.
@@ -62,12 +68,31 @@ func (b *Bounded) wait() error {
 	return nil
 }
 
-// makeRoom closes an idle connection if somebody waits for its slot.
+// Crowded reports whether somebody waits for a slot. A server that says so in its answers ("Connection: close") makes room without
+// breaking a connection on which the next request is on its way.
+func (b *Bounded) Crowded() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.waiting
+}
+
+// makeRoom closes an idle connection if somebody waits for its slot, now or as soon as it has been idle for long enough.
 func (b *Bounded) makeRoom() {
 	b.mu.Lock()
 	var spare *counted
 	if b.waiting && len(b.idle) > 0 {
-		spare, b.idle, b.waiting = b.idle[0], b.idle[1:], false
+		switch more := idleMin - time.Since(b.idle[0].since); {
+		case more <= 0:
+			spare, b.idle, b.waiting = b.idle[0], b.idle[1:], false
+		case !b.later:
+			b.later = true
+			time.AfterFunc(more, func() {
+				b.mu.Lock()
+				b.later = false
+				b.mu.Unlock()
+				b.makeRoom()
+			})
+		}
 	}
 	b.mu.Unlock()
 	if spare != nil {
@@ -84,10 +109,14 @@ func (b *Bounded) State(conn net.Conn, now http.ConnState) {
 	b.mu.Lock()
 	b.idle = slices.DeleteFunc(b.idle, func(have *counted) bool { return have == c })
 	if now == http.StateIdle {
+		c.since = time.Now()
 		b.idle = append(b.idle, c)
 	}
+	first := len(b.idle) == 1
 	b.mu.Unlock()
-	b.makeRoom()
+	if first {
+		b.makeRoom()
+	}
 }
 
 // Close ends Accept.
@@ -99,7 +128,8 @@ func (b *Bounded) Close() error {
 // counted is a connection that gives its slot back.
 type counted struct {
 	net.Conn
-	free func()
+	free  func()
+	since time.Time // it is idle; guarded by the mu of its Bounded
 }
 
 func (c *counted) Close() error {
