@@ -12,7 +12,6 @@ import (
 	"strings"
 	"testing"
 
-	dto "github.com/prometheus/client_model/go"
 	yaml "go.yaml.in/yaml/v3"
 
 	"github.com/stategate/stategate/dispatcher/machine"
@@ -152,7 +151,7 @@ func exported(t *testing.T) map[string]map[string][]string {
 	}
 	out := map[string]map[string][]string{}
 	for _, f := range families {
-		suffixes := map[dto.MetricType][]string{dto.MetricType_HISTOGRAM: {"_bucket", "_sum", "_count"}, dto.MetricType_SUMMARY: {"", "_sum", "_count"}}[f.GetType()]
+		suffixes := map[string][]string{"HISTOGRAM": {"_bucket", "_sum", "_count"}, "SUMMARY": {"", "_sum", "_count"}}[f.GetType().String()]
 		if suffixes == nil {
 			suffixes = []string{""}
 		}
