@@ -19,6 +19,7 @@ const growthWorkload = "growth "
 // Growths, as the flag names them.
 const (
 	growKeys       = "keys"
+	growSingleKeys = "single-keys"
 	growPartitions = "partitions"
 	growRecords    = "records"
 	growStates     = "states"
@@ -29,6 +30,7 @@ const (
 
 var growths = []choice{
 	{growKeys, "1,000 to 1 million keys that have a state, called in turn"},
+	{growSingleKeys, "1,000 and 1 million keys, a request for each call: a thousand keys share no calls then either"},
 	{growPartitions, "1 to 64 partitions of the topic that is read"},
 	{growRecords, "records of 100 bytes to 990 KB"},
 	{growStates, "states of 100 bytes to 990 KB, written anew by each call"},
@@ -78,7 +80,7 @@ func growth(ctx context.Context, args []string, out io.Writer) error {
 		name string
 		do   func(context.Context) error
 	}{
-		{growKeys, g.keys}, {growPartitions, g.partitions}, {growRecords, g.records}, {growStates, g.states},
+		{growKeys, g.keys}, {growSingleKeys, g.singleKeys}, {growPartitions, g.partitions}, {growRecords, g.records}, {growStates, g.states},
 		{growOutbox, g.outbox}, {growMailbox, g.mailbox}, {growTimers, g.timers},
 	} {
 		if !slices.Contains(g.what, grow.name) {
@@ -151,26 +153,38 @@ func (g *grower) keyNumbers() []int {
 	return slices.Compact(numbers)
 }
 
-// keys: all of them have a state before anything is measured, and are then called in turn, which is what a cache likes least.
 func (g *grower) keys(ctx context.Context) error {
 	for _, keys := range g.keyNumbers() {
-		load := workload{target: "count", keys: keys}
-		records := max(g.scaled(200_000), min(keys, g.scaled(400_000)))
-		err := g.with(ctx, g.cell(fmt.Sprintf("%d keys", keys)), load, partitionsOut, nil, func(r *run, o *outputs) (map[string]float64, int, error) {
-			if err := r.warm(ctx, o); err != nil {
-				return nil, 0, err
-			}
-			if _, err := r.burst(ctx, o, 0, keys); err != nil {
-				return nil, 0, err
-			}
-			values, err := r.burst(ctx, o, keys, keys+records)
-			return values, keys + records, err
-		})
-		if err != nil {
+		if err := g.inTurn(ctx, bulk, keys, max(g.scaled(200_000), min(keys, g.scaled(400_000)))); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+func (g *grower) singleKeys(ctx context.Context) error {
+	for _, keys := range slices.Compact([]int{1000, max(1000, g.scaled(1_000_000))}) {
+		if err := g.inTurn(ctx, single, keys, g.scaled(50_000)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// inTurn measures keys that all have a state before anything is measured, and are then called in turn, which is what a cache likes least.
+func (g *grower) inTurn(ctx context.Context, mode string, keys, records int) error {
+	c := g.cell(fmt.Sprintf("%d keys", keys))
+	c.Mode = mode
+	return g.with(ctx, c, workload{target: "count", keys: keys}, partitionsOut, nil, func(r *run, o *outputs) (map[string]float64, int, error) {
+		if err := r.warm(ctx, o); err != nil {
+			return nil, 0, err
+		}
+		if _, err := r.burst(ctx, o, 0, keys); err != nil {
+			return nil, 0, err
+		}
+		values, err := r.burst(ctx, o, keys, keys+records)
+		return values, keys + records, err
+	})
 }
 
 func (g *grower) partitions(ctx context.Context) error {
