@@ -12,6 +12,7 @@ import (
 	"strings"
 	"testing"
 
+	dto "github.com/prometheus/client_model/go"
 	yaml "go.yaml.in/yaml/v3"
 
 	"github.com/stategate/stategate/dispatcher/machine"
@@ -151,7 +152,7 @@ func exported(t *testing.T) map[string]map[string][]string {
 	}
 	out := map[string]map[string][]string{}
 	for _, f := range families {
-		suffixes := map[string][]string{"HISTOGRAM": {"_bucket", "_sum", "_count"}, "SUMMARY": {"", "_sum", "_count"}}[f.GetType().String()]
+		suffixes := map[dto.MetricType][]string{dto.MetricType_HISTOGRAM: {"_bucket", "_sum", "_count"}, dto.MetricType_SUMMARY: {"", "_sum", "_count"}}[f.GetType()]
 		if suffixes == nil {
 			suffixes = []string{""}
 		}
