@@ -17,7 +17,6 @@ type direct struct {
 	address  string
 	idleMax  time.Duration // that a connection is kept without a call
 	poolSize int           // how many are
-	heads    heads         // that have come
 
 	mu      sync.Mutex  // guards all below
 	idle    []*conn     // the last used one last

@@ -30,17 +30,14 @@ var errHead = fmt.Errorf("the reply's headers exceeded %d bytes", headerBytesMax
 //
 // Its fields are the calling goroutine's but where marked.
 type exchange struct {
-	home     *direct
-	conn     *conn // nil while there is none
-	intake   intake
-	reader   *bufio.Reader // of intake
-	answered bool          // the answer's head has come
-	body     io.Reader     // of the answer; nil where its length is all that has to be known
-	left     int64         // of a body like that
-	answer   http.Response // with a body like that
-	whole    bool          // which was read to its end
-	last     bool          // the connection is not to be used again
-	unwatch  func() bool   // ends the watch for the end of the call; false: that has ended the connection
+	home    *direct
+	conn    *conn // nil while there is none
+	intake  intake
+	reader  *bufio.Reader // of intake
+	body    io.Reader     // of the answer
+	whole   bool          // which was read to its end
+	last    bool          // the connection is not to be used again
+	unwatch func() bool   // ends the watch for the end of the call; false: that has ended the connection
 
 	written chan struct{} // closed when a large request is; nil when it was written before the reading began
 	problem error         // of its writing; the writing goroutine's until written is closed
@@ -120,7 +117,7 @@ func (a *attempt) sendDirect() (*http.Response, error) {
 // ask writes the request and reads the head of its answer.
 func (x *exchange) ask(a *attempt, c *conn) (*http.Response, error) {
 	k := a.client.carrier
-	x.home, x.conn, x.whole, x.last, x.answered, x.body, x.written, x.problem = k.direct, c, false, false, false, nil, nil, nil
+	x.home, x.conn, x.whole, x.last, x.body, x.written, x.problem = k.direct, c, false, false, nil, nil, nil
 	x.intake = intake{conn: c, unread: headerBytesMax, wait: k.key.read}
 	x.reader = k.pool.readers.Get().(*bufio.Reader)
 	x.reader.Reset(&x.intake)
@@ -129,7 +126,6 @@ func (x *exchange) ask(a *attempt, c *conn) (*http.Response, error) {
 		return nil, err
 	}
 	response, err := x.head(a)
-	x.answered = err == nil
 	if err != nil {
 		c.Close()
 		if x.written != nil {
@@ -178,14 +174,6 @@ func (x *exchange) head(a *attempt) (*http.Response, error) {
 		return nil, err
 	}
 	a.firstByte.Store(true)
-	head := nextHead(x.reader)
-	if known := x.home.heads.find(head); known != nil {
-		_, _ = x.reader.Discard(len(head))
-		x.intake.unread, x.left, x.whole = math.MaxInt64, known.length, known.length == 0
-		x.answer = http.Response{StatusCode: http.StatusOK, Header: known.header, ContentLength: known.length, Body: x}
-		return &x.answer, nil
-	}
-	text, come := string(head), x.reader.Buffered()
 	for {
 		response, err := http.ReadResponse(x.reader, &a.base.request)
 		if err != nil && x.intake.unread == 0 {
@@ -196,9 +184,6 @@ func (x *exchange) head(a *attempt) (*http.Response, error) {
 		}
 		if response.StatusCode < 200 && response.StatusCode != http.StatusSwitchingProtocols {
 			continue
-		}
-		if len(text) > 0 && come-x.reader.Buffered() == len(text) { // they are all that it has read
-			x.home.heads.remember(text, response)
 		}
 		x.intake.unread = math.MaxInt64
 		x.last = response.Close || response.StatusCode < 200
@@ -211,29 +196,9 @@ func (x *exchange) head(a *attempt) (*http.Response, error) {
 
 // Read reads the answer's body.
 func (x *exchange) Read(p []byte) (int, error) {
-	if x.body == nil {
-		return x.readCounted(p)
-	}
 	n, err := x.body.Read(p)
 	if err == io.EOF {
 		x.whole = true
-	}
-	return n, err
-}
-
-// readCounted reads a body of which the length is known, and nothing else needs to be.
-func (x *exchange) readCounted(p []byte) (int, error) {
-	if x.left == 0 {
-		return 0, io.EOF
-	}
-	n, err := x.reader.Read(p[:min(int64(len(p)), x.left)])
-	x.left -= int64(n)
-	switch {
-	case x.left == 0:
-		x.whole = true
-		return n, io.EOF
-	case err == io.EOF:
-		err = io.ErrUnexpectedEOF
 	}
 	return n, err
 }
@@ -272,7 +237,7 @@ func (x *exchange) hurry(wait time.Duration) { x.intake.until = time.Now().Add(w
 
 // fellSilent reports whether the endpoint did in the middle of its answer.
 func (x *exchange) fellSilent() bool {
-	return x.answered && x.intake.silent && x.intake.until.IsZero()
+	return x.body != nil && x.intake.silent && x.intake.until.IsZero()
 }
 
 func (x *exchange) giveBack() {

@@ -14,13 +14,13 @@ import (
 func TestOutcome(t *testing.T) {
 	const marker = "MARKER of a payload: with\nmore"
 	answers := map[string]http.HandlerFunc{
-		"status 500 Internal Server Error": func(w http.ResponseWriter, _ *http.Request) { http.Error(w, marker, 500) },
+		"status 500 Internal Server Error": func(w http.ResponseWriter, _ *http.Request) { http.Error(w, marker, http.StatusInternalServerError) },
 		"status 413 Request Entity Too Large": func(w http.ResponseWriter, _ *http.Request) {
-			http.Error(w, marker, 413)
+			http.Error(w, marker, http.StatusRequestEntityTooLarge)
 		},
 		"status 302 Found (redirects are not followed)": func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Location", "/"+"MARKER")
-			w.WriteHeader(302)
+			w.WriteHeader(http.StatusFound)
 			_, _ = w.Write([]byte(marker))
 		},
 		"status 200 with": func(w http.ResponseWriter, _ *http.Request) {
