@@ -53,15 +53,21 @@ type answers struct {
 	need     int    // bytes of the frame that begins there, as far as that is known
 	unknown  int64  // bytes of fields that are no answers
 	room     int64  // what that frame holds of the pool's budget
+	pace     pace   // of that frame
 }
 
 func newAnswers(c *Client, source io.Reader, small []byte) *answers {
 	bytesMax := min(c.spec.ReplyBytesMax, math.MaxInt-frameHeadMax)
-	return &answers{client: c, source: source, bytesMax: int(bytesMax) + frameHeadMax, small: small, buffer: small[:0]}
+	s := &answers{client: c, source: source, bytesMax: int(bytesMax) + frameHeadMax, small: small, buffer: small[:0]}
+	s.pace.budget = &c.pool.replies
+	return s
 }
 
 // end gives back the room of a frame that was not read to its end.
-func (s *answers) end() { s.client.pool.Release(s.room) }
+func (s *answers) end() {
+	s.pace.end()
+	s.client.pool.Release(s.room)
+}
 
 // next waits for the next piece, and appends the answers that are complete with it. They are valid until it is called again. With an
 // error it may answer too; io.EOF is an end where one may be.
@@ -71,6 +77,7 @@ func (s *answers) next(into []Answer) ([]Answer, error) {
 	}
 	n, err := s.source.Read(s.buffer[len(s.buffer):cap(s.buffer)])
 	s.buffer = s.buffer[:len(s.buffer)+n]
+	s.pace.got.Add(int64(n))
 	for s.from < len(s.buffer) {
 		content, size, problem := s.frame(s.buffer[s.from:])
 		if problem != nil {
@@ -81,7 +88,9 @@ func (s *answers) next(into []Answer) ([]Answer, error) {
 		}
 		s.from += size
 		room := s.room
-		s.room = 0
+		if s.room = 0; room > 0 {
+			s.pace.end()
+		}
 		if content == nil {
 			s.client.pool.Release(room)
 			if s.unknown += int64(size); s.unknown > unknownBytesMax {
@@ -110,12 +119,14 @@ func (s *answers) makeRoom() error {
 	switch {
 	case s.from == 0 && len(left) == cap(s.buffer):
 		size := max(s.need, len(left)+longestTagSize)
+		s.pace.end()
 		s.client.pool.Release(s.room)
 		s.room = 0
 		if !s.wait(int64(size)) {
 			return errBusy
 		}
 		s.room = int64(size)
+		s.pace.begin(s.room)
 		s.buffer = append(make([]byte, 0, size), left...)
 	case cap(s.buffer) > cap(s.small) && s.from > 0 && len(left) <= cap(s.small):
 		s.buffer = append(s.small[:0], left...)

@@ -4,18 +4,22 @@ import (
 	"container/list"
 	"context"
 	"sync"
+	"time"
 )
 
 // budget bounds the memory of large replies: what all calls of a pool hold together, from the first byte until whoever called is done
 // with what it made of it. One alone always has room.
 //
 // Two ways lead to it. The reply of an ordinary call takes as it grows, and fails when there is no room: it is asked for again later.
-// An answer of a bulk waits, and takes all that it will need at once: who waits holds nothing, so nobody waits for somebody who waits.
+// An answer of a bulk waits, and takes all that it will need at once: who waits holds nothing, so nobody waits for somebody who waits. That is on the word of the
+// endpoint, so its pace is watched.
 type budget struct {
 	bytesMax int64
+	tick     time.Duration // of who judges the pace of answers
 
 	mu      sync.Mutex
 	used    int64     // guarded by mu
+	wanted  uint64    // how often somebody had to wait for room, or went without; guarded by mu
 	waiting list.List // of *place, the first come first; guarded by mu
 }
 
@@ -33,6 +37,7 @@ func (b *budget) take(held, more int64) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.used+more > b.bytesMax && b.used > held {
+		b.wanted++
 		return false
 	}
 	b.used += more
@@ -44,7 +49,9 @@ func (b *budget) wait(ctx, pool context.Context, bytes int64) bool {
 	b.mu.Lock()
 	p := &place{bytes: bytes, given: make(chan struct{})}
 	e := b.waiting.PushBack(p)
-	b.admitLocked()
+	if b.admitLocked(); b.waiting.Len() > 0 {
+		b.wanted++
+	}
 	b.mu.Unlock()
 	select {
 	case <-p.given:
@@ -62,6 +69,13 @@ func (b *budget) wait(ctx, pool context.Context, bytes int64) bool {
 	}
 	b.admitLocked()
 	return false
+}
+
+// pressed says how often room was wanted, and whether somebody waits for it now.
+func (b *budget) pressed() (wanted uint64, waiting bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.wanted, b.waiting.Len() > 0
 }
 
 // admitLocked gives room to those who wait, in their order.

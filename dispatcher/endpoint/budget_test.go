@@ -2,11 +2,13 @@ package endpoint
 
 import (
 	"context"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"runtime"
 	"strings"
 	"testing"
+	"time"
 )
 
 // TestLargeRepliesHaveABudget: two large replies at a time are too much for a small budget; the second fails at once and says so,
@@ -92,5 +94,109 @@ func TestWaitingForRoom(t *testing.T) {
 	end() // of the pool
 	if <-third || b.used != 10 || waits() != 0 {
 		t.Fatalf("%d wait, %d bytes are used: want none and 10", waits(), b.used)
+	}
+}
+
+// TestLargeAnswersKeepTheirPace: an endpoint that says that it sends much, and hardly sends anything, keeps nobody out for longer than a
+// tick. Its calls are not failed by that, and what it holds is given back.
+func TestLargeAnswersKeepTheirPace(t *testing.T) {
+	t.Run("HTTP/1.1", func(t *testing.T) { keepPace(t, HTTP2Never) })
+	t.Run("HTTP/2", func(t *testing.T) { keepPace(t, HTTP2Always) })
+}
+
+func keepPace(t *testing.T, version HTTP2) {
+	const large = 3 << 20
+	begun := make(chan struct{}, 1)
+	both := new(http.Protocols)
+	both.SetHTTP1(true)
+	both.SetUnencryptedHTTP2(true)
+	listen := func(handler http.HandlerFunc) string {
+		server := httptest.NewUnstartedServer(handler)
+		server.Config.Protocols = both
+		server.Start()
+		t.Cleanup(server.Close)
+		return server.URL
+	}
+	slow := listen(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		startBulk(w)
+		_, _ = w.Write(replied(1, "small"))
+		_, _ = w.Write(replied(2, strings.Repeat("x", large))[:100<<10])
+		_ = http.NewResponseController(w).Flush()
+		begun <- struct{}{}
+		<-r.Context().Done()
+	})
+	good := listen(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		startBulk(w)
+		_, _ = w.Write(replied(1, strings.Repeat("y", large)))
+	})
+	p := NewPool()
+	defer p.Close()
+	p.replies.bytesMax, p.replies.tick = 4<<20, 10*time.Millisecond
+	of := func(url string) *Client {
+		c, err := p.Client(Spec{URL: url, HTTP2: version})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c
+	}
+	first, ended := gather(t), make(chan *Failure)
+	go func() { ended <- of(slow).Bulk(within(t, time.Minute), []byte("x"), 2, first.sent, first.told) }()
+	<-begun
+	for used := int64(0); used == 0; runtime.Gosched() {
+		p.replies.mu.Lock()
+		used = p.replies.used
+		p.replies.mu.Unlock()
+	}
+	second := gather(t)
+	wantRest(t, of(good).Bulk(within(t, time.Minute), []byte("x"), 1, second.sent, second.told), 0, "")
+	wantRest(t, <-ended, Unanswered, "so slowly that it kept others out")
+	if len(second.replies[1]) != large || first.replies[1] != "small" {
+		t.Errorf("answered with %d bytes; before the slow one there was %q", len(second.replies[1]), first.replies[1])
+	}
+	p.Release(second.rooms[0])
+	if used := p.replies.used; used != 0 {
+		t.Errorf("%d bytes are still counted", used)
+	}
+}
+
+// TestPace: who is slow goes on as long as nobody wants the room, and who is in pace goes on whoever wants it.
+func TestPace(t *testing.T) {
+	slow := 0
+	b := &budget{bytesMax: 1 << 20, used: 1 << 20, tick: time.Hour}
+	p := pace{budget: b, slow: func() { slow++ }}
+	p.judge() // of nothing
+	p.begin(16 << 20)
+	defer p.end()
+	p.got.Add(1)
+	p.judge()
+	if slow != 0 {
+		t.Fatal("nobody wanted the room")
+	}
+	if b.take(0, 1) {
+		t.Fatal("there was room")
+	}
+	p.got.Add(1 << 20)
+	p.judge()
+	if slow != 0 {
+		t.Fatal("it was in pace")
+	}
+	p.got.Add(1<<20 - 1)
+	p.judge()
+	if slow != 0 {
+		t.Fatal("who went without room did so before")
+	}
+	b.take(0, 1)
+	p.got.Add(1<<20 - 1)
+	p.judge()
+	if slow != 1 {
+		t.Error("it was too slow, and somebody went without room")
+	}
+	b.take(0, 1)
+	p.end()
+	p.judge()
+	if slow != 1 {
+		t.Error("it was judged after its end")
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"sync/atomic"
 )
 
 // Bulk makes one attempt for many calls in one request, numbered from 1 to calls. It tells answers as they come, those that have come
@@ -43,6 +44,7 @@ type bulk struct {
 	answered []bool
 	left     int // calls without an answer
 	strays   int // answers to no call that waits
+	tooSlow  atomic.Bool
 }
 
 // end gives back all that the bulk was lent.
@@ -122,6 +124,7 @@ func (b *bulk) answers(response *http.Response) error {
 		defer watch.resume()
 		return b.client.pool.replies.wait(b.parent, b.client.pool.ctx, bytes)
 	}
+	stream.pace.slow = b.giveUp(b.exchange.conn)
 	defer stream.end()
 	together := make([]Answer, 0, min(b.left, togetherFirst))
 	for b.left > 0 {
@@ -137,6 +140,18 @@ func (b *bulk) answers(response *http.Response) error {
 		}
 	}
 	return nil
+}
+
+// giveUp makes what ends the reading of a response that comes too slowly: conn is its connection where net/http has none.
+func (b *bulk) giveUp(conn *conn) func() {
+	return func() {
+		b.tooSlow.Store(true)
+		if conn != nil {
+			conn.Close()
+		} else {
+			b.stop(nil)
+		}
+	}
 }
 
 // togetherFirst is for how many answers that come together there is room at first.
@@ -184,6 +199,8 @@ func (b *bulk) unanswered(err error, status int) *Failure {
 		return fail
 	}
 	switch {
+	case b.tooSlow.Load():
+		return b.failure(Unanswered, status, "a large answer came so slowly that it kept others out of memory")
 	case errors.Is(err, errTooLarge):
 		return b.failure(Unanswered, status, fmt.Sprintf("an answer is larger than the bound of %d bytes", b.client.spec.ReplyBytesMax))
 	case errors.Is(err, io.EOF):

@@ -61,7 +61,7 @@ func NewPool() *Pool {
 		recent:   list.New(),
 		carriers: make(map[carrierKey]*carrier),
 		conns:    make(map[*conn]struct{}),
-		replies:  budget{bytesMax: repliesBytesMax},
+		replies:  budget{bytesMax: repliesBytesMax, tick: paceTick},
 	}
 	p.ctx, p.cancel = context.WithCancelCause(context.Background())
 	p.buffers.New = func() any { b := make([]byte, copyBufferBytes); return &b }
