@@ -49,6 +49,7 @@ type Config struct {
 	Pool *endpoint.Pool
 	// RenewEvery is how often the lease is renewed. Default 1 s; a third of the lease is right.
 	RenewEvery time.Duration
+	watchEvery time.Duration // watchEvery, but in tests
 
 	Log   *slog.Logger
 	Hooks Hooks
@@ -98,6 +99,9 @@ func New(cfg Config) *Dispatcher {
 	}
 	if cfg.RenewEvery <= 0 {
 		cfg.RenewEvery = time.Second
+	}
+	if cfg.watchEvery <= 0 {
+		cfg.watchEvery = watchEvery
 	}
 	d := &Dispatcher{
 		cfg: cfg, log: cfg.Log, inbox: newInbox(), journal: newJournal(cfg.Log), commits: make(chan *statestore.Commit, 1), discards: make(chan struct{}, 1),

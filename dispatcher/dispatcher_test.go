@@ -109,6 +109,11 @@ func (l *life) note(f func()) {
 }
 
 func (l *life) deliver(p statestore.OutputPack) {
+	l.record(p)
+	l.Delivered(p.Lane, p.First+uint64(len(p.Outputs)))
+}
+
+func (l *life) record(p statestore.OutputPack) {
 	l.note(func() {
 		for _, o := range p.Outputs {
 			var r protocol.KafkaProducerRecord
@@ -118,7 +123,6 @@ func (l *life) deliver(p statestore.OutputPack) {
 			l.outputs[string(r.Key)] = append(l.outputs[string(r.Key)], string(r.ValueBytes))
 		}
 	})
-	l.Delivered(p.Lane, p.First+uint64(len(p.Outputs)))
 }
 
 // until waits for something that notes change.

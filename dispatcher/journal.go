@@ -120,7 +120,7 @@ func (j *journal) setAside(dead *api.DeadLetter) {
 // keepJournal writes, and tells of conditions when they begin and when they are over.
 func (d *Dispatcher) keepJournal() {
 	active := map[string]string{}
-	tick := time.NewTicker(watchEvery)
+	tick := time.NewTicker(d.cfg.watchEvery)
 	defer tick.Stop()
 	for {
 		select {

@@ -90,7 +90,7 @@ func (f *largeFunction) answer(r *http.Request, call *protocol.ToFunction) *prot
 func TestLargeRepliesWaitForACommit(t *testing.T) {
 	for name, bulk := range map[string]bool{"alone": false, "in a bulk": true} {
 		t.Run(name, func(t *testing.T) {
-			l, release := keepLarge(t, bulk)
+			l, release := keepLarge(t, bulk, false)
 			release()
 			l.written("a", "b", "c", "d", "small")
 			l.wantAnswered("c", "d")
@@ -99,7 +99,7 @@ func TestLargeRepliesWaitForACommit(t *testing.T) {
 			}
 		})
 		t.Run(name+", to the end", func(t *testing.T) {
-			l, release := keepLarge(t, bulk)
+			l, release := keepLarge(t, bulk, false)
 			l.stop()
 			<-l.looped
 			release()
@@ -113,10 +113,29 @@ func TestLargeRepliesWaitForACommit(t *testing.T) {
 	}
 }
 
+// TestLargeReplyFollowsTheCut: when a cut has made room, the first reply that waits is told at once, and not with the end of the commit.
+func TestLargeReplyFollowsTheCut(t *testing.T) {
+	l, release := keepLarge(t, false, true)
+	l.hold <- struct{}{} // the commit of a ends, and the next one takes what b brought
+	<-l.reached
+	select {
+	case got := <-l.answered:
+		if got != "c" {
+			t.Errorf("the machine was told of %s, want c", got)
+		}
+	case <-time.After(patience / 4):
+		t.Error("the machine was not told of c while the commit is out")
+	}
+	release()
+	l.written("a", "b", "c", "d", "small")
+}
+
 // largeLife is a life that tells of what the machine was told.
 type largeLife struct {
 	*life
 	answered chan string
+	hold     chan struct{} // what is sent lets one commit go
+	reached  chan struct{} // has one for each commit that is held
 }
 
 // written waits for the outputs of all ids.
@@ -149,8 +168,9 @@ func (l *largeLife) kept(want int) {
 	}
 }
 
-// keepLarge has a life keep the replies of c and d, while those of a, b and small are told, and answers what ends the commit.
-func keepLarge(t *testing.T, bulk bool) (l *largeLife, release func()) {
+// keepLarge has a life keep the replies of c and d, while those of a, b and small are told, and answers what ends the commit. quiet: nothing but calls and commits
+// wakes the loop, for no source waits either.
+func keepLarge(t *testing.T, bulk, quiet bool) (l *largeLife, release func()) {
 	f := &largeFunction{t: t, bulk: bulk, letGo: map[string]chan struct{}{}}
 	for _, id := range []string{"a", "b", "c", "d", "small"} {
 		f.letGo[id] = make(chan struct{})
@@ -165,7 +185,7 @@ func keepLarge(t *testing.T, bulk bool) (l *largeLife, release func()) {
 		}
 		return memory.FaultNone
 	})
-	l = &largeLife{answered: make(chan string, 100)}
+	l = &largeLife{answered: make(chan string, 100), hold: hold, reached: reached}
 	server := httptest.NewServer(f)
 	t.Cleanup(server.Close)
 	l.life = begin(t, store, &function{url: server.URL}, func(c *Config) {
@@ -177,13 +197,27 @@ func keepLarge(t *testing.T, bulk bool) (l *largeLife, release func()) {
 			}
 			l.answered <- call.Target.ID
 		}
+		if quiet {
+			c.Deliver = func(p statestore.OutputPack) { l.record(p) }
+			c.RenewEvery, c.watchEvery, c.Machine.SweepInterval = time.Hour, time.Hour, time.Hour.Milliseconds()
+		}
 	})
 	t.Cleanup(release)
 	l.arrive(0, "first")
 	l.written("first")
 	l.wantAnswered("first")
 	blocks.Store(true)
-	l.arrive(1, "a", "b", "c", "d", "small")
+	if quiet {
+		l.inbox.post(func(m *machine.Machine) {
+			for i, id := range []string{"a", "b", "c", "d", "small"} {
+				m.Event(eventTo(id), uint64(1000+i))
+			}
+		})
+		<-reached
+		hold <- struct{}{}
+	} else {
+		l.arrive(1, "a", "b", "c", "d", "small")
+	}
 	close(f.letGo["a"])
 	l.wantAnswered("a")
 	<-reached // what a brought is in a commit now, and does not count any more
