@@ -23,9 +23,13 @@ func TestReplyWithTooManyEffects(t *testing.T) {
 		t.Fatalf("got %v, want %d effects", err, protocol.EffectsMax)
 	}
 	reply = nil
+	if _, err := decodeReply(append(appendLen(nil, 102, len(content)+2), append(content, 2<<3|byte(packed), 0)...), call, newWords()); err != nil {
+		t.Errorf("in an unknown field: %v", err)
+	}
 	one := bodyOf(append(content, 4<<3|byte(packed), 0))
+	missing := append(appendLen(nil, 101, len(content)+2), bytes.Repeat([]byte{1<<3 | byte(packed), 0}, protocol.EffectsMax+1)...)
 	two := bytes.Repeat(bodyOf(content[:len(content)/2+2]), 2)
-	for _, body := range [][]byte{one, two} {
+	for _, body := range [][]byte{one, two, missing} {
 		var err error
 		allocated := testing.AllocsPerRun(1, func() { reply, err = decodeReply(body, call, newWords()) })
 		if err == nil || !strings.Contains(err.Error(), "at most 1048576") || allocated > 20 {

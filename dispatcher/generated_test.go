@@ -3,6 +3,8 @@ package dispatcher
 import (
 	"fmt"
 
+	"google.golang.org/protobuf/proto"
+
 	"github.com/stategate/stategate/api"
 	"github.com/stategate/stategate/api/protocol"
 	"github.com/stategate/stategate/dispatcher/machine"
@@ -11,9 +13,9 @@ import (
 
 // generatedReply reads a reply through the generated messages: what decodeReply must agree with.
 func generatedReply(b []byte) (*machine.Reply, error) {
-	wire, err := protocol.DecodeReply(b)
-	if err != nil {
-		return nil, err
+	wire := &protocol.FromFunction{}
+	if err := proto.Unmarshal(b, wire); err != nil {
+		return nil, fmt.Errorf("decode reply: %w", err)
 	}
 	return replyOf(wire)
 }

@@ -60,18 +60,6 @@ func BenchmarkFromFunction(b *testing.B) {
 	b.Run("decode", func(b *testing.B) {
 		benchmarkDecode(b, reply(), func() proto.Message { return &protocol.FromFunction{} })
 	})
-	b.Run("DecodeReply", func(b *testing.B) {
-		encoded, err := proto.Marshal(reply())
-		if err != nil {
-			b.Fatal(err)
-		}
-		b.ReportAllocs()
-		for b.Loop() {
-			if _, err := protocol.DecodeReply(encoded); err != nil {
-				b.Fatal(err)
-			}
-		}
-	})
 }
 
 func benchmarkEncode(b *testing.B, m proto.Message) {

@@ -1,7 +1,6 @@
 package protocol_test
 
 import (
-	"bytes"
 	"testing"
 
 	"google.golang.org/protobuf/proto"
@@ -42,31 +41,6 @@ func fuzzDecode(f *testing.F, files []string, newMessage func() proto.Message) {
 
 func FuzzFromFunction(f *testing.F) {
 	fuzzDecode(f, []string{"reply.json", "broken.json"}, func() proto.Message { return &protocol.FromFunction{} })
-}
-
-// DecodeReply must agree with protobuf about any bytes of which protobuf makes few effects.
-func FuzzDecodeReply(f *testing.F) {
-	for _, file := range []string{"reply.json", "broken.json"} {
-		for _, v := range vectors(f, file) {
-			f.Add(v.bytes(f))
-		}
-	}
-	f.Fuzz(func(t *testing.T, b []byte) {
-		var want protocol.FromFunction
-		wantErr := proto.Unmarshal(b, &want)
-		got, err := protocol.DecodeReply(b)
-		if (err == nil) != (wantErr == nil) {
-			t.Fatalf("got error %v, want %v", err, wantErr)
-		}
-		if err != nil {
-			return
-		}
-		gotBytes, gotErr := proto.Marshal(got)
-		wantBytes, wantErr := proto.Marshal(&want)
-		if gotErr != nil || wantErr != nil || !bytes.Equal(gotBytes, wantBytes) {
-			t.Fatalf("got %x, %v, want %x, %v", gotBytes, gotErr, wantBytes, wantErr)
-		}
-	})
 }
 
 func FuzzToFunction(f *testing.F) {
