@@ -124,13 +124,7 @@ func (m *Machine) Reasons() []Reason {
 			out = append(out, Reason{"endpoint", "endpoint " + g.key, fmt.Sprintf("endpoint %s %s; its addresses show what was said", g.key, troubleOf(g.lastKind))})
 		}
 	}
-	stuck := 0
-	for _, c := range m.backoffs {
-		if m.stuck(c) {
-			stuck++
-		}
-	}
-	if stuck > 0 {
+	if stuck := m.countStuck(); stuck > 0 {
 		out = append(out, Reason{"stuck", "stuck", fmt.Sprintf("%d addresses have failed for longer than the budget of their call", stuck)})
 	}
 	for _, f := range m.functionList {
@@ -155,6 +149,30 @@ func (m *Machine) Reasons() []Reason {
 		}
 	}
 	return out
+}
+
+// countStuck counts the stuck among those that are in back-off, in the call that tries again, or in the queue for it: behind an open
+// breaker that is where most of them are. Nobody whose last attempt failed is in another queue.
+func (m *Machine) countStuck() (n int) {
+	count := func(c *cell) {
+		if m.stuck(c) {
+			n++
+		}
+	}
+	for _, c := range m.backoffs {
+		count(c)
+	}
+	for _, flight := range m.flights {
+		count(flight.cell)
+	}
+	for _, g := range m.gateList {
+		for _, c := range g.retry.all() {
+			if c.phase == ready {
+				count(c)
+			}
+		}
+	}
+	return n
 }
 
 // troubleOf words a failure without anything that a function has said, which may be a payload.

@@ -77,3 +77,43 @@ func TestOverview(t *testing.T) {
 		}
 	}
 }
+
+// TestStuckIsAReason: as many addresses are told as a reason as are counted for the metrics, wherever they wait: in back-off, for a
+// breaker that is open, or in the call that tries again.
+func TestStuckIsAReason(t *testing.T) {
+	s := &stage{t: t}
+	play := func(lines ...string) {
+		t.Helper()
+		for _, line := range lines {
+			s.command(line)
+			s.work()
+		}
+	}
+	told := func(where, want string) {
+		t.Helper()
+		got := ""
+		for _, r := range s.m.Reasons() {
+			if r.Kind == "stuck" {
+				got = r.Text
+			}
+		}
+		if got != want {
+			t.Errorf("%s: reason %q, want %q", where, got, want)
+		}
+	}
+	all := "3 addresses have failed for longer than the budget of their call"
+	play("new backoff=1000 failures=3 slots=4", "function f budget=100", "route t f", "start", "begin t 0", "commit",
+		"arrive t 0:a=1 1:b=1 2:c=1", "fail f/a endpoint", "fail f/b endpoint", "fail f/c endpoint")
+	told("none has used up its budget", "")
+	play("tick 1000")
+	for len(s.calls) > 0 { // the probes of this round; the next one stays out
+		play("fail " + s.calls[0].Target.Type.Name + "/" + s.calls[0].Target.ID + " endpoint")
+	}
+	told("in back-off, and behind the breaker", all)
+	play("tick 1000", "tick 1000")
+	e, w := s.m.Overview().Endpoints[0], s.m.Overview().Functions[functionType("f")]
+	if !e.Open || e.Calls == 0 || e.Queued == 0 || w.Stuck != 3 {
+		t.Fatalf("some are tried while others wait for the breaker: %+v, %+v", e, w)
+	}
+	told("behind the breaker, and in calls", all)
+}
