@@ -8,7 +8,7 @@ from typing import Any, Awaitable, Callable, Dict, List, Optional
 from ._bulk import Bulk, Call
 from ._crew import TICK, Tasks, Threads
 from ._functions import Functions, RequestError
-from ._http import BULK_CONTENT_TYPE, CONTENT_TYPE, TEXT_CONTENT_TYPE, UNBUFFERED, Calls, failure
+from ._http import BULK_CONTENT_TYPE, CONTENT_TYPE, TEXT_CONTENT_TYPE, UNBUFFERED, Calls, failure, streams
 from ._signature import CHALLENGE, SignatureError, Signatures
 
 Send = Callable[[Dict[str, Any]], Awaitable[None]]
@@ -53,7 +53,7 @@ class Application:
                 await _Answering(bulk, self._threads, self._announcement, send).run()
                 return
             body = await self._answer(request)
-            if offer and self._calls.offered(offer):
+            if offer and self._calls.offered(offer) and streams(scope):
                 more = [self._announcement]
         except _Gone:
             return

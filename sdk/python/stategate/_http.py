@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Tuple
+from typing import Any, Mapping, Tuple
 
 from ._functions import RequestError, log
 
@@ -11,7 +11,16 @@ BULK_CONTENT_TYPE = "application/vnd.stategate.bulk.v1"
 TEXT_CONTENT_TYPE = "text/plain; charset=utf-8"
 UNBUFFERED = ("X-Accel-Buffering", "no")  # of a response to a bulk: else nginx holds the first answers back for the last
 
+# What adapters that hand an answer over whole put beside the request: those for functions of AWS (Mangum, serverless-wsgi, awsgi,
+# apig-wsgi). All servers of ASGI and WSGI are bound to pass on each part at once; they do not say so.
+_WHOLE = ("aws.event", "serverless.event", "awsgi.event", "apig_wsgi.request")
+
 _REASON_MAX = 4000  # characters of a text that says why; the gateway shows some hundreds
+
+
+def streams(about: Mapping[str, Any]) -> bool:
+    """Tells whether the answers of a bulk can leave as calls end, by the scope or the environ of a request."""
+    return not any(name in about for name in _WHOLE)
 
 
 class Calls:

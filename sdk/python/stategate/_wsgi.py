@@ -10,7 +10,7 @@ from typing import Any, Callable, Dict, Generator, Iterable, Iterator, List, Opt
 from ._bulk import Bulk
 from ._crew import TICK, Tasks, Threads
 from ._functions import BULK_CALLS, Functions, RequestError
-from ._http import BULK_CONTENT_TYPE, CONTENT_TYPE, TEXT_CONTENT_TYPE, UNBUFFERED, Calls, failure
+from ._http import BULK_CONTENT_TYPE, CONTENT_TYPE, TEXT_CONTENT_TYPE, UNBUFFERED, Calls, failure, streams
 from ._signature import CHALLENGE, SignatureError, Signatures
 
 StartResponse = Callable[[str, List[Tuple[str, str]]], Any]
@@ -37,7 +37,7 @@ class Application:
             if is_bulk:
                 return self._bulk(Bulk(self._functions, request, calls.most), calls, start_response)
             body = self._answer(request)
-            if calls.offered(environ.get("HTTP_STATEGATE_BULK", "")):
+            if calls.offered(environ.get("HTTP_STATEGATE_BULK", "")) and streams(environ):
                 more = [("Stategate-Bulk", calls.header)]
         except Exception as e:
             content_type = TEXT_CONTENT_TYPE

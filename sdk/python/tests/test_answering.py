@@ -49,6 +49,13 @@ class WsgiAlone(unittest.TestCase):
                 self.assertEqual("Stategate-Bulk" in self.play(app, {**single, **server})[1], announced)
                 self.assertEqual(self.play(app, environ(many, **server))[0], "200 OK" if announced else "415 Unsupported Media Type")
 
+    def test_an_adapter_that_hands_over_whole_answers_is_sent_no_bulks(self) -> None:
+        app = Played().functions.wsgi(bulk_calls=100)
+        ok = {**environ(request((String, "hi"), function=PLAIN), HTTP_STATEGATE_BULK="1"), "CONTENT_TYPE": "application/octet-stream"}
+        for name, announced in (("serverless.event", False), ("awsgi.event", False), ("apig_wsgi.request", False), ("some.event", True)):
+            ok["wsgi.input"].seek(0)
+            self.assertEqual("Stategate-Bulk" in self.play(app, {**ok, name: {}})[1], announced, name)
+
     def test_a_response_that_is_closed_before_its_end(self) -> None:
         for read in (0, 1):
             played = Played()
@@ -99,6 +106,20 @@ class AsgiAlone(unittest.TestCase):
 
         asyncio.run(self.play(app, body, send))
         return events
+
+    def test_an_adapter_that_hands_over_whole_answers_is_sent_no_bulks(self) -> None:
+        async def receive() -> Dict[str, Any]:
+            return {"type": "http.request", "body": request((String, "hi"), function=ASYNC)}
+
+        headers = [(b"content-type", b"application/octet-stream"), (b"stategate-bulk", b"1")]
+        for name, announced in (("aws.event", False), ("state", True)):
+            events: List[Dict[str, Any]] = []
+
+            async def send(event: Dict[str, Any]) -> None:
+                events.append(event)
+
+            asyncio.run(Played().functions.asgi()({"type": "http", "method": "POST", "headers": headers, name: {}}, receive, send))
+            self.assertEqual(b"stategate-bulk" in dict(events[0]["headers"]), announced, name)
 
     def test_what_is_ready_together_leaves_together(self) -> None:
         with mock.patch("stategate._crew._SLICE", 3600):
