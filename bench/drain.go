@@ -56,7 +56,7 @@ func (r *run) burst(ctx context.Context, o *outputs, begin, end int) (map[string
 		return nil, err
 	}
 	if r.profiler != nil {
-		r.profiler.begin(ctx, r.profiles, r.cell)
+		r.profiler.begin(ctx, r.admin, r.cell)
 	}
 	if err := r.release(ctx); err != nil {
 		return nil, err

@@ -41,12 +41,8 @@ func (r *run) gateway(ctx context.Context) (*exec.Cmd, error) {
 			return nil, err
 		}
 	}
-	cmd := exec.CommandContext(ctx, r.programs.gateway, "run", "--module", r.file("yaml"), "--store", r.storeURL(), "--admin", r.admin,
-		"--listen", r.listen, "--log-level", "error")
-	if r.profiler != nil {
-		cmd.Env = append(os.Environ(), profileVariable+"="+r.profiles)
-	}
-	return cmd, nil
+	return exec.CommandContext(ctx, r.programs.gateway, "run", "--module", r.file("yaml"), "--store", r.storeURL(), "--admin", r.admin,
+		"--listen", r.listen, "--log-level", "error"), nil
 }
 
 func (r *run) place() (err error) {
@@ -54,9 +50,6 @@ func (r *run) place() (err error) {
 		return err
 	}
 	if r.listen, err = freeAddress(); err != nil {
-		return err
-	}
-	if r.profiles, err = freeAddress(); err != nil {
 		return err
 	}
 	semantic := "{type: at-least-once}"

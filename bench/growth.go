@@ -68,7 +68,7 @@ func growth(ctx context.Context, args []string, out io.Writer) error {
 	}
 	g.report = newReport()
 	var end func()
-	if g.programs, end, err = buildPrograms(ctx, g.gateway, false, false); err != nil {
+	if g.programs, end, err = buildPrograms(ctx, g.gateway, false); err != nil {
 		return err
 	}
 	defer end()

@@ -15,7 +15,7 @@ import (
 var removeBuilt = func() {}
 
 var buildOnce = sync.OnceValues(func() (string, error) {
-	p, remove, err := buildPrograms(context.Background(), "", false, false)
+	p, remove, err := buildPrograms(context.Background(), "", false)
 	if err == nil {
 		removeBuilt = remove
 	}

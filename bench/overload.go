@@ -73,7 +73,7 @@ func overload(ctx context.Context, args []string, out io.Writer) error {
 		return err
 	}
 	var end func()
-	if v.programs, end, err = buildPrograms(ctx, v.gateway, false, false); err != nil {
+	if v.programs, end, err = buildPrograms(ctx, v.gateway, false); err != nil {
 		return err
 	}
 	defer end()

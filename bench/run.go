@@ -47,7 +47,6 @@ type run struct {
 	listen   string // the same, for events by HTTP
 	program  *exec.Cmd
 	profiler *profiler // nil: none is kept
-	profiles string    // where the gateway serves them
 }
 
 // programs are what is measured, as files.

@@ -33,7 +33,7 @@ func steady(ctx context.Context, args []string, out io.Writer) error {
 		return err
 	}
 	report := newReport()
-	programs, end, err := buildPrograms(ctx, o.gateway, false, false)
+	programs, end, err := buildPrograms(ctx, o.gateway, false)
 	if err != nil {
 		return err
 	}

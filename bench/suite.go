@@ -52,7 +52,7 @@ func measureAll(ctx context.Context, args []string, out io.Writer) (err error) {
 	}
 	s.report = newReport()
 	var end func()
-	if s.programs, end, err = buildPrograms(ctx, s.gateway, s.floor, s.profile != ""); err != nil {
+	if s.programs, end, err = buildPrograms(ctx, s.gateway, s.floor); err != nil {
 		return err
 	}
 	defer end()
@@ -79,7 +79,7 @@ func (s *suite) parse(args []string, out io.Writer) (err error) {
 	flags.IntVar(&s.records, "records", 150_000, "records of a drain of the count workload; others have parts of it")
 	flags.Float64Var(&s.seconds, "seconds", 6, "length of each measurement at a rate")
 	flags.BoolVar(&s.floor, "floor", true, "measure the floor, too (with postgres)")
-	flags.StringVar(&s.profile, "profile", "", "keep a CPU profile of the gateway's last drain in this file; not with -gateway")
+	flags.StringVar(&s.profile, "profile", "", "keep a CPU profile of the gateway's last drain in this file")
 	if err := parse(flags, args, 0, helpOfAll(), out); err != nil {
 		return err
 	}
@@ -112,8 +112,6 @@ func (s *suite) validate() error {
 	switch {
 	case s.runs < 1, s.records < 1, !(s.seconds > 0):
 		return errors.New("-runs, -records and -seconds must be more than 0")
-	case s.profile != "" && s.gateway != "":
-		return errors.New("-profile needs the gateway as it lies here: what serves profiles is built into it, and the program of -gateway has nothing that does")
 	case s.profile != "" && !drains:
 		return errors.New("-profile is taken while a backlog is worked off: it needs -part drain")
 	}
@@ -121,17 +119,13 @@ func (s *suite) validate() error {
 }
 
 // buildPrograms makes what is measured, and answers how it is removed.
-func buildPrograms(ctx context.Context, gateway string, floor, profile bool) (p programs, remove func(), err error) {
+func buildPrograms(ctx context.Context, gateway string, floor bool) (p programs, remove func(), err error) {
 	folder, err := os.MkdirTemp("", "stategate-bench-")
 	if err != nil {
 		return p, nil, err
 	}
 	remove = func() { _ = os.RemoveAll(folder) }
-	switch p.gateway = gateway; {
-	case gateway != "":
-	case profile:
-		p.gateway, err = buildProfiled(ctx, folder)
-	default:
+	if p.gateway = gateway; gateway == "" {
 		p.gateway, err = build(ctx, folder, "cmd/gateway")
 	}
 	if floor && err == nil {

@@ -4,6 +4,7 @@ package main
 
 import (
 	"bytes"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -68,6 +69,20 @@ func TestSmallestRun(t *testing.T) {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("%q is not in:\n%s", want, out.String())
 		}
+	}
+}
+
+// The gateway that is measured gives the profile, whichever it is.
+func TestProfileIsKept(t *testing.T) {
+	needKafka(t)
+	path := filepath.Join(t.TempDir(), "profile")
+	err := command(t.Context(), []string{"-store", "sqlite", "-gateway", builtGateway(t), "-part", "drain", "-workload", timerWorkload, "-records", "2000", "-profile", path}, new(bytes.Buffer))
+	if err != nil {
+		t.Fatal(err)
+	}
+	profile, err := os.ReadFile(path)
+	if err != nil || !bytes.HasPrefix(profile, []byte{0x1f, 0x8b}) { // of gzip, as profiles are
+		t.Errorf("%d bytes, %v; they begin with %x", len(profile), err, profile[:min(4, len(profile))])
 	}
 }
 

@@ -23,7 +23,6 @@ func TestUsage(t *testing.T) {
 		{[]string{"-records", "0"}, "more than 0"},
 		{[]string{"-part", "drain", "-workload", "hot key", "-mode", "single"}, "modes that each workload has"},
 		{[]string{"-part", "latency", "-mode", "batch"}, "single and bulk"},
-		{[]string{"-profile", "p", "-gateway", "g"}, "-profile needs the gateway as it lies here"},
 		{[]string{"-profile", "p", "-part", "idle"}, "-part drain"},
 		{[]string{"measure"}, "-h"},
 		{[]string{"compare", "one.json"}, "usage"},

@@ -189,10 +189,9 @@ func freeAddress() (string, error) {
 }
 
 // build makes a program of this repository.
-func build(ctx context.Context, folder, pkg string, flags ...string) (string, error) {
+func build(ctx context.Context, folder, pkg string) (string, error) {
 	path := filepath.Join(folder, filepath.Base(pkg))
-	args := append([]string{"build", "-o", path}, flags...)
-	cmd := exec.CommandContext(ctx, "go", append(args, "github.com/stategate/stategate/"+pkg)...)
+	cmd := exec.CommandContext(ctx, "go", "build", "-o", path, "github.com/stategate/stategate/"+pkg)
 	cmd.Stderr = os.Stderr
 	if err := cmd.Run(); err != nil {
 		return "", fmt.Errorf("build %s: %w", pkg, err)
