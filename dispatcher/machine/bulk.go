@@ -85,7 +85,7 @@ func (m *Machine) dispatch(c *cell, g *gate) {
 	first := len(m.work.Calls)
 	m.startCall(c, g, false, r)
 	messages, bytes := c.batch, m.callBytes(c)
-	for n := 1; n < g.bulk.calls && g.inUse < m.cfg.Slots; n++ {
+	for n := 1; n < g.bulk.calls && g.inUse < m.cfg.Slots && !m.cramps(g); n++ {
 		if c = g.peekFresh(); c == nil {
 			break
 		}

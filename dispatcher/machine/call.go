@@ -16,6 +16,7 @@ type flight struct {
 	request *request               // nil: it is alone, and holds up nobody
 	specs   []statestore.StateSpec // of the states that it carries; learning makes a new slice
 	built   int64                  // when: what AFTER_INVOKE counts from
+	bytes   int                    // of its states and messages
 }
 
 // startCall builds the request of a cell's next batch. States are judged for expiration now.
@@ -36,9 +37,14 @@ func (m *Machine) startCall(c *cell, g *gate, retry bool, r *request) {
 			call.States[i].Value = api.TypedValue{TypeName: c.values[v].TypeName, HasValue: true, Value: c.values[v].Value}
 		}
 	}
+	bytes := c.weight
 	for i := range call.Messages {
-		call.Messages[i] = c.mail.at(i).Message
+		msg := c.mail.at(i)
+		call.Messages[i] = msg.Message
+		bytes += msg.size
 	}
+	m.calledBytes += bytes
+	g.bytes += bytes
 	c.attempts++
 	c.call, c.callSince = call.ID.N, m.now
 	g.inUse++
@@ -48,7 +54,7 @@ func (m *Machine) startCall(c *cell, g *gate, retry bool, r *request) {
 	if r != nil {
 		r.open++
 	}
-	m.flights[call.ID.N] = flight{cell: c, gate: g, retry: retry, request: r, specs: specs, built: m.now}
+	m.flights[call.ID.N] = flight{cell: c, gate: g, retry: retry, request: r, specs: specs, built: m.now, bytes: bytes}
 	if m.work.Calls == nil {
 		m.work.Calls, m.calls = m.calls, nil
 	}
@@ -104,6 +110,9 @@ func (m *Machine) land(id ID) (flight, bool) {
 	}
 	delete(m.flights, id.N)
 	f.gate.inUse--
+	m.calledBytes -= f.bytes
+	f.gate.bytes -= f.bytes
+	m.uncramp()
 	if f.retry {
 		f.gate.inRetry--
 	}

@@ -208,7 +208,7 @@ func (m *Machine) settle(c *cell) {
 		return
 	}
 	// It is stuck, and others wait for the room; or nobody can be called with it, and a look for expired states has loaded it.
-	waits := c.failedSince != 0 && m.unwatched.len() > 0 || !c.fn.declared
+	waits := c.failedSince != 0 && m.unwatched.len() > 0 || !c.fn.declared || m.starved() && c.spill.count > 0
 	if c.mailLen() > 0 && m.roomy() && !waits {
 		m.refill(c)
 		if c.mail.len() > 0 {

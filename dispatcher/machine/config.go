@@ -40,6 +40,8 @@ type Config struct {
 	MailBytesMax       int   // of all mailboxes in memory, before some are spilled to the store; default 128 MiB
 	MailWindow         int   // of one spilled mailbox that is read back at a time; default 256 KiB
 	CacheBytesMax      int   // states of addresses at rest; default 64 MiB
+	BusyBytesMax       int   // states of all other addresses in memory, before no more are loaded; default 128 MiB
+	CallBytesMax       int   // states and messages of the calls that are out; an endpoint without any has room for one; default 64 MiB
 	EffectsMax         int   // uncommitted effects (counted) before no new call starts; default 20,000
 	EffectBytesMax     int   // the same in bytes; default 64 MiB
 	OutboxBytesMax     int64 // undelivered outputs of one egress before the sources wait; default 1 GiB
@@ -52,6 +54,7 @@ type Config struct {
 	TimerAhead         int64 // timers due within it are in memory; default 30,000
 	TimerBatch         int   // timers read at a time; default 10,000
 	TimersMax          int   // timers in memory; beyond, those that are due last are left to the store; default 200,000
+	TimerBytesMax      int   // the same in bytes; default 64 MiB
 	OnceTTL            int64 // how long an event under a key is remembered; default 24 h
 	OnceMax            int64 // keys that are remembered, before events under new ones are refused; default 1,000,000
 	OnceBytesMax       int64 // the same in bytes; default 1 GiB
@@ -102,6 +105,8 @@ func (c *Config) defaults() {
 	orDefault(&c.MailBytesMax, 128<<20)
 	orDefault(&c.MailWindow, 256<<10)
 	orDefault(&c.CacheBytesMax, 64<<20)
+	orDefault(&c.BusyBytesMax, 128<<20)
+	orDefault(&c.CallBytesMax, 64<<20)
 	orDefault(&c.EffectsMax, 20_000)
 	orDefault(&c.EffectBytesMax, 64<<20)
 	orDefault(&c.OutboxBytesMax, 1<<30)
@@ -114,6 +119,7 @@ func (c *Config) defaults() {
 	orDefault(&c.TimerAhead, 30_000)
 	orDefault(&c.TimerBatch, 10_000)
 	orDefault(&c.TimersMax, 200_000)
+	orDefault(&c.TimerBytesMax, 64<<20)
 	orDefault(&c.OnceTTL, 24*60*60*1000)
 	orDefault(&c.OnceMax, 1_000_000)
 	orDefault(&c.OnceBytesMax, 1<<30)

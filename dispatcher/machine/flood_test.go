@@ -23,6 +23,7 @@ type flood struct {
 	sent, got         int
 	seen              map[string]int // messages by target id
 	mailMax, cellsMax int
+	spilledMax        int // bytes that one commit has spilled
 	calls, probes     int
 }
 
@@ -34,7 +35,7 @@ var (
 // TestFlood: what is sent to an endpoint that is down costs disk and not memory, however much it is and however many addresses
 // it is for; the endpoint is probed and not hammered; and when it is back, everything is called once and in order.
 func TestFlood(t *testing.T) {
-	const addresses, calls, each, mailMax = 3000, 60, 500, 1 << 20
+	const addresses, calls, each, mailMax, effectMax = 3000, 60, 500, 1 << 20, 256 << 10
 	f := &flood{t: t, now: 1, each: each, seen: map[string]int{}}
 	f.store = memory.New(memory.Config{Identity: "flood", Lease: time.Nanosecond, Now: func() time.Time { return time.UnixMilli(f.now) }})
 	claim, _ := f.store.TryAcquire(statestore.Member{ID: "m"}, nil)
@@ -42,7 +43,7 @@ func TestFlood(t *testing.T) {
 		Function: func(t api.FunctionType) (Function, bool) {
 			return Function{Endpoint: "http://" + t.Name, BatchMessages: 10}, true
 		},
-		MailBytesMax: mailMax, MailWindow: 4 << 10, CacheBytesMax: 100_000, TimerAhead: 1 << 40,
+		MailBytesMax: mailMax, EffectBytesMax: effectMax, MailWindow: 4 << 10, CacheBytesMax: 100_000, TimerAhead: 1 << 40,
 	}, claim, f.now)
 	source := api.Source{Ingress: "in", Topic: "t"}
 	f.m.Started(statestore.Progress{Source: source}, 0)
@@ -62,6 +63,9 @@ func TestFlood(t *testing.T) {
 	}
 	if limit := mailMax + 2*each*210; f.mailMax > limit {
 		t.Errorf("mailboxes took %d bytes, want at most %d", f.mailMax, limit)
+	}
+	if limit := effectMax/2 + 2*each*210; f.spilledMax > limit {
+		t.Errorf("one commit has spilled %d bytes, want at most %d", f.spilledMax, limit)
 	}
 	if f.cellsMax > 8000 {
 		t.Errorf("%d addresses were in memory", f.cellsMax)
@@ -111,6 +115,13 @@ func (f *flood) play(addresses int) {
 			f.m.TimersLoaded(w.TimerLoad.ID, nil)
 		}
 		if w.Commit != nil {
+			spilled := 0
+			for _, chunk := range w.Commit.Mail {
+				for i := range chunk.Messages {
+					spilled += chunk.Messages[i].Message.Size()
+				}
+			}
+			f.spilledMax = max(f.spilledMax, spilled)
 			if err := f.store.Commit(ctx, w.Commit); err != nil {
 				f.t.Fatal(err)
 			}

@@ -9,7 +9,9 @@ import (
 type gate struct {
 	key      string
 	inUse    int
-	inRetry  int // slots held by cells whose last attempt failed
+	bytes    int  // of the calls that are out
+	cramped  bool // it stands in Machine.cramped
+	inRetry  int  // slots held by cells whose last attempt failed
 	fresh    fifo[*cell]
 	alone    fifo[*cell] // a bulk left them without an answer: they go by themselves
 	retry    fifo[*cell]
@@ -83,7 +85,7 @@ func (m *Machine) pumpGates() {
 
 func (m *Machine) pumpGate(g *gate) {
 	for !m.saturated() {
-		if g.open && m.now < g.nextProbe {
+		if g.open && m.now < g.nextProbe || m.cramps(g) {
 			return
 		}
 		c, failed := m.next(g)
@@ -107,6 +109,29 @@ func (m *Machine) pumpGate(g *gate) {
 		m.startCall(c, g, failed, nil)
 	}
 	m.pumpLater(g)
+}
+
+// cramps reports whether the endpoint must wait for room before its next call, and notes it then. It has as much as is left to all, at
+// most: so one that hangs leaves half of the room to others, and two leave a quarter. One call it may always have.
+func (m *Machine) cramps(g *gate) bool {
+	if g.bytes == 0 || g.bytes < m.cfg.CallBytesMax-m.calledBytes {
+		return false
+	}
+	if !g.cramped {
+		g.cramped = true
+		m.cramped = append(m.cramped, g)
+	}
+	return true
+}
+
+// uncramp has those looked at that wait for room, when a call has ended.
+func (m *Machine) uncramp() {
+	for _, g := range m.cramped {
+		g.cramped = false
+		m.pumpLater(g)
+	}
+	clear(m.cramped)
+	m.cramped = m.cramped[:0]
 }
 
 // next picks the cell whose turn it is. Cells whose last attempt failed hold at most a quarter of the slots, so that however

@@ -57,6 +57,9 @@ type Gauges struct {
 	Uncommitted    int
 	EventsWaiting  int // messages from outside that have found no room
 	Timers         int // due soon
+	TimerBytes     int
+	BusyBytes      int // states of addresses that are not at rest
+	CallBytes      int // states and messages of the calls that are out
 	OutboxBytes    map[string]int64
 	OutboxRecords  map[string]int64
 	OutboxOldestMS map[string]int64     // age of the oldest undelivered cut, milliseconds
@@ -67,7 +70,7 @@ type Gauges struct {
 func (m *Machine) Gauges() Gauges {
 	g := Gauges{
 		Stats: m.stats, MailBytes: int64(m.mailBytes), Calling: len(m.flights), Backoff: len(m.backoffs), CachedBytes: m.restBytes,
-		Uncommitted: m.effects, Timers: len(m.timers.heap),
+		Uncommitted: m.effects, Timers: len(m.timers.heap), TimerBytes: m.timers.bytes, BusyBytes: m.busyBytes, CallBytes: m.calledBytes,
 		OutboxBytes: map[string]int64{}, OutboxRecords: map[string]int64{}, OutboxOldestMS: map[string]int64{}, OldestMS: map[api.Source]int64{},
 	}
 	for _, f := range m.events.waiting.all() {

@@ -40,7 +40,7 @@ func TestWhatOperatorsSee(t *testing.T) {
 	play("tick 7")
 	view("f/a", machine.View{Phase: "calling", Mailbox: 1, Attempts: 1, CallSince: 1000})
 	source := sourceOf("t")
-	gauges(machine.Gauges{MailMessages: 1, MailBytes: 203, Calling: 1, OutboxBytes: none, OutboxRecords: map[string]int64{}, OutboxOldestMS: map[string]int64{}, OldestMS: map[api.Source]int64{source: 7}})
+	gauges(machine.Gauges{MailMessages: 1, MailBytes: 203, Calling: 1, CallBytes: 203, OutboxBytes: none, OutboxRecords: map[string]int64{}, OutboxOldestMS: map[string]int64{}, OldestMS: map[api.Source]int64{source: 7}})
 
 	play("fail f/a answer")
 	due := s.m.View(address("f/a")).NextAttempt
@@ -56,11 +56,11 @@ func TestWhatOperatorsSee(t *testing.T) {
 	play("tick 1000", "reply f/a out e=1 out e=2 delay 50 f/b=1", "commit")
 	view("f/b", machine.View{})
 	view("f/a", machine.View{Phase: "idle"})
-	const each = 203 // of an output, as of a message
+	const each = 203 // of an output, as of a message; a timer has 200 more, and the id of its sender
 	play("tick 30")
-	gauges(machine.Gauges{Timers: 1, OutboxBytes: map[string]int64{"e": 2 * each}, OutboxRecords: map[string]int64{"e": 2}, OutboxOldestMS: map[string]int64{"e": 30}, OldestMS: map[api.Source]int64{}})
+	gauges(machine.Gauges{Timers: 1, TimerBytes: each + 201, OutboxBytes: map[string]int64{"e": 2 * each}, OutboxRecords: map[string]int64{"e": 2}, OutboxOldestMS: map[string]int64{"e": 30}, OldestMS: map[api.Source]int64{}})
 	play("delivered e 2")
-	gauges(machine.Gauges{Timers: 1, OutboxBytes: map[string]int64{"e": 2 * each}, OutboxRecords: map[string]int64{"e": 1}, OutboxOldestMS: map[string]int64{"e": 30}, OldestMS: map[api.Source]int64{}})
+	gauges(machine.Gauges{Timers: 1, TimerBytes: each + 201, OutboxBytes: map[string]int64{"e": 2 * each}, OutboxRecords: map[string]int64{"e": 1}, OutboxOldestMS: map[string]int64{"e": 30}, OldestMS: map[api.Source]int64{}})
 	play("delivered e 3", "tick 1000")
 	view("f/b", machine.View{Phase: "calling", Mailbox: 1, Attempts: 1, CallSince: s.now})
 	if g := s.m.Gauges(); g.OutboxRecords["e"] != 0 || g.OutboxBytes["e"] != 0 || g.OutboxOldestMS["e"] != 0 || g.Timers != 0 {

@@ -10,10 +10,13 @@ func (m *Machine) Invariants() error {
 		count[f] = &function{}
 	}
 	pending, pendingBytes := map[*source]int{}, map[*source]int{}
-	bytes, rest, forgotten := 0, 0, map[*function]int64{}
+	bytes, rest, busy, forgotten := 0, 0, 0, map[*function]int64{}
 	for a, c := range m.cells {
 		if a != c.address {
 			return fmt.Errorf("cell of %v stands under %v", c.address, a)
+		}
+		if !c.resting {
+			busy += c.weight
 		}
 		if c.resting {
 			rest += c.restWeight()
@@ -39,6 +42,12 @@ func (m *Machine) Invariants() error {
 	}
 	if bytes != m.mailBytes || rest != m.restBytes {
 		return fmt.Errorf("mailboxes hold %d bytes, counted are %d; resting %d, counted %d", bytes, m.mailBytes, rest, m.restBytes)
+	}
+	if busy != m.busyBytes {
+		return fmt.Errorf("states of addresses in use hold %d bytes, counted are %d", busy, m.busyBytes)
+	}
+	if err := m.invariantBytes(); err != nil {
+		return err
 	}
 	for f, want := range count {
 		if f.kept != want.kept || f.keptBytes != want.keptBytes {
@@ -68,6 +77,36 @@ func (m *Machine) Invariants() error {
 		return err
 	}
 	return m.invariantDead()
+}
+
+// invariantBytes weighs what is out and what is due soon.
+func (m *Machine) invariantBytes() error {
+	calls, timers, out := 0, 0, map[*function]int{}
+	for _, f := range m.flights {
+		calls += f.bytes
+	}
+	for _, t := range m.timers.heap {
+		timers += t.size()
+	}
+	for _, l := range m.loads {
+		for _, c := range l.cells {
+			out[c.fn]++
+		}
+	}
+	if calls != m.calledBytes || timers != m.timers.bytes {
+		return fmt.Errorf("calls hold %d bytes, counted are %d; timers %d, counted %d", calls, m.calledBytes, timers, m.timers.bytes)
+	}
+	for _, f := range m.functionList {
+		if f.loadsOut != out[f] {
+			return fmt.Errorf("%v has %d addresses loading, counted are %d", f.name, out[f], f.loadsOut)
+		}
+	}
+	for _, g := range m.gateList {
+		if g.cramped && g.bytes == 0 {
+			return fmt.Errorf("%s waits for room for its calls, and has none out", g.key)
+		}
+	}
+	return nil
 }
 
 // invariantEvents finds events that wait although there is room, or that nobody will come back to.

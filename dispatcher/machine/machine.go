@@ -32,6 +32,7 @@ type Machine struct {
 	oldest       *cell // at rest
 	newest       *cell
 	restBytes    int
+	busyBytes    int // states of cells that are not at rest
 	functions    map[api.FunctionType]*function
 	functionList []*function
 	gates        map[string]*gate
@@ -43,6 +44,8 @@ type Machine struct {
 	backoffs     backoffHeap
 	flights      map[uint64]flight
 	mailBytes    int
+	calledBytes  int     // of the calls that are out
+	cramped      []*gate // they wait for room for the bytes of their next call
 
 	sources    map[api.Source]*source
 	sourceList []*source
@@ -62,7 +65,10 @@ type Machine struct {
 	onces      onces
 
 	toLoad      []*cell
-	loads       map[uint64][]*cell
+	loads       map[uint64]stateLoad
+	loadBytes   int   // that the loads which are out may bring, about
+	shortSince  int64 // since when cells wait for room for their states; 0: none does
+	spilling    bool  // a cut has spilled as much as one may, and the next goes on
 	mailLoads   map[uint64]mailLoad
 	askedBytes  int
 	walks       map[uint64]*function
@@ -117,7 +123,7 @@ func New(cfg Config, claim *statestore.Claim, now int64) *Machine {
 		flights: map[uint64]flight{}, sources: map[api.Source]*source{}, lanes: map[string]*lane{},
 		dead: map[string]*deadTotal{}, trials: map[api.Address]trial{},
 		replies: replies{waiting: map[string]uint64{}, attempts: map[string]uint64{}}, onces: onces{waiting: map[string][]string{}},
-		loads: map[uint64][]*cell{}, mailLoads: map[uint64]mailLoad{}, walks: map[uint64]*function{},
+		loads: map[uint64]stateLoad{}, mailLoads: map[uint64]mailLoad{}, walks: map[uint64]*function{},
 		timers: timers{
 			known: map[uint64]*timer{}, tokens: map[token]*timer{}, cancelled: map[token]ending{},
 			until: now + cfg.TimerAhead, after: statestore.TimerKey{Due: math.MinInt64}, more: true,

@@ -30,16 +30,18 @@ func (m *Machine) trimMail(c *cell, below uint64) {
 }
 
 // spillCells chooses what leaves memory with this cut: first the mailboxes of cells that are stuck, then of those whose turn
-// is farthest. It stops at a quarter of the bound, so that there is room for others to be read back.
+// is farthest. It stops at a quarter of the bound, so that there is room for others to be read back; and earlier when that would make the
+// commit large, for then the next cut goes on.
 func (m *Machine) spillCells() {
 	over, squeezing := m.mailBytes > m.cfg.MailBytesMax, m.squeezing
-	m.squeezing = false
-	if !over && !squeezing {
+	starved, more := m.starved(), m.spilling
+	m.squeezing, m.spilling = false, false
+	if !over && !squeezing && !starved && !more {
 		return
 	}
 	var candidates []*cell
 	for _, c := range m.cells {
-		if c.phase != loading && c.mail.len() > c.batchInCall() && (over || m.lags(c)) {
+		if c.phase != loading && c.mail.len() > c.batchInCall() && (over || starved || more || m.lags(c)) {
 			candidates = append(candidates, c)
 		}
 	}
@@ -52,11 +54,19 @@ func (m *Machine) spillCells() {
 		}
 		return compare(b.mail.at(b.batchInCall()).number, a.mail.at(a.batchInCall()).number)
 	})
+	began, states := m.mailBytes, m.busyBytes
 	for _, c := range candidates {
-		if m.mailBytes <= m.cfg.MailBytesMax/4 {
+		switch {
+		case m.mailBytes <= m.cfg.MailBytesMax/4 && (!starved || states <= m.cfg.BusyBytesMax/2):
+			return
+		case m.mailBytes <= m.cfg.MailBytesMax && began-m.mailBytes >= m.cfg.EffectBytesMax/2:
+			m.spilling = over || starved || more
 			return
 		}
 		m.spillCell(c)
+		if c.phase == idle {
+			states -= c.weight // it leaves with the commit
+		}
 	}
 }
 

@@ -55,11 +55,7 @@ func (m *Machine) setValues(c *cell, values []statestore.StateValue) {
 	if c.dirty {
 		counted = c.weight
 	}
-	c.values = values
-	c.weight = 0
-	for i := range values {
-		c.weight += len(values[i].Value) + len(values[i].Name) + len(values[i].TypeName) + 64
-	}
+	m.weigh(c, values)
 	m.effect(false)
 	if !c.dirty {
 		c.dirty = true
@@ -67,6 +63,16 @@ func (m *Machine) setValues(c *cell, values []statestore.StateValue) {
 		m.dirtyCells = append(m.dirtyCells, c)
 	}
 	m.effectBytes += c.weight - counted
+}
+
+// weigh gives a cell, which is not at rest, its values.
+func (m *Machine) weigh(c *cell, values []statestore.StateValue) {
+	before := c.weight
+	c.values, c.weight = values, 0
+	for i := range values {
+		c.weight += len(values[i].Value) + len(values[i].Name) + len(values[i].TypeName) + 64
+	}
+	m.busyBytes += c.weight - before
 }
 
 // mutate applies state mutations in order, and the access time of states that expire after invocation, which counts from

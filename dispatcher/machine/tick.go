@@ -1,12 +1,5 @@
 package machine
 
-import (
-	"slices"
-
-	"github.com/stategate/stategate/api"
-	"github.com/stategate/stategate/statestore"
-)
-
 // Tick tells the time. It never runs back; what is due happens now.
 func (m *Machine) Tick(now int64) {
 	if now > m.now {
@@ -72,7 +65,7 @@ func (m *Machine) nextTick() int64 {
 	if t, ok := m.ripe(); ok {
 		soon(t.Due)
 	}
-	if !m.timers.loading {
+	if !m.timers.loading && !m.timers.enough(m) {
 		soon(m.timers.horizon() - m.cfg.TimerAhead/2)
 	}
 	if m.inflight == nil && m.dirtySince != 0 {
@@ -91,69 +84,8 @@ func (m *Machine) nextTick() int64 {
 			soon(t)
 		}
 	}
-	if m.pending > 0 || m.fulls > 0 || m.events.waiting.len() > 0 {
+	if m.pending > 0 || m.fulls > 0 || m.shortSince != 0 || m.events.waiting.len() > 0 {
 		soon(m.nextHold)
 	}
 	return max(at, m.now+1)
-}
-
-// askLoads asks for the states of addresses that messages wait for, many at a time.
-func (m *Machine) askLoads() {
-	for len(m.toLoad) > 0 && len(m.loads) < m.cfg.LoadsMax {
-		n := min(len(m.toLoad), m.cfg.LoadBatch)
-		cells := slices.Clone(m.toLoad[:n])
-		m.toLoad = m.toLoad[n:]
-		if len(m.toLoad) == 0 {
-			m.toLoad = nil
-		}
-		load := Load{ID: m.id(), Addresses: make([]api.Address, n)}
-		for i, c := range cells {
-			load.Addresses[i] = c.address
-		}
-		m.loads[load.ID.N] = cells
-		m.work.Loads = append(m.work.Loads, load)
-	}
-}
-
-// Loaded answers a Load: the states of its addresses, in order.
-func (m *Machine) Loaded(id ID, found []statestore.Loaded) {
-	cells := m.loads[id.N]
-	if !m.mine(id) || cells == nil {
-		return
-	}
-	delete(m.loads, id.N)
-	for i, c := range cells {
-		m.loaded(c, &found[i])
-	}
-}
-
-// loaded makes a cell whole. What arrived meanwhile goes behind what the store has of its mailbox.
-func (m *Machine) loaded(c *cell, l *statestore.Loaded) {
-	c.pins--
-	m.arrived(c)
-	c.values = l.Values
-	for i := range c.values {
-		c.weight += len(c.values[i].Value) + len(c.values[i].Name) + len(c.values[i].TypeName) + 64
-	}
-	c.phase = idle
-	if l.Spilled > 0 {
-		c.spill = spill{count: l.Spilled, bytes: l.SpilledBytes, first: l.First, last: l.Last, confirmed: l.Last}
-		gathered := c.mail.all()
-		c.mail = fifo[*message]{}
-		for _, msg := range gathered {
-			if msg.number < l.First {
-				c.mail.push(msg)
-			} else {
-				m.pushTail(c, msg)
-			}
-		}
-	}
-	if c.inspected {
-		m.inspectExpired(c)
-	}
-	if c.mail.len() > 0 {
-		m.makeReady(c)
-		return
-	}
-	m.settle(c)
 }

@@ -27,6 +27,10 @@ type timers struct {
 	until   int64
 	after   statestore.TimerKey // up to here the window has been read
 	more    bool                // the window holds more in the store behind `after`
+	bytes   int                 // of those in the heap
+	limit   int                 // of the load that is out
+	batch   int                 // how many the next one may ask for; 0: nothing is known of them yet
+	mean    int                 // bytes of a timer, about
 	loading bool
 
 	cancelled map[token]ending
@@ -84,15 +88,18 @@ func (m *Machine) newTimer(due int64, token string, msg api.Message) {
 	m.holdTimer(t)
 }
 
+// timerOverhead is what a timer costs in memory beside its message: its place in the heap and in two maps.
+const timerOverhead = 200
+
+func (t *timer) size() int { return timerOverhead + len(t.Token) + t.Message.Size() }
+
 // holdTimer puts a timer into memory.
 func (m *Machine) holdTimer(t *timer) {
 	m.timers.known[t.Number] = t
 	if t.Token != "" {
 		m.timers.tokens[token{t.Message.Caller.ID, t.Token}] = t
 	}
-	if t.Due < m.timers.until {
-		heap.Push(&m.timers.heap, t)
-	}
+	m.admit(t)
 }
 
 // dropTimer takes a timer out of memory.
@@ -104,6 +111,7 @@ func (m *Machine) dropTimer(t *timer) {
 	}
 	if t.index >= 0 {
 		heap.Remove(&m.timers.heap, t.index)
+		m.timers.bytes -= t.size()
 	}
 }
 
@@ -173,12 +181,17 @@ func (m *Machine) crowdedTimer(msg *api.Message) bool {
 	return reason != "" && msg.Target.Type != ReplyType && m.deadFull(m.deadOf(originOf(msg)))
 }
 
-// windowTimers reads on in the window, and moves it when its end comes near. With many timers in memory it reads only what is due
-// soon.
+// enough reports whether there are so many timers in memory that those to be read can wait until some have fired. Some will: the first of
+// them is complete.
+func (w *timers) enough(m *Machine) bool {
+	return (len(w.heap) >= m.cfg.TimersMax/2 || w.bytes >= m.cfg.TimerBytesMax/2) && len(w.heap) > 0 && w.complete(w.heap[0].TimerKey)
+}
+
+// windowTimers reads on in the window, and moves it when its end comes near.
 func (m *Machine) windowTimers() {
 	w := &m.timers
 	far := w.horizon() > m.now+m.cfg.TimerAhead/2
-	if w.loading || m.saturated() || far && (!w.more || len(w.heap) >= m.cfg.TimersMax/2) {
+	if w.loading || m.saturated() || far && !w.more || w.enough(m) {
 		return
 	}
 	if !w.more {
@@ -195,18 +208,22 @@ func (m *Machine) windowTimers() {
 	}
 	m.forgetCancelled()
 	w.loading = true
-	m.work.TimerLoad = &TimerLoad{ID: m.id(), After: w.after, Due: w.until, Limit: m.cfg.TimerBatch}
+	w.limit = min(max(w.batch, timerFirst), m.cfg.TimerBatch, max(1, m.cfg.TimerBytesMax/4/max(w.mean, 1)))
+	m.work.TimerLoad = &TimerLoad{ID: m.id(), After: w.after, Due: w.until, Limit: w.limit}
 }
 
 // pruneTimers leaves timers to the store that memory has no room for: the window is read again from the last one that stays.
 // What the store does not have yet stays, and is known when a load answers it.
 func (m *Machine) pruneTimers() {
 	w := &m.timers
-	if len(w.heap) <= m.cfg.TimersMax || w.loading {
+	if len(w.heap) <= m.cfg.TimersMax && w.bytes <= m.cfg.TimerBytesMax || len(w.heap) == 0 || w.loading {
 		return
 	}
 	slices.SortFunc(w.heap, func(a, b *timer) int { return cmp.Or(cmp.Compare(a.Due, b.Due), compare(a.Number, b.Number)) })
-	keep := max(m.cfg.TimersMax/2, 1)
+	keep, bytes := 1, w.heap[0].size()
+	for ; keep < min(len(w.heap), m.cfg.TimersMax/2) && bytes < m.cfg.TimerBytesMax/2; keep++ {
+		bytes += w.heap[keep].size()
+	}
 	last := w.heap[keep-1].TimerKey
 	live := w.heap[:keep]
 	for _, t := range w.heap[keep:] {
@@ -215,6 +232,7 @@ func (m *Machine) pruneTimers() {
 			continue
 		}
 		t.index = -1
+		w.bytes -= t.size()
 		m.dropTimer(t)
 	}
 	clear(w.heap[len(live):])
@@ -227,9 +245,11 @@ func (m *Machine) pruneTimers() {
 	}
 }
 
+// admit puts a timer that is due soon into the order of firing.
 func (m *Machine) admit(t *timer) {
 	if !t.ended && t.index < 0 && t.Due < m.timers.until {
 		heap.Push(&m.timers.heap, t)
+		m.timers.bytes += t.size()
 	}
 }
 
@@ -249,7 +269,8 @@ func (m *Machine) TimersLoaded(id ID, found []statestore.Timer) {
 	}
 	w := &m.timers
 	w.loading = false
-	w.more = len(found) >= m.cfg.TimerBatch
+	w.more = len(found) >= w.limit
+	w.learn(m, found)
 	for i := range found {
 		f := found[i]
 		w.after = f.TimerKey
@@ -264,6 +285,25 @@ func (m *Machine) TimersLoaded(id ID, found []statestore.Timer) {
 		m.holdTimer(&timer{Timer: f, index: -1})
 	}
 	m.fire()
+}
+
+// timerFirst is how many timers are read before anything is known of their sizes; each answer that is not large allows four times as many.
+const timerFirst = 256
+
+// learn takes notice of how large timers are, for the next load.
+func (w *timers) learn(m *Machine, found []statestore.Timer) {
+	if len(found) == 0 {
+		return
+	}
+	bytes := 0
+	for i := range found {
+		bytes += found[i].Message.Size()
+	}
+	w.mean = max(bytes/len(found), w.mean-w.mean/4)
+	w.batch = timerFirst
+	if bytes <= m.cfg.TimerBytesMax/4 {
+		w.batch = min(4*w.limit, m.cfg.TimerBatch)
+	}
 }
 
 // timerHeap is timers in the order of firing.

@@ -51,7 +51,7 @@ func (m *Machine) walkSpills() {
 
 // forgetSpilled drops a cell whose mail is only in the store; a walk will find it.
 func (m *Machine) forgetSpilled(c *cell) {
-	delete(m.cells, c.address)
+	m.forget(c)
 	m.keepTrial(c)
 	m.unwatch(c.fn)
 	c.fn.forgot = c.fn.forgot || c.fn.walking || c.fn.cursor != nil
@@ -93,10 +93,10 @@ func (m *Machine) arrived(c *cell) {
 	}
 }
 
-// squeeze makes room when spilled mail waits for it and what fills memory lags: without it, one endpoint that is down or slow
-// could keep the mail of all others in the store.
+// squeeze makes room when spilled mail or states wait for it and what fills memory lags: without it, one endpoint that is down or slow
+// could keep the mail of all others in the store, and their states.
 func (m *Machine) squeeze() {
-	if m.now < m.nextSqueeze || m.roomy() || m.unwatched.len() == 0 {
+	if m.now < m.nextSqueeze || !m.starved() && (m.roomy() || m.unwatched.len() == 0) {
 		return
 	}
 	m.nextSqueeze = m.now + min(1000, m.cfg.HoldMax)

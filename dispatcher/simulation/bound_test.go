@@ -17,6 +17,7 @@ type bounds struct {
 	outbox  map[string][]numberedSize // committed, not told as delivered
 	bytes   map[string]int
 	loads   int
+	asked   int64                            // when states were last asked for
 	kept    map[api.FunctionType]map[int]int // unfinished messages that commits keep, by node: bytes
 	dead    map[string]statestore.DeadTotal
 	late    map[int]int64 // records' nodes: when they arrived
@@ -288,6 +289,19 @@ func (inc *incarnation) checkLoad(q *machine.Load) {
 	if limit := inc.cfg.LoadBatch; limit > 0 && len(q.Addresses) > limit {
 		inc.boundf("load-bound", "%v: a load of %d addresses, the bound is %d", inc, len(q.Addresses), limit)
 	}
+	states := 0
+	for _, f := range inc.calls {
+		for i := range f.call.States {
+			if !f.again {
+				states += len(f.call.States[i].Value.Value)
+			}
+		}
+	}
+	patient := len(q.Addresses) == 1 && inc.told-inc.bounds.asked >= 2000 // one may go on where the others would wait for ever
+	if limit := inc.cfg.BusyBytesMax; limit > 0 && states > limit && !patient {
+		inc.boundf("busy-bound", "%v: a load of %d addresses, while calls hold %d bytes of states, their bound is %d", inc, len(q.Addresses), states, limit)
+	}
+	inc.bounds.asked = inc.told
 }
 
 // checkCall holds a call that begins within its bounds.
@@ -323,13 +337,16 @@ func (inc *incarnation) checkCall(c *machine.Call) {
 // checkSlots finds endpoints that are called more often at once than they should. Probes of an open breaker are no part of
 // the quarter that failed addresses have.
 func (inc *incarnation) checkSlots(c *machine.Call, endpoint string) {
-	all, failed := 1, 0
+	all, failed, bytes := 1, 0, 0
 	if c.Attempt > 1 {
 		failed = 1
 	}
 	for _, f := range inc.calls {
 		if other, _ := inc.cfg.Function(f.call.Target.Type); !f.again && other.Endpoint == endpoint {
 			all++
+			for i := range f.call.Messages {
+				bytes += f.call.Messages[i].Size()
+			}
 			if f.call.Attempt > 1 {
 				failed++
 			}
@@ -337,6 +354,9 @@ func (inc *incarnation) checkSlots(c *machine.Call, endpoint string) {
 	}
 	if all > inc.cfg.Slots || failed > max(1, inc.cfg.Slots/4) && inc.cfg.BreakerFailures == 1<<30 {
 		inc.boundf("slot-bound", "%d calls of %s at once, %d of them for failed addresses; it has %d slots", all, endpoint, failed, inc.cfg.Slots)
+	}
+	if limit := inc.cfg.CallBytesMax; limit > 0 && bytes >= limit {
+		inc.boundf("call-bound", "%v: a call of %s begins with %d bytes in calls that are out, their bound is %d", inc, endpoint, bytes, limit)
 	}
 }
 

@@ -30,13 +30,17 @@ func (inc *incarnation) checkHeldBack(c *statestore.Commit) {
 
 // checkTimers holds timers in memory within their bound, when a commit has just been confirmed.
 func (inc *incarnation) checkTimers() {
-	limit := inc.cfg.TimersMax
+	limit, bytesMax := inc.cfg.TimersMax, inc.cfg.TimerBytesMax
 	putOff := inc.cfg.DeadLettersMax > 0 || inc.cfg.DeadLetterBytesMax > 0 // some are sent again, which nobody sees
-	if limit == 0 || putOff || inc.bounds.timers > 0 || slices.ContainsFunc(inc.asks, func(q *ask) bool { return q.name == "timers" }) {
+	if limit+bytesMax == 0 || putOff || inc.bounds.timers > 0 || slices.ContainsFunc(inc.asks, func(q *ask) bool { return q.name == "timers" }) {
 		return
 	}
-	if n := inc.m.Gauges().Timers; n > limit {
+	n, bytes := inc.m.Gauges().Timers, inc.m.Gauges().TimerBytes
+	if limit > 0 && n > limit {
 		inc.boundf("timer-bound", "%v: %d timers are in memory, their bound is %d", inc, n, limit)
+	}
+	if bytesMax > 0 && n > 1 && bytes > bytesMax {
+		inc.boundf("timer-bound", "%v: %d timers in memory hold %d bytes, their bound is %d", inc, n, bytes, bytesMax)
 	}
 }
 

@@ -246,6 +246,7 @@ func (l *life) newConfig() machine.Config {
 		EffectsMax: some(1, 5, 0), EffectBytesMax: some(500, 0), OutboxBytesMax: some64(1, 3000, 0), KeptBytesMax: some64(1, 3000, 0), StoredBytesMax: some64(1, 6000, 0),
 		DeadLettersMax: some64(1, 3, 0, 0), DeadLetterBytesMax: some64(200, 0, 0, 0),
 		LoadsMax: some(1, 2, 0), LoadBatch: some(1, 3, 0), TimerAhead: some64(2, 30, 300, 0), TimerBatch: some(1, 3, 0), TimersMax: some(1, 4, 0), SweepInterval: some64(10, 100),
+		BusyBytesMax: some(1, 100, 0, 0), CallBytesMax: some(1, 500, 0, 0), TimerBytesMax: some(1, 1500, 0, 0),
 	}
 }
 

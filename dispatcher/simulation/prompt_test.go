@@ -72,8 +72,8 @@ func (inc *incarnation) checkPrompt() {
 	}
 }
 
-// checkSlotsUsed finds addresses that wait although nothing is in their way. It judges only where neither a breaker nor the bound of
-// effects may be.
+// checkSlotsUsed finds addresses that wait although nothing is in their way. It judges only where neither a breaker nor the bounds of
+// effects and of calls may be.
 func (inc *incarnation) checkSlotsUsed() {
 	c, p := &inc.cfg, &inc.prompt
 	for a := range p.failed {
@@ -81,7 +81,7 @@ func (inc *incarnation) checkSlotsUsed() {
 			inc.boundf("tick", "%v: %v is tried again at %d, and the machine wants to be told the time at %d", inc, a, v.NextAttempt, inc.tick)
 		}
 	}
-	if inc.draining || c.EffectsMax > 0 || c.EffectBytesMax > 0 || c.BreakerFailures < 1<<30 {
+	if inc.draining || c.EffectsMax > 0 || c.EffectBytesMax > 0 || c.CallBytesMax > 0 || c.BreakerFailures < 1<<30 {
 		return
 	}
 	used := map[string]int{}
