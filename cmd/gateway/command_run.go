@@ -24,7 +24,6 @@ import (
 	"github.com/stategate/stategate/cmd/gateway/internal/module"
 	"github.com/stategate/stategate/cmd/gateway/internal/version"
 	"github.com/stategate/stategate/dispatcher/endpoint"
-	"github.com/stategate/stategate/dispatcher/machine"
 )
 
 func newRun() *cobra.Command {
@@ -57,7 +56,8 @@ most --drain-timeout and ends with 0. A second gateway on the same store waits a
 // run serves until ctx ends.
 func run(ctx context.Context, cfg config.Config, written *logs.Log, stderr io.Writer) (err error) {
 	log := written.Logger()
-	room := headroom(os.LookupEnv)
+	memory, limits := memoryAndBounds(cfg)
+	room := headroom(os.LookupEnv, heapLimit(limits, memory))
 	defer runtime.KeepAlive(room)
 	m, complaints := module.LoadAll(cfg.Module, os.LookupEnv)
 	all := complaints
@@ -103,14 +103,14 @@ func run(ctx context.Context, cfg config.Config, written *logs.Log, stderr io.Wr
 		}
 		defer func() { err = errors.Join(err, store.Close()) }()
 		a, err := app.New(app.Config{
-			Module: m, Store: store, StoreName: storeName(cfg), Address: door.Addr().String(), Bounds: bounds(cfg), RenewEvery: cfg.Lease / 3,
+			Module: m, Store: store, StoreName: storeName(cfg), Address: door.Addr().String(), Bounds: limits, RepliesBytesMax: replyBytes(memory), RenewEvery: cfg.Lease / 3,
 			DrainMax: cfg.DrainTimeout, HTTP: events, Signer: signer, Log: log,
 			Hooks: app.Hooks{Ingress: meters.Ingress(), Egress: meters.Egress(), Dispatcher: meters.Dispatcher()},
 		})
 		if err != nil {
 			return err
 		}
-		log.Info("gateway starts", "version", v.Version, "commit", v.Commit, "module", strings.Join(m.Files(), ", "), "store", storeName(cfg), "admin", door.Addr().String())
+		log.Info("gateway starts", "version", v.Version, "commit", v.Commit, "module", strings.Join(m.Files(), ", "), "store", storeName(cfg), "memory", fmt.Sprintf("%dMiB", memory>>20), "admin", door.Addr().String())
 		g.app.Store(a)
 		return a.Run(ctx)
 	})
@@ -168,14 +168,4 @@ func storeName(cfg config.Config) string {
 		}
 	}
 	return cfg.Store.Redacted()
-}
-
-// bounds are the settings that the machine knows.
-func bounds(cfg config.Config) machine.Config {
-	return machine.Config{
-		Slots: cfg.Slots, SourceMessagesMax: cfg.SourceMessagesMax, SourceBytesMax: cfg.SourceBytesMax, MailBytesMax: cfg.MailBytesMax,
-		CacheBytesMax: cfg.CacheBytesMax, EffectsMax: cfg.EffectsMax, EffectBytesMax: cfg.EffectBytesMax,
-		OutboxBytesMax: cfg.OutboxBytesMax, KeptBytesMax: cfg.KeptBytesMax, StoredBytesMax: cfg.StoredBytesMax,
-		DeadLettersMax: int64(cfg.DeadLettersMax), DeadLetterBytesMax: cfg.DeadLetterBytesMax,
-	}
 }

@@ -11,14 +11,17 @@ const (
 )
 
 // headroom sets the collector and answers what the caller keeps for as long as the program works: memory that nobody ever touches. The
-// collector counts it as living, and so begins later; the system gives no page for it, so the program itself is not larger. Who has set
-// the collector is not interfered with, and under a limit it would count as memory that is used.
-func headroom(lookup func(string) (string, bool)) []byte {
-	for _, own := range []string{"GOGC", "GOMEMLIMIT"} {
-		if _, set := lookup(own); set {
-			return nil
-		}
+// collector counts it as living, and so begins later; the system gives no page for it, so the program itself is not larger. Near the limit,
+// which counts it too and so is larger by it, collections are as frequent as they must be. Who has set the collector is not interfered with.
+func headroom(lookup func(string) (string, bool), limit int64) []byte {
+	if _, set := lookup("GOMEMLIMIT"); set {
+		return nil
 	}
+	if _, set := lookup("GOGC"); set {
+		debug.SetMemoryLimit(limit)
+		return nil
+	}
+	debug.SetMemoryLimit(limit + headroomBytes)
 	debug.SetGCPercent(headroomPercent)
 	return make([]byte, headroomBytes)
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"fmt"
+	"math"
 	"os"
 	"runtime"
 	"runtime/debug"
@@ -12,10 +13,11 @@ import (
 // grownKiB is by how much the process has grown with headroom when it began: later its memory might be some that was used before.
 var grownKiB = func() int {
 	before := residentKiB()
-	room := headroom(func(string) (string, bool) { return "", false })
+	room := headroom(func(string) (string, bool) { return "", false }, 1<<40)
 	after := residentKiB()
 	runtime.KeepAlive(room)
 	debug.SetGCPercent(100)
+	debug.SetMemoryLimit(math.MaxInt64)
 	return after - before
 }()
 

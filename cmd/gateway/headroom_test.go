@@ -1,6 +1,7 @@
 package main
 
 import (
+	"math"
 	"runtime"
 	"runtime/debug"
 	"testing"
@@ -13,7 +14,8 @@ func TestHeadroomPutsCollectionsOff(t *testing.T) {
 		runtime.ReadMemStats(&s)
 		return s.NextGC
 	}
-	room := headroom(func(string) (string, bool) { return "", false })
+	room := headroom(func(string) (string, bool) { return "", false }, 1<<40)
+	defer debug.SetMemoryLimit(math.MaxInt64)
 	defer debug.SetGCPercent(100)
 	with := goal()
 	runtime.KeepAlive(room)
@@ -27,10 +29,16 @@ func TestHeadroomPutsCollectionsOff(t *testing.T) {
 	}
 }
 
+// TestHeadroomLeavesSettingsAlone: what is in the environment counts; beside GOGC the limit still does.
 func TestHeadroomLeavesSettingsAlone(t *testing.T) {
-	for _, name := range []string{"GOGC", "GOMEMLIMIT"} {
-		if room := headroom(func(asked string) (string, bool) { return "200", asked == name }); room != nil {
+	defer debug.SetMemoryLimit(math.MaxInt64)
+	for name, want := range map[string]int64{"GOGC": 1 << 40, "GOMEMLIMIT": math.MaxInt64} {
+		debug.SetMemoryLimit(math.MaxInt64)
+		if room := headroom(func(asked string) (string, bool) { return "200", asked == name }, 1<<40); room != nil {
 			t.Errorf("%s is set, and there are %d bytes of headroom", name, len(room))
+		}
+		if got := debug.SetMemoryLimit(-1); got != want {
+			t.Errorf("%s is set, and the limit is %d, want %d", name, got, want)
 		}
 	}
 }

@@ -29,8 +29,15 @@ type place struct {
 	given chan struct{} // closed when the room is the holder's
 }
 
-// repliesBytesMax is the budget of a pool. Decoding takes as much again.
+// repliesBytesMax is the budget of a pool by default. Decoding takes as much again.
 const repliesBytesMax = 64 << 20
+
+// Bound sets the budget of large replies, in bytes; 0 leaves it at 64 MiB. It comes before the first call.
+func (p *Pool) Bound(bytes int64) {
+	if bytes > 0 {
+		p.replies.bytesMax = bytes
+	}
+}
 
 // take adds to what its holder has already, and reports whether there was room.
 func (b *budget) take(held, more int64) bool {

@@ -40,6 +40,8 @@ type Config struct {
 	Address string
 	// Bounds are the machine's; zero means their defaults.
 	Bounds machine.Config
+	// RepliesBytesMax is the memory of all large replies of functions together. Default 64 MiB.
+	RepliesBytesMax int64
 	// RenewEvery is how often the lease is renewed: a third of it.
 	RenewEvery time.Duration
 	// DrainMax bounds a graceful stop. Default 10 s.
@@ -104,6 +106,7 @@ func New(cfg Config) (*App, error) {
 		cfg.DrainMax = drainMaxDefault
 	}
 	a := &App{cfg: cfg, log: cfg.Log, functions: newFunctions(cfg.Module), egresses: map[string]*sink{}, asked: map[string]bool{}, pool: endpoint.NewPool(), troubles: newTroubles()}
+	a.pool.Bound(cfg.RepliesBytesMax)
 	a.pool.SignWith(cfg.Signer)
 	a.member = statestore.Member{
 		ID: uuid.NewString(), PID: os.Getpid(), Address: cfg.Address, Events: cfg.HTTP.Advertise, Started: time.Now().UTC().Truncate(time.Millisecond),

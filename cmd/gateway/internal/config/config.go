@@ -37,10 +37,12 @@ type Config struct {
 	DrainTimeout   time.Duration
 	NoAdvisoryLock bool
 
-	// Bounds, under the names that they have in the machine.
+	Memory int64 // of the whole process; 0: auto
+
+	// Bounds, under the names that they have in the machine. Of those that are parts of Memory 0 is auto.
 	Slots             int
 	SourceMessagesMax int
-	SourceBytesMax    int
+	SourceBytesMax    int // a part of Memory, as the next two and EffectBytesMax
 	MailBytesMax      int
 	CacheBytesMax     int
 	EffectsMax        int

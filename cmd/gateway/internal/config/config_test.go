@@ -39,8 +39,8 @@ func TestDefault(t *testing.T) {
 	want := Config{
 		Module: []string{"module.yaml"}, Store: StoreURL{kind: StoreSQLite, path: "stategate.db", revealed: "sqlite:stategate.db", redacted: "sqlite:stategate.db"},
 		Listen: "127.0.0.1:8080", Admin: "127.0.0.1:8081", LogFormat: LogAuto, LogLevel: slog.LevelInfo,
-		Lease: 3 * time.Second, DrainTimeout: 10 * time.Second, Slots: 1024, SourceMessagesMax: 5000, SourceBytesMax: 16 << 20,
-		MailBytesMax: 128 << 20, CacheBytesMax: 64 << 20, EffectsMax: 20_000, EffectBytesMax: 64 << 20, OutboxBytesMax: 1 << 30, KeptBytesMax: 4 << 30, StoredBytesMax: 16 << 30,
+		Lease: 3 * time.Second, DrainTimeout: 10 * time.Second, Slots: 1024, SourceMessagesMax: 5000,
+		EffectsMax: 20_000, OutboxBytesMax: 1 << 30, KeptBytesMax: 4 << 30, StoredBytesMax: 16 << 30,
 		DeadLettersMax: 100_000, DeadLetterBytesMax: 1 << 30,
 	}
 	got, warnings, err := load(t, nil, nil)
@@ -94,11 +94,11 @@ func TestPrecedence(t *testing.T) {
 		"deadLettersMax": {"1", "2", "3"}, "listenTokenFile": {"f", "e", "a"}, "listenTlsCert": {"f", "e", "a"}, "listenTlsKey": {"f", "e", "a"},
 		"signingKeyFile": {"f", "e", "a"}, "adminTokenFile": {"f", "e", "a"}, "adminReadTokenFile": {"f", "e", "a"}, "adminTlsCert": {"f", "e", "a"}, "adminTlsKey": {"f", "e", "a"},
 		"adminInsecure": {"true", "false", "true"}, "listenInsecure": {"true", "false", "true"}, "advertise": {"a:1", "b:2", "[::1]:3"},
-		"store": {"sqlite:f", "memory:", "postgres://a@h/d"},
+		"store": {"sqlite:f", "memory:", "postgres://a@h/d"}, "memory": {"64MiB", "auto", "3 GiB"}, "mailBytesMax": {"1MiB", "auto", "1GiB"},
 	}
 	for i := range settings {
 		key := settings[i].key
-		if settings[i].kind == "SIZE" {
+		if _, ok := values[key]; settings[i].kind == "SIZE" && !ok {
 			values[key] = [3]string{"1MiB", "2 MiB", "3GiB"}
 		}
 		v, ok := values[key]
@@ -143,6 +143,7 @@ func TestBadValues(t *testing.T) {
 		"drainTimeout":  {"-1s", "0s", "61m"},
 		"slots":         {"", "0", "-1", "1e3", "1000001", "99999999999999999999"},
 		"mailBytesMax":  {"", "1", "1MB", "1kB", "1.5MiB", "1KiB", "-1MiB", "99999999TiB"},
+		"memory":        {"", "63MiB", "1GB", "AUTO", "0B"},
 		"cacheBytesMax": {"-1B", "0B", "x", "MiB"},
 		"store":         {"", "stategate.db", "mysql://h/d"},
 		"storeFile":     {""},

@@ -26,6 +26,7 @@ const (
 	configVariable = variablePrefix + "CONFIG" // not a setting: the file cannot name itself
 	configFlag     = "config"
 	anySize        = math.MaxInt64
+	auto           = "auto" // a size that follows from others
 )
 
 // settings is the one list of what can be set: flags, variables, the file and its manual are made from it.
@@ -165,6 +166,14 @@ by the next gateway, from the last commit. From 1ms to 1h; keep it below the gra
 It is left out by itself where it does not work, such as behind a pooler of transactions.`,
 	},
 	{
+		key: "memory", kind: "SIZE", standard: auto, set: automatic(64<<20, func(c *Config) *int64 { return &c.Memory }),
+		brief: "memory of the whole process",
+		manual: `Memory of the whole process, about, whatever comes in. auto: 1GiB, or three quarters of what the container or the service may take
+(cgroup) where that is less. The bounds below whose value is auto are parts of it, and so are those that have no setting:
+states of the addresses in use, calls and their replies, delayed messages. GOMEMLIMIT in the environment sets the collector
+itself. One state, message or reply beyond its part is taken alone.`,
+	},
+	{
 		key: "slots", kind: "NUMBER", standard: "1024", set: count(1, 1_000_000, func(c *Config) *int { return &c.Slots }),
 		brief:  "calls at a time to one endpoint",
 		manual: "How many calls may be out at a time to one endpoint (scheme, host and path). Addresses beyond wait their turn.",
@@ -176,19 +185,20 @@ It is left out by itself where it does not work, such as behind a pooler of tran
 idle between fetches; too many cost memory and make recovery read more again.`,
 	},
 	{
-		key: "sourceBytesMax", kind: "SIZE", standard: "16MiB", set: size(1<<10, anySize, func(c *Config) *int { return &c.SourceBytesMax }),
+		key: "sourceBytesMax", kind: "SIZE", standard: auto, set: automatic(1<<10, func(c *Config) *int { return &c.SourceBytesMax }),
 		brief:  "the same in bytes",
-		manual: "The same in bytes of memory, for each partition.",
+		manual: "The same in bytes of memory, for each partition. auto: 16MiB, or a 64th of memory where that is less.",
 	},
 	{
-		key: "mailBytesMax", kind: "SIZE", standard: "128MiB", set: size(1<<20, anySize, func(c *Config) *int { return &c.MailBytesMax }),
-		brief:  "memory for mailboxes before they live in the store only",
-		manual: "Memory for the messages that wait in all mailboxes. Beyond it the longest mailboxes live in the store and are read back in order.",
+		key: "mailBytesMax", kind: "SIZE", standard: auto, set: automatic(1<<20, func(c *Config) *int { return &c.MailBytesMax }),
+		brief: "memory for mailboxes before they live in the store only",
+		manual: `Memory for the messages that wait in all mailboxes. Beyond it mailboxes live in the store and are read back in order. auto: an
+eighth of memory.`,
 	},
 	{
-		key: "cacheBytesMax", kind: "SIZE", standard: "64MiB", set: size(1<<10, anySize, func(c *Config) *int { return &c.CacheBytesMax }),
+		key: "cacheBytesMax", kind: "SIZE", standard: auto, set: automatic(1<<10, func(c *Config) *int { return &c.CacheBytesMax }),
 		brief:  "memory for the state of addresses at rest",
-		manual: "Memory for the state of addresses that have nothing to do. More of it saves loads from the store.",
+		manual: `Memory for the state of addresses that have nothing to do. More of it saves loads from the store. auto: a 16th of memory.`,
 	},
 	{
 		key: "effectsMax", kind: "NUMBER", standard: "20000", set: count(1, 100_000_000, func(c *Config) *int { return &c.EffectsMax }),
@@ -196,9 +206,10 @@ idle between fetches; too many cost memory and make recovery read more again.`,
 		manual: "How many effects (state changes, messages, outputs) may wait for a commit. Beyond it no new call starts until a commit ends.",
 	},
 	{
-		key: "effectBytesMax", kind: "SIZE", standard: "64MiB", set: size(1<<20, anySize, func(c *Config) *int { return &c.EffectBytesMax }),
-		brief:  "the same in bytes",
-		manual: "The same in bytes of memory. It also bounds how large one commit grows.",
+		key: "effectBytesMax", kind: "SIZE", standard: auto, set: automatic(1<<20, func(c *Config) *int { return &c.EffectBytesMax }),
+		brief: "the same in bytes",
+		manual: `The same in bytes of memory. It also bounds how large one commit grows, which takes up to four times as much. auto: a 16th of
+memory.`,
 	},
 	{
 		key: "outboxBytesMax", kind: "SIZE", standard: "1GiB", set: size(1<<20, anySize, func(c *Config) *int64 { return &c.OutboxBytesMax }),

@@ -146,6 +146,21 @@ func size[T int | int64](least, most int64, field func(*Config) *T) setter {
 	}
 }
 
+// automatic takes what size takes, or "auto", which leaves 0: it follows from others.
+func automatic[T int | int64](least int64, field func(*Config) *T) setter {
+	exactly := size(least, anySize, field)
+	return func(c *Config, text string) error {
+		if text == auto {
+			*field(c) = 0
+			return nil
+		}
+		if err := exactly(c, text); err != nil {
+			return fmt.Errorf("%w; or %s", err, auto)
+		}
+		return nil
+	}
+}
+
 // units are the only ones: a letter alone, or kB, leaves open whether 1,000 or 1,024 is meant.
 var units = []struct {
 	name  string
