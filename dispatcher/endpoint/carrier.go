@@ -28,7 +28,7 @@ type carrier struct {
 	pool    *Pool
 	clients int // guarded by Pool.mu
 
-	direct *direct         // connections that one call has at a time, in the clear; nil over TLS and through a proxy
+	direct *direct         // connections that one call has at a time, in the clear; nil over TLS, through a proxy and without a probe
 	http1  *http.Transport // those, pooled by net/http; used where direct is nil
 	lines  *lines          // connections that calls share; nil where HTTP/2 is never spoken
 	// askAt is when the endpoint is asked again, in Unix nanoseconds, whether it speaks HTTP/2: 0 at once, never far away.
@@ -54,7 +54,7 @@ func newCarrier(p *Pool, key carrierKey) (*carrier, error) {
 	with := func(spoken *http.Protocols) *http.Transport { return k.transport(spoken, config.Clone(), proxy) }
 	k.http1 = with(protocols(true, false, false))
 	k.http1.MaxResponseHeaderBytes = headerBytesMax
-	if key.scheme == "http" && key.proxy == "" && isASCII(key.host) { // net/http knows how other names are written
+	if canProbe && key.scheme == "http" && key.proxy == "" && isASCII(key.host) { // net/http knows how other names are written
 		k.direct = newDirect(k)
 	}
 	if key.http2 == HTTP2Never {

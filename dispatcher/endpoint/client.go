@@ -351,6 +351,8 @@ func (a *attempt) failedBefore(err error) *Failure {
 	var timeout net.Error
 	isTimeout := errors.As(err, &timeout) && timeout.Timeout()
 	switch {
+	case a.exchange.intake.waited:
+		return a.failure(Timeout, 0, fmt.Sprintf("no reply in time: none within %s", a.client.spec.Read))
 	case isTimeout && a.conn != nil:
 		return a.failure(Timeout, 0, fmt.Sprintf("no reply in time: %v", err))
 	case a.broken, a.firstByte.Load() && !isTransport(err):

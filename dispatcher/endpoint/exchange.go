@@ -39,41 +39,80 @@ type exchange struct {
 	last    bool          // the connection is not to be used again
 	unwatch func() bool   // ends the watch for the end of the call; false: that has ended the connection
 
-	written chan struct{} // closed when a large request is; nil when it was written before the reading began
-	problem error         // of its writing; the writing goroutine's until written is closed
+	writing *writing // of a large request; nil when it was written before the reading began
+}
+
+// writing is that of a large request, in a goroutine of its own.
+type writing struct {
+	over chan struct{} // closed when it is
+
+	// The writing goroutine's until it is over.
+	end     time.Time
+	problem error
 }
 
 // intake reads a connection within the bounds of an answer.
 type intake struct {
 	conn   *conn
+	behind *writing      // that goes on meanwhile, or nil
 	unread int64         // bytes that may still come before the head is there
 	wait   time.Duration // for a piece; 0: no bound
 	until  time.Time     // for all pieces; zero: no bound
 	silent bool          // the piece did not come in time
+	waited bool          // and that was wait, not a bound of ours
 }
 
 func (in *intake) Read(p []byte) (int, error) {
 	if in.unread <= 0 {
 		return 0, errHead
 	}
+	if in.silent { // net/textproto looks for a piece and does not mind when there is none
+		return 0, os.ErrDeadlineExceeded
+	}
+	var since time.Time
 	if in.wait > 0 || !in.until.IsZero() {
-		if err := in.bound(time.Now()); err != nil {
-			return 0, err
+		since = time.Now()
+	}
+	for {
+		if !since.IsZero() {
+			if err := in.bound(since); err != nil {
+				return 0, err
+			}
+		}
+		n, err := in.conn.Read(p[:min(int64(len(p)), in.unread)])
+		in.unread -= int64(n)
+		if err == nil || !errors.Is(err, os.ErrDeadlineExceeded) {
+			return n, err
+		}
+		if since = in.sentAfter(since); n > 0 || since.IsZero() {
+			in.silent, in.waited = true, in.until.IsZero() && !in.conn.deaf.Load()
+			return n, os.ErrDeadlineExceeded // without the addresses, one of which is another one each time
 		}
 	}
-	n, err := in.conn.Read(p[:min(int64(len(p)), in.unread)])
-	in.unread -= int64(n)
-	if err != nil && errors.Is(err, os.ErrDeadlineExceeded) {
-		in.silent = true
-	}
-	return n, err
 }
 
-// bound sets the time until which the next piece is awaited.
-func (in *intake) bound(now time.Time) error {
+// sentAfter answers since when a head is awaited that has not come in the time that began then: an endpoint is not silent while it takes
+// the request. Zero: it was.
+func (in *intake) sentAfter(then time.Time) time.Time {
+	if in.behind == nil || in.wait == 0 || in.unread == math.MaxInt64 || in.conn.deaf.Load() {
+		return time.Time{}
+	}
+	select {
+	case <-in.behind.over:
+		if in.behind.end.After(then) {
+			return in.behind.end
+		}
+		return time.Time{}
+	default:
+		return time.Now()
+	}
+}
+
+// bound sets the time until which the next piece is awaited, which is awaited since then.
+func (in *intake) bound(then time.Time) error {
 	at := in.until
 	if in.wait > 0 {
-		if end := now.Add(in.wait); at.IsZero() || end.Before(at) {
+		if end := then.Add(in.wait); at.IsZero() || end.Before(at) {
 			at = end
 		}
 	}
@@ -81,7 +120,7 @@ func (in *intake) bound(now time.Time) error {
 		return err
 	}
 	if in.conn.deaf.Load() { // by the writing goroutine, which may have bounded the time before
-		return in.conn.SetReadDeadline(now.Add(min(lastWordsWait, at.Sub(now))))
+		return in.conn.SetReadDeadline(then.Add(min(lastWordsWait, at.Sub(then))))
 	}
 	return nil
 }
@@ -117,7 +156,8 @@ func (a *attempt) sendDirect() (*http.Response, error) {
 // ask writes the request and reads the head of its answer.
 func (x *exchange) ask(a *attempt, c *conn) (*http.Response, error) {
 	k := a.client.carrier
-	x.home, x.conn, x.whole, x.last, x.body, x.written, x.problem = k.direct, c, false, false, nil, nil, nil
+	x.home, x.conn, x.whole, x.last, x.body, x.writing = k.direct, c, false, false, nil, nil
+	c.sent.Store(0)
 	x.intake = intake{conn: c, unread: headerBytesMax, wait: k.key.read}
 	x.reader = k.pool.readers.Get().(*bufio.Reader)
 	x.reader.Reset(&x.intake)
@@ -128,9 +168,9 @@ func (x *exchange) ask(a *attempt, c *conn) (*http.Response, error) {
 	response, err := x.head(a)
 	if err != nil {
 		c.Close()
-		if x.written != nil {
-			if <-x.written; x.problem != nil && !errors.Is(x.problem, net.ErrClosed) {
-				err = x.problem // it ended the reading
+		if w := x.writing; w != nil {
+			if <-w.over; w.problem != nil && !errors.Is(w.problem, net.ErrClosed) {
+				err = w.problem // it ended the reading
 			}
 		}
 		return nil, err
@@ -149,10 +189,10 @@ func (x *exchange) write(a *attempt) error {
 		pool.buffers.Put(buffer)
 		return err
 	}
-	written := make(chan struct{})
-	x.written = written
+	w := &writing{over: make(chan struct{})}
+	x.writing, x.intake.behind = w, w
 	go func() {
-		defer close(written)
+		defer close(w.over)
 		defer pool.buffers.Put(buffer)
 		_, err := x.conn.Write(together)
 		for len(body) > 0 && err == nil {
@@ -160,8 +200,8 @@ func (x *exchange) write(a *attempt) error {
 			body = body[len(piece):]
 			_, err = x.conn.Write(piece)
 		}
+		w.end, w.problem = time.Now(), err
 		if err != nil {
-			x.problem = err
 			x.conn.Close() // nobody may wait for an answer to a part of a request
 		}
 	}()
@@ -226,8 +266,8 @@ func (x *exchange) Close() error {
 func (x *exchange) abandon() {
 	x.unwatch()
 	x.conn.Close()
-	if x.written != nil {
-		<-x.written
+	if x.writing != nil {
+		<-x.writing.over
 	}
 	x.giveBack()
 }
@@ -236,9 +276,7 @@ func (x *exchange) abandon() {
 func (x *exchange) hurry(wait time.Duration) { x.intake.until = time.Now().Add(wait) }
 
 // fellSilent reports whether the endpoint did in the middle of its answer.
-func (x *exchange) fellSilent() bool {
-	return x.body != nil && x.intake.silent && x.intake.until.IsZero()
-}
+func (x *exchange) fellSilent() bool { return x.body != nil && x.intake.waited }
 
 func (x *exchange) giveBack() {
 	x.reader.Reset(nil)
@@ -248,12 +286,13 @@ func (x *exchange) giveBack() {
 
 // wrote reports whether all of the request is written, or will be in that time.
 func (x *exchange) wrote(wait time.Duration) bool {
-	if x.written == nil {
+	w := x.writing
+	if w == nil {
 		return true
 	}
 	select {
-	case <-x.written:
-		return x.problem == nil
+	case <-w.over:
+		return w.problem == nil
 	default:
 	}
 	if wait == 0 {
@@ -262,8 +301,8 @@ func (x *exchange) wrote(wait time.Duration) bool {
 	timer := time.NewTimer(wait)
 	defer timer.Stop()
 	select {
-	case <-x.written:
-		return x.problem == nil
+	case <-w.over:
+		return w.problem == nil
 	case <-timer.C:
 		return false
 	}

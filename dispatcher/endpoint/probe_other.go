@@ -4,7 +4,10 @@ package endpoint
 
 import "syscall"
 
-// probe believes that nothing comes over a connection that is not being read: here it cannot look.
+// canProbe: what comes over a connection that nobody reads cannot be seen here, so connections are left to net/http, which reads them always.
+const canProbe = false
+
+// probe is that of no connection.
 type probe struct{}
 
 func (*probe) begin(syscall.RawConn) {}

@@ -4,6 +4,8 @@ package endpoint
 
 import "syscall"
 
+const canProbe = true
+
 // probe looks for what has come over a connection that is not being read.
 type probe struct {
 	raw    syscall.RawConn // nil where there is none
