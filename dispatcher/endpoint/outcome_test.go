@@ -18,6 +18,10 @@ func TestOutcome(t *testing.T) {
 		"status 413 Request Entity Too Large": func(w http.ResponseWriter, _ *http.Request) {
 			http.Error(w, marker, http.StatusRequestEntityTooLarge)
 		},
+		"status 401 Unauthorized (requests are not signed; give the gateway a signingKeyFile)": func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("WWW-Authenticate", signatureChallenge)
+			http.Error(w, marker, http.StatusUnauthorized)
+		},
 		"status 302 Found (redirects are not followed)": func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Location", "/"+"MARKER")
 			w.WriteHeader(http.StatusFound)

@@ -82,13 +82,13 @@ func (a *attempt) badStatus(response *http.Response) *Failure {
 	if location := response.Header.Get("Location"); location != "" && response.StatusCode < 400 {
 		text += " (redirects are not followed)"
 	}
-	if words := said(a.client.withoutOurs(a.excerpt(response))); words != "" {
-		text += ": " + words
-	}
 	kind := kindOfStatus(response.StatusCode)
 	if refusesSignature(response) {
 		kind = Overloaded // as good as: it takes no call now, and it is not the call's fault
 		text += a.client.pool.signer.remedy()
+	}
+	if words := said(a.client.withoutOurs(a.excerpt(response))); words != "" {
+		text += ": " + words
 	}
 	f := a.failure(kind, response.StatusCode, text)
 	f.RetryAfter = retryAfter(response.Header.Get("Retry-After"), time.Now())

@@ -115,10 +115,10 @@ func refusesSignature(response *http.Response) bool {
 	return false
 }
 
-// remedy says what to do about a function that does not take the signature.
+// remedy says what to do about a function that does not take the signature. What is behind a colon is not in the log: see Outcome.
 func (s *Signer) remedy() string {
 	if s == nil {
-		return " (requests are not signed: give the gateway signingKeyFile)"
+		return " (requests are not signed; give the gateway a signingKeyFile)"
 	}
 	return " (give the function a key that the gateway signs with, and both the right time)"
 }
