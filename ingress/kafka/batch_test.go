@@ -254,7 +254,7 @@ func bothWays(t *testing.T, k *broker, config *sarama.Config, request *sarama.Fe
 	return other, bytes.Clone(sets[at])
 }
 
-// A batch that is far larger than what the buffer takes at a time comes in parts, each record once.
+// A batch that is far larger than what the buffer takes at a time comes in parts, each record once. All are decompressed into the same memory.
 func TestBatchInParts(t *testing.T) {
 	const n = 3000
 	b := &sarama.RecordBatch{FirstOffset: 10, LastOffsetDelta: n - 1, ProducerID: -1}
@@ -266,10 +266,23 @@ func TestBatchInParts(t *testing.T) {
 	s.buffer.resume = func() {}
 	var got, want []string
 	parts := 0
+	compressor, err := kgo.DefaultCompressor(kgo.ZstdCompression())
+	if err != nil {
+		t.Fatal(err)
+	}
+	body, kind := compressor.Compress(new(bytes.Buffer), encode(b)[batchHeadSize:])
+	var u unpacker
+	var space *byte
 	for ; s.next < 10+n; parts++ {
-		a := answered(&sarama.FetchResponseBlock{HighWaterMarkOffset: 10 + n, LastStableOffset: 10 + n, PreferredReadReplica: -1, RecordsSet: []*sarama.Records{{RecordBatch: b}}})
-		if err := s.take(a, new(unpacker)); err != nil {
+		a := answered(&sarama.FetchResponseBlock{HighWaterMarkOffset: 10 + n, LastStableOffset: 10 + n, PreferredReadReplica: -1})
+		a.set = rawBatch(10, int16(kind), n, body)
+		if err := s.take(a, &u); err != nil {
 			t.Fatal(err)
+		}
+		if now := &u.space[0]; space == nil {
+			space = now
+		} else if now != space {
+			t.Fatal("it was decompressed into more memory")
 		}
 		if s.buffer.bytes > (partFactor+1)*100_000 {
 			t.Fatalf("%d bytes are held, of a buffer of 100,000", s.buffer.bytes)

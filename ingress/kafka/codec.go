@@ -46,6 +46,7 @@ var errTooLarge = fmt.Errorf("larger than %d bytes when it is decompressed", bat
 type decompressor struct {
 	limit int    // bytes of a batch; 0: batchDecompressedMax
 	space []byte // where the last one lies
+	again bool   // the next one was read in part before
 
 	input bytes.Reader
 	gzip  *gzip.Reader
@@ -62,7 +63,7 @@ func (d *decompressor) decompress(c codec, b []byte) (out []byte, err error) {
 	if limit == 0 {
 		limit = batchDecompressedMax
 	}
-	if cap(d.space) > spaceKept {
+	if cap(d.space) > spaceKept && !d.again {
 		d.space = nil
 	}
 	d.input.Reset(b)

@@ -74,7 +74,9 @@ func (u *unpacker) walk(a *answer, from int64, committedOnly bool, out *packer) 
 // unpack packs the records of a batch from an offset on: a fetch may begin in the middle of one. part is where the next fetch is to; 0:
 // behind the batch. On an error none of its records counts.
 func (u *unpacker) unpack(whole batchSet, head *batchHead, from int64, out *packer) (part int64, err error) {
+	u.again = from > head.offset // what it was decompressed into is used again, not left to the collector beside as much
 	b, err := u.decompress(head.codec, whole[batchHeadSize:])
+	u.again = false
 	if err != nil {
 		return 0, fmt.Errorf("%v: %w", head, err)
 	}
