@@ -188,6 +188,12 @@ func TestPace(t *testing.T) {
 		t.Fatal("who went without room did so before")
 	}
 	b.take(0, 1)
+	p.began = p.began.Add(-2 * time.Hour)
+	p.judge()
+	if slow != 0 {
+		t.Fatal("it was the gateway that stood still")
+	}
+	b.take(0, 1)
 	p.got.Add(1<<20 - 1)
 	p.judge()
 	if slow != 1 {

@@ -23,6 +23,7 @@ type pace struct {
 	got    atomic.Int64 // bytes that have come and were not judged
 
 	mu     sync.Mutex
+	began  time.Time   // when the tick did; guarded by mu
 	timer  *time.Timer // nil while there is no large answer; guarded by mu
 	need   int64       // bytes in each tick; guarded by mu
 	wanted uint64      // of the budget, when it was looked at last; guarded by mu
@@ -35,6 +36,7 @@ func (p *pace) begin(bytes int64) {
 	defer p.mu.Unlock()
 	p.need = max(paceBytes, bytes/paceParts)
 	p.wanted, _ = p.budget.pressed()
+	p.began = time.Now()
 	p.timer = time.AfterFunc(p.budget.tick, p.judge)
 }
 
@@ -56,7 +58,11 @@ func (p *pace) judge() {
 	}
 	wanted, waiting := p.budget.pressed()
 	kept := waiting || wanted != p.wanted
-	p.wanted = wanted
+	now := time.Now()
+	if now.Sub(p.began) > 2*p.budget.tick {
+		kept = false // it was we who stood still, and what has come was not read
+	}
+	p.wanted, p.began = wanted, now
 	if got := p.got.Swap(0); kept && got < p.need && p.slow != nil {
 		p.slow()
 		return
