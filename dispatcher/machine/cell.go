@@ -114,6 +114,9 @@ func (m *Machine) cell(a api.Address) *cell {
 func (m *Machine) deliver(msg *message) {
 	c := m.cell(msg.Target)
 	m.mailBytes += msg.size
+	if c.phase == loading {
+		m.loadingBytes += msg.size
+	}
 	if c.phase == loading || c.spill.count == 0 {
 		c.mail.push(msg)
 	} else {

@@ -40,6 +40,17 @@ func (m *Machine) Invariants() error {
 		}
 		forgotten[c.fn] += c.spill.count
 	}
+	loads := 0
+	for _, c := range m.cells {
+		if c.phase == loading {
+			for _, msg := range c.mail.all() {
+				loads += msg.size
+			}
+		}
+	}
+	if loads != m.loadingBytes {
+		return fmt.Errorf("mailboxes that are loading hold %d bytes, counted are %d", loads, m.loadingBytes)
+	}
 	if bytes != m.mailBytes || rest != m.restBytes {
 		return fmt.Errorf("mailboxes hold %d bytes, counted are %d; resting %d, counted %d", bytes, m.mailBytes, rest, m.restBytes)
 	}

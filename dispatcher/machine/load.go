@@ -128,6 +128,9 @@ func (m *Machine) loaded(c *cell, l *statestore.Loaded) {
 	c.pins--
 	m.arrived(c)
 	c.phase = idle
+	for _, msg := range c.mail.all() {
+		m.loadingBytes -= msg.size
+	}
 	if l.Spilled > 0 {
 		c.spill = spill{count: l.Spilled, bytes: l.SpilledBytes, first: l.First, last: l.Last, confirmed: l.Last}
 		gathered := c.mail.all()

@@ -44,6 +44,8 @@ type Machine struct {
 	backoffs     backoffHeap
 	flights      map[uint64]flight
 	mailBytes    int
+	loadingBytes int     // of them in cells that are loading
+	spillLooks   int     // how often all cells were looked through for what to spill; for tests
 	calledBytes  int     // of the calls that are out
 	cramped      []*gate // they wait for room for the bytes of their next call
 

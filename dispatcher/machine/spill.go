@@ -33,12 +33,13 @@ func (m *Machine) trimMail(c *cell, below uint64) {
 // is farthest. It stops at a quarter of the bound, so that there is room for others to be read back; and earlier when that would make the
 // commit large, for then the next cut goes on.
 func (m *Machine) spillCells() {
-	over, squeezing := m.mailBytes > m.cfg.MailBytesMax, m.squeezing
+	over, squeezing := m.mailBytes > m.cfg.MailBytesMax && m.mailBytes-m.loadingBytes > m.cfg.MailBytesMax/spillWorth, m.squeezing
 	starved, more := m.starved(), m.spilling
 	m.squeezing, m.spilling = false, false
 	if !over && !squeezing && !starved && !more {
 		return
 	}
+	m.spillLooks++
 	var candidates []*cell
 	for _, c := range m.cells {
 		if c.phase != loading && c.mail.len() > c.batchInCall() && (over || starved || more || m.lags(c)) {
@@ -69,6 +70,10 @@ func (m *Machine) spillCells() {
 		}
 	}
 }
+
+// spillWorth is the part of the bound, one in so many, that must be there to be spilled: a cell that is loading cannot be, and to look through
+// a million cells with each cut while they load would take most of the time until they have.
+const spillWorth = 8
 
 // lagAfter is how long a call may take before what waits behind it is thought to wait long, in milliseconds.
 const lagAfter = 1000
