@@ -31,6 +31,17 @@ func TestOutcome(t *testing.T) {
 			w.Header().Set("Content-Type", "text/html")
 			_, _ = w.Write([]byte(marker))
 		},
+		"status 200 with another content type": func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Type", "text/html-MARKER")
+			_, _ = w.Write([]byte(marker))
+		},
+		"status 200 with content type text/html": func(w http.ResponseWriter, _ *http.Request) {
+			w.Header()["Content-Type"] = []string{`text/html; x=" (must be MARKER`, `MARKER: x`}
+		},
+		"status 201 with another content type": func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Type", `x" (must be MARKER): y`)
+			w.WriteHeader(http.StatusCreated)
+		},
 		"the reply is not HTTP": func(w http.ResponseWriter, r *http.Request) {
 			_, _ = io.Copy(io.Discard, r.Body)
 			conn, _, err := http.NewResponseController(w).Hijack()

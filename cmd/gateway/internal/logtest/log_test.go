@@ -50,6 +50,9 @@ func fail(w http.ResponseWriter, r *http.Request) {
 	case "html":
 		w.Header().Set("Content-Type", "text/html")
 		_, _ = w.Write(said)
+	case "typed":
+		kind, _, _ := strings.Cut(string(said), "\r")
+		w.Header().Set("Content-Type", "text/"+kind)
 	case "astray":
 		value := &protocol.TypedValue{Typename: "test/value", HasValue: true, Value: said}
 		out := &protocol.FromFunction_InvocationResponse{
@@ -63,7 +66,7 @@ func fail(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-var functions = []string{"status", "letter", "overloaded", "garbage", "html", "astray"}
+var functions = []string{"status", "letter", "overloaded", "garbage", "html", "typed", "astray"}
 
 const moduleText = `kind: io.statefun.endpoints.v2/http
 spec:
@@ -169,7 +172,7 @@ func TestNoPayloadIsLogged(t *testing.T) {
 			w.told("every function to have failed, and letters", func(s testgateway.Samples) bool {
 				failed := s.Sum("stategate_calls_total", map[string]string{"function": "shop/status", "result": "status"}) > 0 &&
 					s.Sum("stategate_calls_total", map[string]string{"function": "shop/overloaded", "result": "overloaded"}) > 0
-				for _, f := range []string{"garbage", "html"} {
+				for _, f := range []string{"garbage", "html", "typed"} {
 					failed = failed && s.Sum("stategate_calls_total", map[string]string{"function": "shop/" + f, "result": "bad_reply"}) > 0
 				}
 				return failed && s.Sum("stategate_dead_letters", nil) >= 3
