@@ -21,7 +21,7 @@ type Log struct {
 func New(level slog.Level, writer func(slog.Leveler) slog.Handler) *Log {
 	l := &Log{}
 	l.Level.Set(level)
-	l.repeats = repeats{next: counting{writer(&l.Level), l}, kinds: map[string]*kind{}}
+	l.repeats = repeats{next: counting{writer(&l.Level), l}, kinds: map[name]*kind{}}
 	return l
 }
 

@@ -113,6 +113,10 @@ func TestKindsAreBounded(t *testing.T) {
 		if n := len(lines()); n != kindsMax+linesMax {
 			t.Errorf("%d lines", n)
 		}
+		l.Logger().Error("of another level")
+		if got := lines(); len(got) != 1 || got[0]["msg"] != "of another level" {
+			t.Errorf("warnings leave no room for an error: %v", got)
+		}
 		time.Sleep(window + time.Second)
 		synctest.Wait()
 		if got := lines(); len(got) != 1 || got[0]["lines"] != float64(9*kindsMax-linesMax) {
@@ -122,6 +126,29 @@ func TestKindsAreBounded(t *testing.T) {
 		l.Logger().Warn("new")
 		if n := len(l.repeats.kinds); n > 2 {
 			t.Errorf("%d kinds after a quiet window", n)
+		}
+	})
+}
+
+// TestLongTextsAreCut: what is kept of a text is short, however long it is, and what begins alike is alike.
+func TestLongTextsAreCut(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l, lines := written(slog.LevelInfo)
+		long := strings.Repeat("long é", 1<<10)
+		for i := range 2 * linesMax {
+			l.Logger().Warn(long + strings.Repeat("x", i))
+		}
+		for as, k := range l.repeats.kinds {
+			if len(as.text) > textMax || len(k.like) > textMax {
+				t.Errorf("%d and %d bytes are kept", len(as.text), len(k.like))
+			}
+		}
+		time.Sleep(window + time.Second)
+		synctest.Wait()
+		got := lines()
+		last := got[len(got)-1]
+		if len(got) != linesMax+1 || last["lines"] != float64(linesMax) || !strings.HasPrefix(long, last["like"].(string)) {
+			t.Errorf("%d lines, at last %v", len(got), last)
 		}
 	})
 }

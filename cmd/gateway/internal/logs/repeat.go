@@ -13,7 +13,8 @@ import (
 const (
 	window   = time.Minute
 	linesMax = 20
-	kindsMax = 1000 // beyond them all share one
+	kindsMax = 1000 // beyond them all of a level share one
+	textMax  = 200  // bytes of a text that tell it from others, and are kept
 )
 
 // LeftOut is the text of the line that tells how many others were not written.
@@ -24,7 +25,13 @@ type repeats struct {
 	next slog.Handler
 
 	mu    sync.Mutex
-	kinds map[string]*kind // guarded by mu
+	kinds map[name]*kind // guarded by mu
+}
+
+// name tells a kind from others. Without a text it is that of all for which there was no room.
+type name struct {
+	level slog.Level
+	text  string // its beginning, without numbers
 }
 
 // kind is what says the same.
@@ -38,20 +45,21 @@ type kind struct {
 
 // due reports whether a line is written now.
 func (s *repeats) due(level slog.Level, text string, now time.Time) bool {
-	name := level.String() + withoutNumbers(text)
+	text = strings.ToValidUTF8(strings.Clone(text[:min(len(text), textMax)]), "")
+	as := name{level, withoutNumbers(text)}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	k := s.kinds[name]
+	k := s.kinds[as]
 	if k == nil && len(s.kinds) >= kindsMax {
 		s.forget(now)
 		if len(s.kinds) >= kindsMax {
-			name, text = "", "several"
-			k = s.kinds[name]
+			as.text, text = "", "several"
+			k = s.kinds[as]
 		}
 	}
 	if k == nil {
 		k = &kind{like: text}
-		s.kinds[name] = k
+		s.kinds[as] = k
 	}
 	if !now.Before(k.ends) && k.left == 0 {
 		k.ends, k.written = now.Add(window), 0
@@ -83,9 +91,9 @@ func (s *repeats) tell(k *kind) {
 
 // forget drops what has not been said for a window. The one that holds mu calls it.
 func (s *repeats) forget(now time.Time) {
-	for name, k := range s.kinds {
-		if name != "" && k.left == 0 && !now.Before(k.ends) {
-			delete(s.kinds, name)
+	for as, k := range s.kinds {
+		if k.left == 0 && !now.Before(k.ends) {
+			delete(s.kinds, as)
 		}
 	}
 }
