@@ -19,7 +19,7 @@ import (
 
 // serveAdmin serves the admin side until ctx ends.
 func serveAdmin(ctx context.Context, door adminDoor, g *asked, meters *metrics.Metrics) error {
-	return admin.Serve(ctx, door.Listener, adminHandler(door.access, g, meters))
+	return admin.Serve(ctx, door.Listener, door.secure, adminHandler(door.access, g, meters))
 }
 
 func adminHandler(access admin.Access, g *asked, meters *metrics.Metrics) http.Handler {

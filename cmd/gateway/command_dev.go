@@ -94,7 +94,7 @@ With --once it plays the sample application of the repository: it puts records i
 				if topics != nil {
 					topics = access.Protect(topics)
 				}
-				return admin.Serve(ctx, l, withTopics(adminHandler(access, g, meters), topics))
+				return admin.Serve(ctx, l, nil, withTopics(adminHandler(access, g, meters), topics))
 			},
 		}
 		if !once {

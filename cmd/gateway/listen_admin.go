@@ -14,6 +14,7 @@ import (
 // adminDoor is where operators come in, and what they may do.
 type adminDoor struct {
 	net.Listener
+	secure *tls.Config // nil: no TLS is spoken
 	access admin.Access
 }
 
@@ -52,7 +53,7 @@ func listenAdmin(cfg config.Config, files *credential.Files, log *slog.Logger) (
 	d.access = accessOf(d.Listener, asks, operators, readers)
 	if pair != nil {
 		d.access.TLS = true
-		d.Listener = tls.NewListener(d.Listener, pair.Server())
+		d.secure = pair.Server()
 	}
 	return d, nil
 }

@@ -135,7 +135,7 @@ func (s *Server) Run(ctx context.Context, listener net.Listener) error {
 		Handler: s, ConnState: bounded.State, ReadHeaderTimeout: headerTimeMax, IdleTimeout: idleTimeMax, MaxHeaderBytes: headerBytesMax,
 		// Also of what is answered without a look at it: a body that nobody wants is read before or after its answer.
 		ReadTimeout: s.cfg.BodyTimeMax, WriteTimeout: s.cfg.BodyTimeMax + answerTimeMax,
-		ErrorLog: slog.NewLogLogger(s.cfg.Log.Handler(), slog.LevelDebug),
+		ErrorLog: conns.ErrorLog(s.cfg.Log, "http ingress"),
 	}
 	ended := make(chan error, 1)
 	go func() { ended <- server.Serve(bounded) }()

@@ -102,6 +102,9 @@ func (b *Bounded) makeRoom() {
 
 // State is told by the server what a connection does.
 func (b *Bounded) State(conn net.Conn, now http.ConnState) {
+	if secured, is := conn.(*tls.Conn); is { // TLS over what is bounded; TLS below it is in the counted one
+		conn = secured.NetConn()
+	}
 	c, ok := conn.(*counted)
 	if !ok {
 		return

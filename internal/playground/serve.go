@@ -70,7 +70,7 @@ func Serve(ctx context.Context, cfg Config) error {
 	server := &http.Server{
 		Handler: local(cfg.Handler), BaseContext: func(net.Listener) context.Context { return requests }, ConnState: bounded.State,
 		ReadHeaderTimeout: headerTimeMax, ReadTimeout: requestTimeMax, WriteTimeout: writeTimeMax, IdleTimeout: idleTimeMax,
-		MaxHeaderBytes: headerBytesMax, ErrorLog: slog.NewLogLogger(cfg.Log.Handler(), slog.LevelDebug),
+		MaxHeaderBytes: headerBytesMax, ErrorLog: conns.ErrorLog(cfg.Log, cfg.Place),
 	}
 	ended := make(chan error, 1)
 	go func() { ended <- server.Serve(bounded) }()

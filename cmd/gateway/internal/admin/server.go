@@ -2,12 +2,15 @@ package admin
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
 	"time"
+
+	"github.com/stategate/stategate/internal/conns"
 )
 
 // Bounds of a connection. A slow or silent client holds nothing for longer.
@@ -18,14 +21,20 @@ const (
 	idleTimeMax    = 2 * time.Minute
 	headerBytesMax = 512 << 10 // an id of 64 KiB takes three times that when every byte is encoded
 	stopTimeMax    = 5 * time.Second
+	connsMax       = 256 // at once; for another one the one that has been idle for longest is closed
 )
 
 // Serve answers on the listener until ctx ends, then lets requests that are being answered finish, within a bound. It
-// closes the listener.
-func Serve(ctx context.Context, listener net.Listener, handler http.Handler) error {
+// closes the listener. secure is how TLS is spoken on it; nil: it is not.
+func Serve(ctx context.Context, listener net.Listener, secure *tls.Config, handler http.Handler) error {
+	bounded := conns.Bound(listener, connsMax)
+	listener = bounded
+	if secure != nil {
+		listener = tls.NewListener(bounded, secure)
+	}
 	server := &http.Server{
-		Handler: handler, ReadHeaderTimeout: headerTimeMax, ReadTimeout: requestTimeMax, WriteTimeout: writeTimeMax, IdleTimeout: idleTimeMax,
-		MaxHeaderBytes: headerBytesMax, ErrorLog: slog.NewLogLogger(slog.Default().Handler(), slog.LevelWarn),
+		Handler: handler, ConnState: bounded.State, ReadHeaderTimeout: headerTimeMax, ReadTimeout: requestTimeMax, WriteTimeout: writeTimeMax, IdleTimeout: idleTimeMax,
+		MaxHeaderBytes: headerBytesMax, ErrorLog: conns.ErrorLog(slog.Default(), "admin"),
 	}
 	ended := make(chan error, 1)
 	go func() { ended <- server.Serve(listener) }()

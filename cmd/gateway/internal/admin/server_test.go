@@ -3,12 +3,16 @@ package admin
 import (
 	"bufio"
 	"context"
+	"crypto/tls"
 	"errors"
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
+	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"go.uber.org/goleak"
 )
@@ -30,7 +34,7 @@ func TestServeEndsGracefully(t *testing.T) {
 	entered, leave := make(chan struct{}), make(chan struct{})
 	ended := make(chan error, 1)
 	go func() {
-		ended <- Serve(ctx, l, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		ended <- Serve(ctx, l, nil, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 			close(entered)
 			<-leave
 			_, _ = io.WriteString(w, "whole")
@@ -70,7 +74,7 @@ func TestServeEndsGracefully(t *testing.T) {
 func TestServeFails(t *testing.T) {
 	l := listen(t)
 	l.Close()
-	if err := Serve(t.Context(), l, http.NotFoundHandler()); !errors.Is(err, net.ErrClosed) || !strings.Contains(err.Error(), "admin") {
+	if err := Serve(t.Context(), l, nil, http.NotFoundHandler()); !errors.Is(err, net.ErrClosed) || !strings.Contains(err.Error(), "admin") {
 		t.Errorf("got %v", err)
 	}
 }
@@ -80,7 +84,7 @@ func TestServeRefuses(t *testing.T) {
 	l := listen(t)
 	ctx, stop := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
-	go func() { ended <- Serve(ctx, l, handlerOf(&fake{turning: true})) }()
+	go func() { ended <- Serve(ctx, l, nil, handlerOf(&fake{turning: true})) }()
 	for request, want := range map[string]int{
 		"GET /" + strings.Repeat("x", 2*headerBytesMax) + " HTTP/1.1\r\nHost: x\r\n\r\n": 431,
 		"GET / HTTP/1.1\r\n\r\n":                                            400,
@@ -103,5 +107,46 @@ func TestServeRefuses(t *testing.T) {
 	stop()
 	if err := <-ended; err != nil {
 		t.Errorf("got %v", err)
+	}
+}
+
+// TestIdleConnectionsKeepNobodyOut: there is a bound on connections, with TLS and without, and those that only idle make room.
+func TestIdleConnectionsKeepNobodyOut(t *testing.T) {
+	inTLS := httptest.NewUnstartedServer(nil)
+	inTLS.StartTLS() // for its certificate
+	defer inTLS.Close()
+	for name, secure := range map[string]*tls.Config{"in the clear": nil, "TLS": {Certificates: inTLS.TLS.Certificates}} {
+		l := listen(t)
+		ctx, stop := context.WithCancel(t.Context())
+		ended := make(chan error, 1)
+		go func() { ended <- Serve(ctx, l, secure, handlerOf(&fake{turning: true})) }()
+		ask := func() net.Conn {
+			conn, err := net.Dial("tcp", l.Addr().String())
+			if err != nil {
+				t.Fatal(err)
+			}
+			if secure != nil {
+				conn = tls.Client(conn, &tls.Config{InsecureSkipVerify: true})
+			}
+			_ = conn.SetDeadline(time.Now().Add(10 * time.Second)) // else the test would hang where it fails
+			_, _ = io.WriteString(conn, "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+			response, err := http.ReadResponse(bufio.NewReader(conn), nil)
+			if err != nil || response.StatusCode != http.StatusOK {
+				t.Fatalf("%s: got %+v, %v", name, response, err)
+			}
+			return conn
+		}
+		first := ask()
+		for range connsMax {
+			defer ask().Close()
+		}
+		if _, err := io.Copy(io.Discard, first); errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Errorf("%s: the one that has been idle for longest is still there", name)
+		}
+		first.Close()
+		stop()
+		if err := <-ended; err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
 }
