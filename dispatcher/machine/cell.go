@@ -106,7 +106,7 @@ func (m *Machine) cell(a api.Address) *cell {
 	m.takeTrial(c)
 	m.cells[a] = c
 	c.pins++ // until it is loaded
-	m.toLoad = append(m.toLoad, c)
+	m.toLoad(c)
 	return c
 }
 

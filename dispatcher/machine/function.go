@@ -25,10 +25,13 @@ type function struct {
 	stored    int64 // messages that are only in the store
 	storedBy  int64 // the same in bytes
 
-	stateMean  int    // what the states of an address weigh that is loaded, about
-	loadsOut   int    // addresses whose states are asked for
-	loadWindow int    // how many of them there may be; 0: nothing has been loaded yet
-	loadTold   uint64 // the load that has set it last
+	stateMean  int // what the states of an address weigh that is loaded, about
+	loadsOut   int // addresses whose states are asked for
+	loadWindow int // how many of them there may be; 0: nothing has been loaded yet
+	loadBytes  int // that the loads which are out may bring of them, about
+	busyBytes  int // states of its cells that are not at rest
+	toLoad     []*cell
+	shortSince int64 // since when those wait for room; 0: they do not
 
 	events   fifo[event] // from outside, that wait for room
 	eventful bool        // it stands in the machine's list of those that have some

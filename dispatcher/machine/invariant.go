@@ -17,6 +17,7 @@ func (m *Machine) Invariants() error {
 		}
 		if !c.resting {
 			busy += c.weight
+			count[c.fn].busyBytes += c.weight
 		}
 		if c.resting {
 			rest += c.restWeight()
@@ -57,6 +58,11 @@ func (m *Machine) Invariants() error {
 	if busy != m.busyBytes {
 		return fmt.Errorf("states of addresses in use hold %d bytes, counted are %d", busy, m.busyBytes)
 	}
+	for f, want := range count {
+		if want.busyBytes != f.busyBytes {
+			return fmt.Errorf("states of %v in use hold %d bytes, counted are %d", f.name, want.busyBytes, f.busyBytes)
+		}
+	}
 	if err := m.invariantBytes(); err != nil {
 		return err
 	}
@@ -92,7 +98,7 @@ func (m *Machine) Invariants() error {
 
 // invariantBytes weighs what is out and what is due soon.
 func (m *Machine) invariantBytes() error {
-	calls, timers, out := 0, 0, map[*function]int{}
+	calls, timers, out, asked := 0, 0, map[*function]int{}, map[*function]int{}
 	for _, f := range m.flights {
 		calls += f.bytes
 	}
@@ -103,11 +109,17 @@ func (m *Machine) invariantBytes() error {
 		for _, c := range l.cells {
 			out[c.fn]++
 		}
+		for _, p := range l.parts {
+			asked[p.fn] += p.bytes
+		}
 	}
 	if calls != m.calledBytes || timers != m.timers.bytes {
 		return fmt.Errorf("calls hold %d bytes, counted are %d; timers %d, counted %d", calls, m.calledBytes, timers, m.timers.bytes)
 	}
 	for _, f := range m.functionList {
+		if f.loadBytes != asked[f] {
+			return fmt.Errorf("loads may bring %d bytes of %v, counted are %d", asked[f], f.name, f.loadBytes)
+		}
 		if f.loadsOut != out[f] {
 			return fmt.Errorf("%v has %d addresses loading, counted are %d", f.name, out[f], f.loadsOut)
 		}
@@ -180,7 +192,7 @@ func (m *Machine) invariantDead() error {
 }
 
 // quietLoads reports whether no cell waits for its first load: such a cell does not know yet what is stored for it.
-func (m *Machine) quietLoads() bool { return len(m.loads) == 0 && len(m.toLoad) == 0 }
+func (m *Machine) quietLoads() bool { return len(m.loads) == 0 && len(m.loaders) == 0 }
 
 func (m *Machine) invariantMail(c *cell) error {
 	last, loose := uint64(0), false

@@ -1,8 +1,6 @@
 package machine
 
 import (
-	"slices"
-
 	"github.com/stategate/stategate/api"
 	"github.com/stategate/stategate/statestore"
 )
@@ -13,73 +11,115 @@ import (
 // stateLoad is a load of states that is out.
 type stateLoad struct {
 	cells []*cell
-	bytes int // that it may bring, about
+	parts []loadPart
+}
+
+// loadPart is the next cells of a load that are of one function.
+type loadPart struct {
+	fn    *function
+	cells int
+	bytes int // that they may bring, about
 }
 
 // loadFirst is how many addresses of a function are asked for before anything is known of their states; each answer that is no larger
 // than expected allows loadGrowth times as many.
 const (
-	loadFirst  = 32
+	loadFirst  = 8
 	loadGrowth = 4
 )
 
-// askLoads asks for the states of addresses that messages wait for, many at a time, in their order.
+// toLoad puts a cell behind those of its function whose states are to be asked for.
+func (m *Machine) toLoad(c *cell) {
+	if len(c.fn.toLoad) == 0 {
+		m.loaders = append(m.loaders, c.fn)
+	}
+	c.fn.toLoad = append(c.fn.toLoad, c)
+}
+
+// askLoads asks for the states of addresses that messages wait for, many at a time: those of a function in their order, and functions in
+// turn, so that one which finds no room keeps no other from its own.
 func (m *Machine) askLoads() {
-	for len(m.toLoad) > 0 && len(m.loads) < m.cfg.LoadsMax {
-		n, bytes := m.loadable()
-		if n == 0 {
-			return
+	if len(m.loaders) == 0 {
+		return
+	}
+	for len(m.loads) < m.cfg.LoadsMax {
+		load := m.nextLoad()
+		if len(load.cells) == 0 {
+			break
 		}
-		m.shortSince = 0
-		cells := slices.Clone(m.toLoad[:n])
-		m.toLoad = m.toLoad[n:]
-		if len(m.toLoad) == 0 {
-			m.toLoad = nil
+		ask := Load{ID: m.id(), Addresses: make([]api.Address, len(load.cells))}
+		for i, c := range load.cells {
+			ask.Addresses[i] = c.address
 		}
-		load := Load{ID: m.id(), Addresses: make([]api.Address, n)}
-		for i, c := range cells {
-			load.Addresses[i] = c.address
+		m.loads[ask.ID.N] = load
+		m.work.Loads = append(m.work.Loads, ask)
+	}
+	m.shortSince = 0
+	for _, f := range m.loaders {
+		if f.shortSince != 0 && (m.shortSince == 0 || f.shortSince < m.shortSince) {
+			m.shortSince = f.shortSince
 		}
-		m.loads[load.ID.N] = stateLoad{cells, bytes}
-		m.loadBytes += bytes
-		m.work.Loads = append(m.work.Loads, load)
 	}
 }
 
-// loadable is how many of those that wait to be loaded may be asked for in one load, and what it may bring.
+// nextLoad takes what may be asked for in one load from the functions, each in its turn.
+func (m *Machine) nextLoad() (load stateLoad) {
+	for range len(m.loaders) {
+		f := m.loaders[0]
+		m.loaders = m.loaders[1:]
+		n, bytes := m.loadable(f, m.cfg.LoadBatch-len(load.cells))
+		if n > 0 {
+			load.cells = append(load.cells, f.toLoad[:n]...)
+			load.parts = append(load.parts, loadPart{f, n, bytes})
+		}
+		f.toLoad, f.loadsOut = f.toLoad[n:], f.loadsOut+n
+		f.loadBytes += bytes
+		m.loadBytes += bytes
+		if len(f.toLoad) > 0 {
+			m.loaders = append(m.loaders, f)
+		} else {
+			f.toLoad, f.shortSince = nil, 0
+		}
+		if len(load.cells) == m.cfg.LoadBatch {
+			break
+		}
+	}
+	if len(m.loaders) == 0 {
+		m.loaders = nil
+	}
+	return load
+}
+
+// loadable is how many of a function's addresses that wait to be loaded may be asked for now, and what they may bring. A function has as
+// much as is left to all, at most: so one that hangs leaves half of the room to others, and two leave a quarter.
 //
 // Without room nothing is asked for, until calls have ended or what is stuck has left memory (starved); then one goes on, whatever it
 // brings: where a few addresses in use hold all of the room the others would wait for ever.
-func (m *Machine) loadable() (n, bytes int) {
-	room := m.cfg.BusyBytesMax - m.busyBytes - m.loadBytes
-	for _, c := range m.toLoad[:min(len(m.toLoad), m.cfg.LoadBatch)] {
-		f := c.fn
-		if f.loadsOut >= max(f.loadWindow, loadFirst) {
-			break // its answers come
-		}
-		if bytes+f.stateMean > room && m.busyBytes+m.loadBytes+bytes > 0 {
+func (m *Machine) loadable(f *function, most int) (n, bytes int) {
+	inUse := m.busyBytes + m.loadBytes
+	room, own := m.cfg.BusyBytesMax-inUse, f.busyBytes+f.loadBytes
+	short := false
+	for most = min(most, len(f.toLoad), max(f.loadWindow, loadFirst)-f.loadsOut); n < most; n++ {
+		short = inUse+bytes > 0 && (own+bytes > 0 && own+bytes > room-bytes || f.stateMean > 0 && bytes+f.stateMean > room)
+		if short {
 			break
 		}
-		f.loadsOut++
 		bytes += f.stateMean
-		n++
 	}
-	f := m.toLoad[0].fn
 	switch {
-	case n > 0 || f.stateMean <= room:
-	case m.shortSince == 0:
-		m.shortSince = max(m.now, 1)
-	case m.now-m.shortSince >= 2*lagAfter && len(m.loads) == 0:
-		f.loadsOut++
+	case n > 0 || !short:
+		f.shortSince = 0
+	case f.shortSince == 0:
+		f.shortSince = max(m.now, 1)
+	case m.now-f.shortSince >= 2*lagAfter && len(m.loads) == 0:
+		f.shortSince = 0
 		return 1, f.stateMean
 	}
 	return n, bytes
 }
 
 // starved reports whether cells have waited long for room for their states.
-func (m *Machine) starved() bool {
-	return m.shortSince != 0 && len(m.toLoad) > 0 && m.now-m.shortSince >= lagAfter
-}
+func (m *Machine) starved() bool { return m.shortSince != 0 && m.now-m.shortSince >= lagAfter }
 
 // Loaded answers a Load: the states of its addresses, in order.
 func (m *Machine) Loaded(id ID, found []statestore.Loaded) {
@@ -88,25 +128,23 @@ func (m *Machine) Loaded(id ID, found []statestore.Loaded) {
 		return
 	}
 	delete(m.loads, id.N)
-	m.loadBytes -= load.bytes
-	brought := m.busyBytes
-	for i, c := range load.cells {
-		before := m.busyBytes
-		m.weigh(c, found[i].Values)
-		c.fn.loadsOut--
-		c.fn.learnWeight(m.busyBytes - before)
-	}
-	brought = m.busyBytes - brought
-	for _, c := range load.cells {
-		f := c.fn
-		switch {
-		case f.loadTold == id.N:
-		case brought > 2*load.bytes+m.cfg.BusyBytesMax/64:
+	at := 0
+	for _, part := range load.parts {
+		f, before := part.fn, m.busyBytes
+		for i, c := range load.cells[at : at+part.cells] {
+			weighed := m.busyBytes
+			m.weigh(c, found[at+i].Values)
+			f.learnWeight(m.busyBytes - weighed)
+		}
+		at += part.cells
+		m.loadBytes -= part.bytes
+		f.loadBytes -= part.bytes
+		f.loadsOut -= part.cells
+		if m.busyBytes-before > 2*part.bytes+m.cfg.BusyBytesMax/64 {
 			f.loadWindow = loadFirst
-		default:
+		} else {
 			f.loadWindow = min(loadGrowth*max(f.loadWindow, loadFirst), m.cfg.LoadBatch*m.cfg.LoadsMax)
 		}
-		f.loadTold = id.N
 	}
 	for i, c := range load.cells {
 		m.loaded(c, &found[i])

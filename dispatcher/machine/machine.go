@@ -66,7 +66,7 @@ type Machine struct {
 	replies    replies
 	onces      onces
 
-	toLoad      []*cell
+	loaders     []*function // those with addresses whose states are to be asked for, in their turn
 	loads       map[uint64]stateLoad
 	loadBytes   int   // that the loads which are out may bring, about
 	shortSince  int64 // since when cells wait for room for their states; 0: none does

@@ -21,7 +21,7 @@ func (m *Machine) rest(c *cell) {
 	}
 	m.newest = c
 	m.restBytes += c.restWeight()
-	m.busyBytes -= c.weight
+	m.use(c, -c.weight)
 	for m.restBytes > m.cfg.CacheBytesMax && m.oldest != nil {
 		old := m.oldest
 		m.wake(old)
@@ -32,7 +32,7 @@ func (m *Machine) rest(c *cell) {
 // forget drops a cell that is not at rest.
 func (m *Machine) forget(c *cell) {
 	delete(m.cells, c.address)
-	m.busyBytes -= c.weight
+	m.use(c, -c.weight)
 }
 
 // wake takes a cell out of the cache.
@@ -42,7 +42,7 @@ func (m *Machine) wake(c *cell) {
 	}
 	c.resting = false
 	m.restBytes -= c.restWeight()
-	m.busyBytes += c.weight
+	m.use(c, c.weight)
 	if c.older != nil {
 		c.older.newer = c.newer
 	} else {

@@ -72,7 +72,13 @@ func (m *Machine) weigh(c *cell, values []statestore.StateValue) {
 	for i := range values {
 		c.weight += len(values[i].Value) + len(values[i].Name) + len(values[i].TypeName) + 64
 	}
-	m.busyBytes += c.weight - before
+	m.use(c, c.weight-before)
+}
+
+// use counts states of an address that come into use, or go.
+func (m *Machine) use(c *cell, bytes int) {
+	m.busyBytes += bytes
+	c.fn.busyBytes += bytes
 }
 
 // mutate applies state mutations in order, and the access time of states that expire after invocation, which counts from

@@ -17,7 +17,7 @@ type bounds struct {
 	outbox  map[string][]numberedSize // committed, not told as delivered
 	bytes   map[string]int
 	loads   int
-	asked   int64                            // when states were last asked for
+	asked   map[api.FunctionType]int64       // when states were last asked for
 	kept    map[api.FunctionType]map[int]int // unfinished messages that commits keep, by node: bytes
 	dead    map[string]statestore.DeadTotal
 	late    map[int]int64 // records' nodes: when they arrived
@@ -42,7 +42,7 @@ func (b *bounds) begin(w *world, claim *statestore.Claim) {
 		events: map[uint64]sentEvent{}, choked: -1,
 		kept: map[api.FunctionType]map[int]int{}, dead: map[string]statestore.DeadTotal{}, late: map[int]int64{}, overdue: map[int]bool{}, force: map[int]bool{}, sizes: map[int]int{},
 		pending: map[api.Source]map[int]bool{}, mail: map[api.Address]map[int]int{}, whole: map[api.Address]bool{},
-		calling: map[api.Address]map[int]bool{}, outbox: map[string][]numberedSize{}, bytes: map[string]int{},
+		calling: map[api.Address]map[int]bool{}, asked: map[api.FunctionType]int64{}, outbox: map[string][]numberedSize{}, bytes: map[string]int{},
 	}
 	for _, t := range claim.Dead {
 		b.dead[t.Origin] = t
@@ -289,19 +289,24 @@ func (inc *incarnation) checkLoad(q *machine.Load) {
 	if limit := inc.cfg.LoadBatch; limit > 0 && len(q.Addresses) > limit {
 		inc.boundf("load-bound", "%v: a load of %d addresses, the bound is %d", inc, len(q.Addresses), limit)
 	}
-	states := 0
+	states, asked := map[api.FunctionType]int{}, map[api.FunctionType]int{}
 	for _, f := range inc.calls {
 		for i := range f.call.States {
 			if !f.again {
-				states += len(f.call.States[i].Value.Value)
+				states[f.call.Target.Type] += len(f.call.States[i].Value.Value)
 			}
 		}
 	}
-	patient := len(q.Addresses) == 1 && inc.told-inc.bounds.asked >= 2000 // one may go on where the others would wait for ever
-	if limit := inc.cfg.BusyBytesMax; limit > 0 && states > limit && !patient {
-		inc.boundf("busy-bound", "%v: a load of %d addresses, while calls hold %d bytes of states, their bound is %d", inc, len(q.Addresses), states, limit)
+	for _, a := range q.Addresses {
+		asked[a.Type]++
 	}
-	inc.bounds.asked = inc.told
+	for t, n := range asked {
+		patient := n == 1 && inc.told-inc.bounds.asked[t] >= 2000 // one may go on where the others would wait for ever
+		if limit := inc.cfg.BusyBytesMax; limit > 0 && states[t] > limit && !patient {
+			inc.boundf("busy-bound", "%v: a load of %d addresses of %v, while its calls hold %d bytes of states, the bound of all is %d", inc, n, t, states[t], limit)
+		}
+		inc.bounds.asked[t] = inc.told
+	}
 }
 
 // checkCall holds a call that begins within its bounds.
