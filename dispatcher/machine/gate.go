@@ -15,6 +15,7 @@ type gate struct {
 	fresh    fifo[*cell]
 	alone    fifo[*cell] // a bulk left them without an answer: they go by themselves
 	retry    fifo[*cell]
+	sweepAt  int // how many must stand in these before they are looked through
 	bulk     bulk
 	listed   bool // it stands in the machine's list of gates to pump
 	failures int  // endpoint failures since the last success
@@ -50,6 +51,7 @@ func (m *Machine) makeReady(c *cell) {
 		return
 	}
 	c.queued = true
+	g.sweep()
 	switch {
 	case c.failedSince != 0 || c.trial.spentTo != 0:
 		g.retry.push(c)
@@ -60,6 +62,26 @@ func (m *Machine) makeReady(c *cell) {
 	}
 	m.pumpLater(g)
 }
+
+// sweepFrom is how many cells a gate's queues may hold before they are looked through.
+const sweepFrom = 1024
+
+// sweep drops cells that wait no longer, for they have been spilled, when the queues have doubled since it was last done. Behind calls
+// that hang nobody else takes them out, and each time that its mailbox is read back an address comes as a new cell.
+func (g *gate) sweep() {
+	if g.queued() < max(g.sweepAt, sweepFrom) {
+		return
+	}
+	for _, q := range []*fifo[*cell]{&g.fresh, &g.alone, &g.retry} {
+		q.set(slices.DeleteFunc(q.all(), func(c *cell) bool {
+			c.queued = c.phase == ready
+			return !c.queued
+		}))
+	}
+	g.sweepAt = 2 * g.queued()
+}
+
+func (g *gate) queued() int { return g.fresh.len() + g.alone.len() + g.retry.len() }
 
 func (m *Machine) pumpLater(g *gate) {
 	if !g.listed {

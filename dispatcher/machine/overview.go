@@ -79,16 +79,16 @@ func (m *Machine) Overview() Overview {
 		m.overlook(&o, c)
 	}
 	for _, g := range m.gateList {
-		o.Endpoints = append(o.Endpoints, EndpointState{
-			Endpoint: g.key, Open: g.open, Outages: g.outages, Calls: g.inUse, Queued: g.fresh.len() + g.alone.len() + g.retry.len(),
-		})
+		state := EndpointState{Endpoint: g.key, Open: g.open, Outages: g.outages, Calls: g.inUse}
 		for _, queue := range [][]*cell{g.fresh.all(), g.alone.all(), g.retry.all()} {
 			for _, c := range queue {
 				if c.phase == ready {
+					state.Queued++
 					m.overlook(&o, c)
 				}
 			}
 		}
+		o.Endpoints = append(o.Endpoints, state)
 	}
 	for _, s := range m.sourceList {
 		in := o.Ingresses[s.id.Ingress]
