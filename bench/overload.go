@@ -207,7 +207,8 @@ func (v *overloader) away(ctx context.Context, r *run, o *outputs, what string, 
 	if err := r.warm(ctx, o); err != nil {
 		return expected{}, err
 	}
-	lead, tail := min(5*time.Second, v.length), min(max(10*time.Second, v.length), 30*time.Second)
+	const tail = 30 * time.Second // the server's own stop and start are in it
+	lead := min(5*time.Second, v.length)
 	l := newLoop(r, v.rate, lead+v.length+tail)
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()

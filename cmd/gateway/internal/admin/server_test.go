@@ -128,7 +128,7 @@ func TestIdleConnectionsKeepNobodyOut(t *testing.T) {
 			if secure != nil {
 				conn = tls.Client(conn, &tls.Config{InsecureSkipVerify: true})
 			}
-			_ = conn.SetDeadline(time.Now().Add(10 * time.Second)) // else the test would hang where it fails
+			_ = conn.SetDeadline(time.Now().Add(time.Minute)) // else the test would hang where it fails
 			_, _ = io.WriteString(conn, "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
 			response, err := http.ReadResponse(bufio.NewReader(conn), nil)
 			if err != nil || response.StatusCode != http.StatusOK {
