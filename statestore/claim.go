@@ -19,7 +19,7 @@ type Member struct {
 // Fence is what a member writes under: its row and the row's epoch at the time of its claim.
 type Fence struct {
 	Member string
-	Epoch  uint64
+	Epoch  uint64 // never falls; 1 is the first claim that there was of the store
 }
 
 // ClaimsKept is how many claims a store remembers the tokens of, at least. A cursor carries a token as old as the last output of

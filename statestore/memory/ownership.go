@@ -55,8 +55,8 @@ func (sh *shared) take(m statestore.Member, egresses []string) (claim *statestor
 		}
 		return nil, sh.changed, wait
 	}
-	sh.epoch++
 	if former != nil {
+		sh.epoch++
 		former.epoch = sh.epoch // the row that fences the former owner: first of all
 	}
 	row := sh.members[m.ID]

@@ -193,7 +193,7 @@ func (a *App) serve(ctx context.Context, claim *statestore.Claim) error {
 	if err := l.makeRelays(claim); err != nil {
 		return err
 	}
-	if a.lives == 1 && claim.Commit == 0 && len(claim.Progress) == 0 && len(claim.Functions) == 0 {
+	if claim.Fence.Epoch == 1 { // the first that was drawn. Commits tell nothing: each process counts its own
 		a.log.Info("the store is new: sources begin at their startupPosition", "store", a.cfg.StoreName)
 	}
 	a.warnOfStrangers(claim)
