@@ -211,7 +211,7 @@ func TestEachLineIsExplained(t *testing.T) {
 func documented(t *testing.T, chapter, corpus string) {
 	t.Helper()
 	// What is made of names of other places: keys of conditions that are no constants, and the stop's consequences.
-	for _, file := range []string{"ingress/kafka/ingress.go", "ingress/kinesis/ingress.go", "cmd/gateway/internal/app/app.go", "cmd/gateway/internal/app/incarnation.go", "cmd/gateway/internal/logs/repeat.go", "dispatcher/journal.go"} {
+	for _, file := range []string{"ingress/kafka/ingress.go", "ingress/kinesis/ingress.go", "cmd/gateway/internal/app/app.go", "cmd/gateway/internal/app/incarnation.go", "cmd/gateway/internal/logs/repeat.go", "dispatcher/journal.go", "internal/conns/log.go", "egress/kafka/relay.go"} {
 		text, err := os.ReadFile(root + file)
 		if err != nil {
 			t.Fatal(err)
