@@ -49,7 +49,8 @@ func TestSmallestTroubles(t *testing.T) {
 				}
 				found = true
 				for _, name := range names {
-					if v := c.median(name); !(v > 0) {
+					short := strings.Contains(c.Workload, ", third ") // of 200 ms: nothing may have come, or have been looked at
+					if v := c.median(name); !(v > 0 || v == 0 && short) {
 						t.Errorf("%s: %s is %v", c.id(), name, v)
 					}
 				}
