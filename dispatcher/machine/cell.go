@@ -68,6 +68,7 @@ type cell struct {
 	trial       trial
 	crowded     bool // it waits for room among the dead letters of its function
 	attempts    int
+	loadedAt    int64 // when its states, or mail of it, were last read
 	failedSince int64 // 0: the last attempt did not fail
 	failKind    FailureKind
 	lastError   string

@@ -165,7 +165,7 @@ func (f *function) learnWeight(weight int) {
 func (m *Machine) loaded(c *cell, l *statestore.Loaded) {
 	c.pins--
 	m.arrived(c)
-	c.phase = idle
+	c.phase, c.loadedAt = idle, m.now
 	for _, msg := range c.mail.all() {
 		m.loadingBytes -= msg.size
 	}

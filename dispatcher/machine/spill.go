@@ -42,7 +42,9 @@ func (m *Machine) spillCells() {
 	m.spillLooks++
 	var candidates []*cell
 	for _, c := range m.cells {
-		if c.phase != loading && c.mail.len() > c.batchInCall() && (over || starved || more || m.lags(c)) {
+		// What was read a moment ago has its turn first: else who waits for room would have it spilled before it is called, again and again.
+		stays := !over && c.phase == ready && m.now-c.loadedAt < lagAfter
+		if c.phase != loading && c.mail.len() > c.batchInCall() && !stays && (over || starved || more || m.lags(c)) {
 			candidates = append(candidates, c)
 		}
 	}
@@ -223,7 +225,7 @@ func (m *Machine) MailLoaded(id ID, found []statestore.Mail) {
 	m.askedBytes -= load.bytes
 	c := load.cell
 	c.pins--
-	c.spill.loading = false
+	c.spill.loading, c.loadedAt = false, m.now
 	for i := range found {
 		f := &found[i]
 		if f.Number < c.spill.first || c.spill.count == 0 {
