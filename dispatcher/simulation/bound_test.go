@@ -221,7 +221,8 @@ func (inc *incarnation) takeKept(c *statestore.Commit) {
 	if limit := inc.cfg.MailBytesMax; limit > 0 {
 		sum := 0
 		for a, waiting := range b.mail {
-			if !b.whole[a] {
+			// Nobody can spill what arrives before the mailbox is known, also where it was known once and has left memory since.
+			if !b.whole[a] || inc.m.View(a).Phase == "loading" {
 				continue
 			}
 			for id, size := range waiting {
