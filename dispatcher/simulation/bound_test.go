@@ -300,6 +300,7 @@ func (inc *incarnation) checkLoad(q *machine.Load) {
 	}
 	for _, a := range q.Addresses {
 		asked[a.Type]++
+		inc.bulks.forgets(a) // it has left memory, else it were not asked for: what had been read back is spilled without a chunk
 	}
 	for t, n := range asked {
 		patient := n == 1 && inc.told-inc.bounds.asked[t] >= 2000 // one may go on where the others would wait for ever

@@ -112,11 +112,16 @@ func (b *bulks) young(endpoint string, since int64, untried bool) (n int) {
 // cut notes which addresses may be forgotten from here on.
 func (b *bulks) cut(c *statestore.Commit) {
 	for i := range c.Mail {
-		if a := c.Mail[i].Address; b.apart[a] {
-			delete(b.alone, a)
-			delete(b.apart, a)
-			b.vague[a] = true
-		}
+		b.forgets(c.Mail[i].Address)
+	}
+}
+
+// forgets notes that an address may be forgotten from here on, and with it how its last attempt ended.
+func (b *bulks) forgets(a api.Address) {
+	if b.apart[a] {
+		delete(b.alone, a)
+		delete(b.apart, a)
+		b.vague[a] = true
 	}
 }
 
