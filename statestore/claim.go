@@ -40,6 +40,8 @@ type Claim struct {
 	Lanes     []Lane
 	Spilled   []SpillTotal
 	Dead      []DeadTotal // sorted by origin
+	Pauses    []Pause     // sorted by kind, then by what they are of
+	NextAct   uint64      // number of the next act; at least 1
 }
 
 // Lane is the stored side of a lane.

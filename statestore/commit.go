@@ -24,7 +24,12 @@ type Commit struct {
 	Trims       []Trim         // outputs that are delivered
 	Refusals    []Refusal      // outputs that were set aside; their dead letters are in DeadLetters
 	DeadLetters []api.DeadLetter
-	DeadEnds    []uint64 // numbers of dead letters of earlier commits that are discarded; one that is not there is no error
+	DeadEnds    []uint64 // numbers of dead letters of earlier commits that are gone; one that is not there is no error
+
+	// What operators do.
+	Pauses       []Pause      // that begin or end
+	ProgressEnds []api.Source // sources of which nothing is known any more; one that is not there is no error. None is in Progress
+	Acts         []Act        // in order of number, without gaps since Claim.NextAct
 }
 
 // AddressState is all states of one address. No values: the address has no state any more and its row is removed.

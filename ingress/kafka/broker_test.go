@@ -202,9 +202,18 @@ func (k *broker) commitGroup(group, topic string, offsets map[int32]int64) {
 	r.Topics = append(r.Topics, ot)
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	answer, err := coordinated(ctx, k, r)
-	if err != nil || answer.Topics[0].Partitions[0].ErrorCode != 0 {
-		k.t.Fatalf("commit group %s: %v %+v", group, err, answer)
+	for {
+		answer, err := coordinated(ctx, k, r)
+		for i := 0; err == nil && i < len(offsets); i++ {
+			err = kerr.ErrorForCode(answer.Topics[0].Partitions[i].ErrorCode)
+		}
+		if errors.Is(err, kerr.UnknownTopicOrPartition) && ctx.Err() == nil {
+			continue // the coordinator has not heard of a topic that was created a moment ago
+		}
+		if err != nil {
+			k.t.Fatalf("commit group %s: %v %+v", group, err, answer)
+		}
+		return
 	}
 }
 
