@@ -85,6 +85,7 @@ func (m *Machine) cutNow() {
 	c.Refusals, m.refusals = m.refusals, nil
 	c.DeadLetters, m.deadLetters = m.deadLetters, nil
 	c.DeadEnds, m.deadEnds = m.deadEnds, nil
+	c.Acts, m.acts = m.acts, nil
 	for _, f := range m.dirtyFunctions {
 		f.dirty = false
 		c.Functions = append(c.Functions, statestore.FunctionSpec{Function: f.name, States: slices.Clone(f.specs)})

@@ -107,6 +107,8 @@ type Machine struct {
 	refusals       []statestore.Refusal
 	deadLetters    []api.DeadLetter
 	deadEnds       []uint64
+	acts           []statestore.Act
+	nextAct        uint64
 	tokens         []uint64
 }
 
@@ -123,7 +125,7 @@ func New(cfg Config, claim *statestore.Claim, now int64) *Machine {
 		fence: claim.Fence, commitNumber: claim.Commit, nextNumber: max(claim.NextNumber, 1), gen: 1,
 		cells: map[api.Address]*cell{}, functions: map[api.FunctionType]*function{}, gates: map[string]*gate{},
 		flights: map[uint64]flight{}, sources: map[api.Source]*source{}, lanes: map[string]*lane{},
-		dead: map[string]*deadTotal{}, trials: map[api.Address]trial{},
+		dead: map[string]*deadTotal{}, trials: map[api.Address]trial{}, nextAct: max(claim.NextAct, 1),
 		replies: replies{waiting: map[string]uint64{}, attempts: map[string]uint64{}}, onces: onces{waiting: map[string][]string{}},
 		loads: map[uint64]stateLoad{}, mailLoads: map[uint64]mailLoad{}, walks: map[uint64]*function{},
 		timers: timers{
