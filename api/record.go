@@ -49,6 +49,7 @@ type DeadLetter struct {
 	Key      []byte   // ingress: the raw key; nil when null
 	Value    []byte   // the raw value; nil when null
 	Headers  []Header // ingress: as they came
+	NoValue  bool     // of a message or an output: it has none, not even an empty one (protocol field has_value)
 }
 
 // Size is the memory that the dead letter holds, in bytes.

@@ -51,6 +51,8 @@ const (
 	bytes15 tag = 15<<3 | 2
 	bytes16 tag = 16<<3 | 2
 	bytes17 tag = 17<<3 | 2
+
+	varint18 tag = 18<<3 | 0
 )
 
 // reader walks over fields. After next answered true, tag says which field it is, and n or data hold its value.

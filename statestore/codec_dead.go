@@ -7,7 +7,7 @@ import (
 )
 
 // AppendDeadLetter writes a dead letter, its number included. Fields: 1 number, 2 kind, 3 time, 4 offset, 5 source, 7 from,
-// 8 reason, 10 detail, 11 address, 12 caller, 13 type name, 14 key, 15 value, 16 header (1 key, 2 value), 17 origin.
+// 8 reason, 10 detail, 11 address, 12 caller, 13 type name, 14 key, 15 value, 16 header (1 key, 2 value), 17 origin, 18 no value.
 func AppendDeadLetter(b []byte, d *api.DeadLetter) []byte {
 	b = append(b, formatOne)
 	b = appendNumber(b, 1, d.Number)
@@ -29,7 +29,7 @@ func AppendDeadLetter(b []byte, d *api.DeadLetter) []byte {
 		h := &d.Headers[i]
 		b = appendNested(b, 16, func(b []byte) []byte { return appendBytes(appendText(b, 1, h.Key), 2, h.Value) })
 	}
-	return appendText(b, 17, d.Origin)
+	return appendBool(appendText(b, 17, d.Origin), 18, d.NoValue)
 }
 
 // DecodeDeadLetter reads what AppendDeadLetter wrote. Key, Value and the headers' values are parts of row.
@@ -81,6 +81,8 @@ func decodeDeadField(r *reader, d *api.DeadLetter) (err error) {
 		d.Headers = append(d.Headers, h)
 	case bytes17:
 		d.Origin = string(r.data)
+	case varint18:
+		d.NoValue = r.n != 0
 	}
 	return err
 }

@@ -75,7 +75,7 @@ func TestCodecRoundTrip(t *testing.T) {
 	dead := sampleDead()
 	gotDead, err := DecodeDeadLetter(AppendDeadLetter(nil, &dead))
 	check("dead letter", gotDead, dead, err)
-	none := api.DeadLetter{}
+	none := api.DeadLetter{NoValue: true}
 	gotDead, err = DecodeDeadLetter(AppendDeadLetter(nil, &none))
 	check("empty dead letter", gotDead, none, err)
 

@@ -94,7 +94,7 @@ func (m *Machine) deliverable(msg *api.Message, s *source, offset int64) bool {
 	}
 	d := api.DeadLetter{
 		Kind: api.DeadMessage, From: cutText(msg.Target.Type.String()), Reason: reason, Detail: cutText(detail),
-		Address: msg.Target, Caller: msg.Caller, TypeName: msg.Argument.TypeName, Value: msg.Argument.Value,
+		Address: msg.Target, Caller: msg.Caller, TypeName: msg.Argument.TypeName, Value: msg.Argument.Value, NoValue: !msg.Argument.HasValue,
 	}
 	if s != nil {
 		d.Source, d.Offset = s.id, offset

@@ -67,7 +67,7 @@ func (m *Machine) output(from api.Address, o *Output) {
 	if l == nil {
 		m.setAside(api.DeadLetter{
 			Kind: api.DeadOutput, From: cutText(o.Egress), Reason: "unknown egress",
-			Detail: fmt.Sprintf("the module declares no egress %q", cutText(o.Egress)), Address: from, TypeName: o.Value.TypeName, Value: o.Value.Value,
+			Detail: fmt.Sprintf("the module declares no egress %q", cutText(o.Egress)), Address: from, TypeName: o.Value.TypeName, Value: o.Value.Value, NoValue: !o.Value.HasValue,
 		}, m.deadOf(api.OriginFunction(from.Type)))
 		return
 	}

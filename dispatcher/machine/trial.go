@@ -99,7 +99,7 @@ func (m *Machine) convict(c *cell, f Failure) {
 	d := api.DeadLetter{
 		Kind: api.DeadMessage, From: cutText(c.fn.name.String()), Reason: "function keeps failing",
 		Detail:  fmt.Sprintf("%s; wrong answers for %d ms, and %d to this message alone", cutText(f.Text), c.trial.spent, c.trial.alone),
-		Address: msg.Target, Caller: msg.Caller, TypeName: msg.Argument.TypeName, Value: msg.Argument.Value,
+		Address: msg.Target, Caller: msg.Caller, TypeName: msg.Argument.TypeName, Value: msg.Argument.Value, NoValue: !msg.Argument.HasValue,
 	}
 	if msg.origin != nil {
 		d.Source, d.Offset = msg.origin.id, msg.offset
