@@ -107,7 +107,8 @@ func commitResult(err error) string {
 // effectsOf counts the changes that a commit holds.
 func effectsOf(c *statestore.Commit) int {
 	n := len(c.Progress) + len(c.Functions) + len(c.States) + len(c.PackMarks) + len(c.MailTrims) + len(c.TimerEnds) +
-		len(c.Cancels) + len(c.Timers) + len(c.LaneStarts) + len(c.Trims) + len(c.DeadLetters) + len(c.DeadEnds)
+		len(c.Cancels) + len(c.Timers) + len(c.LaneStarts) + len(c.Trims) + len(c.DeadLetters) + len(c.DeadEnds) +
+		len(c.Pauses) + len(c.ProgressEnds) + len(c.Acts)
 	for i := range c.Packs {
 		n += len(c.Packs[i].Messages)
 	}

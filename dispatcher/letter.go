@@ -1,0 +1,29 @@
+package dispatcher
+
+import "github.com/stategate/stategate/dispatcher/machine"
+
+// Selection is which dead letters are meant: those that all its fields name.
+type Selection struct {
+	Origin  string // as the letters have it (api.OriginIngress and the others); "": of any
+	Reason  string // "": for any
+	After   uint64 // only those with a number above
+	Through uint64 // only those with a number not above; 0: all that there are
+	Limit   int    // how many letters are looked at, at most; default and most: LettersMax
+}
+
+// LettersMax is how many dead letters one batch looks at.
+const LettersMax = 1000
+
+// Batch is what has become of some dead letters.
+type Batch struct {
+	Done    int             // replayed, or discarded
+	Refused []RefusedLetter // they stay, and none behind them waits for them
+	Last    uint64          // number behind which the next batch goes on
+	End     bool            // there are no more
+}
+
+// RefusedLetter is a dead letter that cannot be replayed as things stand.
+type RefusedLetter = machine.RefusedLetter
+
+// Edit is what an operator makes of one state of an address.
+type Edit = machine.Edit
