@@ -1,6 +1,7 @@
 package module
 
 import (
+	"encoding/json"
 	"fmt"
 	"path/filepath"
 	"strings"
@@ -29,7 +30,12 @@ func TestNoComplaintShowsASecret(t *testing.T) {
 		m, complaints := Load(file, lookup)
 		said := complaints.String()
 		if m != nil {
-			said += m.Summary()
+			said += m.Summary() + shownEffective(m)
+			kept, err := json.Marshal(m.Snapshot("salt"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			said += string(kept)
 			for i := range m.Endpoints {
 				said += m.Endpoints[i].Fault
 			}

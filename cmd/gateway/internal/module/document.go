@@ -125,6 +125,7 @@ func newParser(lookup func(string) (string, bool)) *parser {
 	}
 	return &parser{
 		placeholders: placeholders{lookup: lookup}, source: map[*yaml.Node]string{}, unresolved: map[*yaml.Node]bool{},
+		variables: map[*yaml.Node][]variable{}, unused: map[*yaml.Node]bool{},
 		bound: map[string]Place{}, module: Module{index: map[Functions]int{}},
 	}
 }
@@ -138,7 +139,8 @@ func (p *parser) result(whole bool) (*Module, Complaints) {
 	if complaints.HasErrors() {
 		return nil, complaints
 	}
-	return &p.module, complaints
+	m := p.module // the parser, with what it has read, is not kept
+	return &m, complaints
 }
 
 // parse reads all documents of a file; false if it could not see all of it.
@@ -253,7 +255,7 @@ func (p *parser) component(at *yaml.Node, kind string, spec *yaml.Node) {
 		p.unreadable()
 		return
 	}
-	o.ours = strings.HasPrefix(kind, oursPrefix)
+	o.ours, p.kind = strings.HasPrefix(kind, oursPrefix), kind
 	read(o)
 	o.close()
 }

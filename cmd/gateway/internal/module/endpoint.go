@@ -139,6 +139,7 @@ func (p *parser) addEndpoint(e Endpoint, spec *object, fault string, ok bool) {
 	if ok && p.bind("endpoint", e.Functions.String(), e.Place) {
 		p.module.index[e.Functions] = len(p.module.Endpoints)
 		p.module.Endpoints = append(p.module.Endpoints, e)
+		p.listEndpoint(&e, spec.node)
 	}
 }
 

@@ -90,6 +90,7 @@ func (p *parser) httpIngress(spec *object) {
 	}
 	if id != "" && p.bind("ingress", id, i.Place) {
 		p.module.HTTPIngresses = append(p.module.HTTPIngresses, i)
+		p.listHTTPIngress(&i, spec.node)
 	}
 }
 

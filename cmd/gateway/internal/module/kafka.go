@@ -86,6 +86,7 @@ func (p *parser) kafkaIngress(spec *object) {
 	}
 	if id != "" && p.bind("ingress", id, k.Place) {
 		p.module.KafkaIngresses = append(p.module.KafkaIngresses, k)
+		p.listKafkaIngress(&k, spec.node)
 	}
 }
 
@@ -268,6 +269,7 @@ func (p *parser) kafkaEgress(spec *object) {
 	}
 	if id != "" && p.bind("egress", id, k.Place) {
 		p.module.KafkaEgresses = append(p.module.KafkaEgresses, k)
+		p.listKafkaEgress(&k, spec.node)
 	}
 }
 

@@ -66,6 +66,7 @@ func (p *parser) kinesisIngress(spec *object) {
 	}
 	if id != "" && p.bind("ingress", id, k.Place) {
 		p.module.KinesisIngresses = append(p.module.KinesisIngresses, k)
+		p.listKinesisIngress(&k, spec.node)
 	}
 }
 
@@ -111,6 +112,7 @@ func (p *parser) kinesisEgress(spec *object) {
 	k.ClientProperties = spec.properties("clientConfigProperties")
 	if id != "" && p.bind("egress", id, k.Place) {
 		p.module.KinesisEgresses = append(p.module.KinesisEgresses, k)
+		p.listKinesisEgress(&k, spec.node)
 	}
 }
 

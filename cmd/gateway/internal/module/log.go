@@ -11,5 +11,6 @@ func (p *parser) logEgress(spec *object) {
 	l := LogEgress{Place: p.place(at), ID: id}
 	if id != "" && p.bind("egress", id, l.Place) {
 		p.module.LogEgresses = append(p.module.LogEgresses, l)
+		p.list("egress", l.ID, l.Place, p.kind).done()
 	}
 }

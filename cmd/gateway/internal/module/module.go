@@ -29,6 +29,7 @@ type Module struct {
 
 	index map[Functions]int // into Endpoints
 	files []string          // that were read, in this order
+	items []Item            // see Effective
 }
 
 // Endpoint is who serves a function type: the endpoint that names it, else that of its namespace.

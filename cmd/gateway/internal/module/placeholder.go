@@ -19,11 +19,19 @@ const (
 // a literal ${. What a variable holds is taken as it is, never looked through again.
 type placeholders struct {
 	lookup func(string) (string, bool)
-	bytes  int // brought in so far
+	bytes  int        // brought in so far
+	used   []variable // what the last text was made of, in its order
+}
+
+// variable is one that a placeholder names.
+type variable struct {
+	name      string
+	byDefault bool // the placeholder's own default stands for it
 }
 
 // expand answers s with its placeholders replaced, and whether there were any (an escaped one counts).
 func (p *placeholders) expand(s string) (string, bool, error) {
+	p.used = nil
 	if !strings.Contains(s, "${") {
 		return s, false, nil
 	}
@@ -74,10 +82,12 @@ func (p *placeholders) value(inside string, depth int) (string, error) {
 	value, ok := p.lookup(name)
 	switch {
 	case hasDefault && value == "":
+		p.used = append(p.used, variable{name, true})
 		return p.replace(def, depth+1)
 	case !ok:
 		return "", fmt.Errorf("variable %s is not set in the environment: set it, or give a default as in ${%s:-default}", name, name)
 	}
+	p.used = append(p.used, variable{name, false})
 	if p.bytes += len(value); p.bytes > expandedBytesMax {
 		return "", fmt.Errorf("the placeholders of the file bring in more than %d bytes", expandedBytesMax)
 	}

@@ -46,6 +46,9 @@ func (p *parser) playgroundIngress(spec *object) {
 	i := PlaygroundIngress{Place: p.place(spec.node), ID: playgroundIngressID, Host: p.host(spec), Port: p.port(spec)}
 	if p.bind("ingress", i.ID, i.Place) {
 		p.module.PlaygroundIngress = &i
+		l := p.list("ingress", i.ID, i.Place, p.kind)
+		l.listener(i.Host, i.Port, spec.node)
+		l.done()
 	}
 }
 
@@ -59,6 +62,10 @@ func (p *parser) playgroundEgress(spec *object) {
 	}
 	if p.bind("egress", e.ID, e.Place) {
 		p.module.PlaygroundEgress = &e
+		l := p.list("egress", e.ID, e.Place, p.kind)
+		l.listener(e.Host, e.Port, spec.node)
+		l.add("topics", strings.Join(e.Topics, ", "), child(spec.node, "topics"))
+		l.done()
 	}
 }
 

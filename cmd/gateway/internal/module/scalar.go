@@ -127,6 +127,7 @@ func (o *object) number(name string, def, lo, hi int64) int64 {
 	v, ok := o.p.wholeNumber(n, true)
 	if !ok || v < lo || v > hi {
 		o.p.complain(n, o.wrong, "%s: want an integer%s, got %s%s", name, interval(lo, hi), o.p.describe(n), o.insteadOf(strconv.FormatInt(def, 10)))
+		o.p.unused[n] = true
 		return def
 	}
 	return v
@@ -147,16 +148,19 @@ func (o *object) duration(name string, def time.Duration, zeroAllowed bool) time
 	}
 	if n.Kind != yaml.ScalarNode {
 		o.p.complain(n, o.wrong, "%s: want a duration, got %s%s", name, o.p.describe(n), o.insteadOf(def.String()))
+		o.p.unused[n] = true
 		return def
 	}
 	text := o.p.scalarText(n)
 	d, err := parseDuration(text)
 	if err != nil {
 		o.p.complain(n, o.wrong, "%s: %s is no duration: %v%s", name, o.p.describe(n), err, o.insteadOf(def.String()))
+		o.p.unused[n] = true
 		return def
 	}
 	if d == 0 && !zeroAllowed {
 		o.p.complain(n, o.wrong, "%s: want a duration above zero%s", name, o.insteadOf(def.String()))
+		o.p.unused[n] = true
 		return def
 	}
 	return d

@@ -25,7 +25,7 @@ func (p *parser) certificates(o *object, t *Transport) (fault string) {
 		n := o.fields[name].value
 		if n.Kind != yaml.ScalarNode || isNull(n) || strings.TrimSpace(n.Value) == "" {
 			p.complain(n, Warning, "%s: want the path of a file, got %s; no call can be made", name, p.describe(n))
-			fault = name + " names no file"
+			fault, p.unused[n] = name+" names no file", true
 			continue
 		}
 		*to = p.location(p.scalarText(n))

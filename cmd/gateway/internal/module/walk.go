@@ -24,8 +24,11 @@ type parser struct {
 	placeholders placeholders
 	source       map[*yaml.Node]string // what the file says where placeholders were replaced; what is shown instead of the value
 	unresolved   map[*yaml.Node]bool   // where one could not be: whatever else is wrong there follows from it
-	nodes, items int                   // of the file
-	searched     int                   // of the file; see searchedMax
+	variables    map[*yaml.Node][]variable
+	unused       map[*yaml.Node]bool // values that are wrong, in the place of which the default counts
+	kind         string              // of the component that is read now
+	nodes, items int                 // of the file
+	searched     int                 // of the file; see searchedMax
 	complaints   Complaints
 
 	module               Module
@@ -69,7 +72,7 @@ func (p *parser) prepare(n *yaml.Node, depth int) bool {
 			target := *c.Alias
 			target.Line, target.Column = c.Line, c.Column
 			if source, ok := p.source[c.Alias]; ok {
-				p.source[&target] = source
+				p.source[&target], p.variables[&target] = source, p.variables[c.Alias]
 			}
 			if p.unresolved[c.Alias] {
 				p.unresolved[&target] = true
@@ -95,7 +98,7 @@ func (p *parser) substitute(n *yaml.Node) {
 	if !replaced {
 		return
 	}
-	p.source[n] = n.Value
+	p.source[n], p.variables[n] = n.Value, p.placeholders.used
 	if err != nil {
 		p.complain(n, Error, "%v", err)
 		p.unresolved[n] = true
