@@ -3,6 +3,8 @@ package http
 import (
 	"net"
 	nethttp "net/http"
+	"net/url"
+	"slices"
 	"strings"
 )
 
@@ -12,7 +14,7 @@ import (
 
 // ofOthers refuses what a page of another site asks.
 func (s *Server) ofOthers(r *nethttp.Request) *problem {
-	if r.Header.Get("Sec-Fetch-Site") == "cross-site" {
+	if crossSite(r) {
 		return &problem{status: nethttp.StatusForbidden, detail: "a page of another site may not ask here; nothing has happened", remedy: "let the page's own server ask"}
 	}
 	if s.local.Load() && !localName(r.Host) {
@@ -20,6 +22,19 @@ func (s *Server) ofOthers(r *nethttp.Request) *problem {
 			remedy: "ask for localhost or an address, also where a proxy passes requests on; or give the gateway --listen-token-file"}
 	}
 	return nil
+}
+
+// crossSite reports whether a browser sends it for a page of another site. It says so of itself, but not to hosts that it reaches in clear and
+// that are not its own; there the page's origin must be of this host.
+func crossSite(r *nethttp.Request) bool {
+	sites := r.Header.Values("Sec-Fetch-Site")
+	if len(sites) > 0 {
+		return slices.Contains(sites, "cross-site")
+	}
+	return slices.ContainsFunc(r.Header.Values("Origin"), func(origin string) bool {
+		u, err := url.Parse(origin)
+		return err != nil || u.Host == "" || !strings.EqualFold(u.Hostname(), (&url.URL{Host: r.Host}).Hostname())
+	})
 }
 
 // localName reports whether a Host is none that somebody else could have pointed here: localhost, or an address.

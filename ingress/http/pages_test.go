@@ -33,6 +33,22 @@ func TestPagesOfOthers(t *testing.T) {
 	a.mu.Unlock()
 }
 
+// TestOriginsOfOthers: in clear, and to a host that is not its own, a browser says nothing but where the page is from.
+func TestOriginsOfOthers(t *testing.T) {
+	address, _ := open(t, serving(t, testConfig(), &asker{}))
+	for headers, want := range map[string]int{
+		"Origin: http://127.0.0.1:3000": 202, "Origin: https://127.0.0.1": 202, "Origin: http://127.0.0.1:3000|Sec-Fetch-Site: same-site": 202,
+		"Origin: https://shop.example|Sec-Fetch-Site: same-origin": 202, // a proxy asks for another name
+		"Origin: https://evil.example":                             403, "Origin: null": 403, "Origin: ": 403, "Origin: http://%zz": 403, "Origin: //127.0.0.1.evil.example": 403,
+		"Origin: http://127.0.0.1@evil.example": 403, "Origin: http://127.0.0.1|Origin: http://evil.example": 403,
+		"Sec-Fetch-Site: same-origin|Sec-Fetch-Site: cross-site": 403,
+	} {
+		if code, text := post(t, "http://"+address+"/v1/send/shop/cart/a", nil, strings.Split(headers, "|")...); code != want {
+			t.Errorf("%q: %d, want %d, %s", headers, code, want, text)
+		}
+	}
+}
+
 // TestNamesOfOthers: where nothing but the loopback address keeps others out a name that may be anybody's is refused.
 func TestNamesOfOthers(t *testing.T) {
 	cfg := testConfig()
