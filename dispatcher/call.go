@@ -138,7 +138,7 @@ func (d *Dispatcher) observe(call *machine.Call, reply *machine.Reply, failure *
 		} else {
 			d.journal.callFailed(call, failure)
 		}
-		d.log.Debug("call failed", "function", call.Function.String(), "attempt", call.Attempt, "kind", result, "error", failure.Text)
+		d.log.Debug("call failed", "function", call.Function.String(), "id", call.Target.ID, "attempt", call.Attempt, "kind", result, "error", failure.Text)
 	case reply.Incomplete:
 		result = "incomplete"
 	}
