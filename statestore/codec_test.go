@@ -50,6 +50,14 @@ func sampleProgress() Progress {
 	}
 }
 
+func sampleAct() Act {
+	return Act{Number: math.MaxUint64, AtMS: -5, By: "ada@host", What: "replay", On: "shop/cart/b\x00", Detail: "é"}
+}
+
+func samplePauses() []Pause {
+	return []Pause{{Kind: PauseAddress, Address: cartB, AtMS: math.MaxInt64, By: "ada@host"}, {Kind: PauseFunction, Address: api.Address{Type: bare.Type}}, {Kind: PauseIngress, Ingress: "ns/in", AtMS: -1}}
+}
+
 // roundTrip says what each kind of row must come back as.
 func TestCodecRoundTrip(t *testing.T) {
 	check := func(name string, got, want any, err error) {
@@ -78,6 +86,15 @@ func TestCodecRoundTrip(t *testing.T) {
 	none := api.DeadLetter{NoValue: true}
 	gotDead, err = DecodeDeadLetter(AppendDeadLetter(nil, &none))
 	check("empty dead letter", gotDead, none, err)
+
+	for _, a := range []Act{sampleAct(), {}} {
+		got, err := DecodeAct(AppendAct(nil, &a))
+		check("act", got, a, err)
+	}
+	for _, p := range samplePauses() {
+		got, err := DecodePause(AppendPause(nil, &p))
+		check("pause", got, p, err)
+	}
 
 	progress := sampleProgress()
 	gotProgress, err := DecodeProgress(AppendProgress(nil, &progress))
@@ -159,6 +176,22 @@ func TestCodecRefuses(t *testing.T) {
 	}
 }
 
+// A pause of a kind that is not known must not be read as none: what is paused would go on.
+func TestPauseOfUnknownKind(t *testing.T) {
+	for _, kind := range []PauseKind{PauseIngress + 1, math.MaxUint8} {
+		if p, err := DecodePause(AppendPause(nil, &Pause{Kind: kind, By: "ada"})); !errors.Is(err, ErrNewer) {
+			t.Errorf("kind %d: %+v, %v, want ErrNewer", kind, p, err)
+		}
+	}
+	row := appendVarint([]byte{formatOne}, 1, 1<<32|uint64(PauseAddress)) // would be one in a byte
+	if p, err := DecodePause(row); !errors.Is(err, ErrNewer) {
+		t.Errorf("a large kind: %+v, %v, want ErrNewer", p, err)
+	}
+	if p, err := DecodePause(AppendPause(nil, &Pause{By: "ada"})); err == nil {
+		t.Errorf("no kind: %+v", p)
+	}
+}
+
 // decoders reads a row with each decoder; what is read must come back when it is written and read again.
 var decoders = map[string]func(row []byte) error{
 	"address":  again(DecodeAddress, func(a api.Address) []byte { return AppendAddress(nil, a) }),
@@ -179,6 +212,8 @@ var decoders = map[string]func(row []byte) error{
 		}
 		return err
 	},
+	"act":   again(DecodeAct, func(a Act) []byte { return AppendAct(nil, &a) }),
+	"pause": again(DecodePause, func(p Pause) []byte { return AppendPause(nil, &p) }),
 	"states": func(row []byte) error {
 		_, _, _, err := DecodeStates(row)
 		return err
@@ -207,6 +242,11 @@ func FuzzDecode(f *testing.F) {
 	f.Add(AppendNumbers(nil, []uint64{1, 5, 1 << 60}))
 	f.Add(AppendStates(nil, cartA, []StateValue{{Name: "n", Value: []byte("v"), Touched: 1}}))
 	f.Add(AppendSizes(nil, sampleMails()))
+	act := sampleAct()
+	f.Add(AppendAct(nil, &act))
+	for _, p := range samplePauses() {
+		f.Add(AppendPause(nil, &p))
+	}
 	f.Add([]byte{})
 	f.Fuzz(func(t *testing.T, row []byte) {
 		for _, decode := range decoders {

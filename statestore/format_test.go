@@ -13,7 +13,7 @@ import (
 // TestStoredFormatStays: rows and keys that were written must be read, and found, by every later version. One that differs here needs
 // another format byte, or a migration; both sides of the code may agree with each other and still not with what is stored.
 func TestStoredFormatStays(t *testing.T) {
-	dead, progress := sampleDead(), sampleProgress()
+	dead, progress, act, pauses := sampleDead(), sampleProgress(), sampleAct(), samplePauses()
 	spec := FunctionSpec{Function: bare.Type, States: []StateSpec{{}, {"s", "t/x", ExpireAfterInvoke, math.MaxInt64}, {"é", "", ExpireAfterWrite, 1}}}
 	timer := Timer{Token: "tok", Message: sampleMails()[1].Message}
 	var outputs []api.Output
@@ -40,6 +40,15 @@ func TestStoredFormatStays(t *testing.T) {
 		{"states", AppendStates(nil, cartB, states), "4bc29699067d"},
 		{"address", AppendAddress(nil, cartB), "10b02bb7cb46"},
 		{"numbers", AppendNumbers(nil, []uint64{0, 5, math.MaxUint64}), "5a4f21470667"},
+		{"act", AppendAct(nil, &act), "281f2e27d7d0"},
+		{"pause of an address", AppendPause(nil, &pauses[0]), "d8a004f020d9"},
+		{"pause of a function", AppendPause(nil, &pauses[1]), "e6176a2df466"},
+		{"pause of an ingress", AppendPause(nil, &pauses[2]), "2bf173579a3d"},
+		{"key of a paused address", PauseKey(&pauses[0]), "2f8d44c8123b"},
+		{"key of a paused function", PauseKey(&pauses[1]), "3e4f6a77d90a"},
+		{"key of a paused ingress", PauseKey(&pauses[2]), "34e705de7c95"},
+		{"key of a note", NoteKey("module"), "8f107fcbde41"},
+		{"version of a value", []byte(Version("t/x", []byte("v"))), "c577ac4e1732"},
 		{"key of an address", AddressKey(cartB), "4666387b2120"},
 		{"key with the longest names", address(api.NameBytesMax, api.NameBytesMax, 1), "ffa187df2eec"},
 		{"key with a name that is too long", address(api.NameBytesMax+1, 1, 1), "300c27e891f3"},

@@ -70,6 +70,21 @@ func SourceKey(s api.Source) []byte {
 // EgressKey identifies an egress.
 func EgressKey(egress string) []byte { return appendName(nil, egress, pairKeyMax) }
 
+// PauseKey identifies what a pause is of. Keys sort by kind.
+func PauseKey(p *Pause) []byte {
+	b := []byte{byte(p.Kind)}
+	switch p.Kind {
+	case PauseAddress:
+		return AppendAddressKey(b, p.Address)
+	case PauseFunction:
+		return appendFunctionKey(b, p.Address.Type)
+	}
+	return appendName(b, p.Ingress, pairKeyMax)
+}
+
+// NoteKey identifies a note.
+func NoteKey(name string) []byte { return appendName(nil, name, pairKeyMax) }
+
 // FiringKey sorts as timers fire: by due time, then by number.
 func FiringKey(k TimerKey) []byte {
 	b := binary.BigEndian.AppendUint64(make([]byte, 0, 16), uint64(k.Due)^1<<63)

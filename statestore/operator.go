@@ -1,6 +1,13 @@
 package statestore
 
-import "github.com/stategate/stategate/api"
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"time"
+
+	"github.com/stategate/stategate/api"
+)
 
 // Act is one thing that an operator has done, as the store keeps it.
 type Act struct {
@@ -12,7 +19,7 @@ type Act struct {
 	Detail string // for people; never a payload
 }
 
-// ActsKept is how many acts a store keeps, at least: a commit that brings new ones removes those that are older.
+// ActsKept is how many acts a store keeps: a commit that brings new ones removes those whose numbers are that far below the newest.
 const ActsKept = 100_000
 
 // PauseKind says what is paused.
@@ -32,4 +39,25 @@ type Pause struct {
 	AtMS    int64       // Unix time in milliseconds; not part of the key
 	By      string      // who; not part of the key
 	Ended   bool        // in a commit: it is over, and its row is removed; one that is not there is no error
+}
+
+// MemberState is a gateway as the store knows it.
+type MemberState struct {
+	Member
+	Epoch  uint64    // of its claim; 0 while it has none
+	Active bool      // it owns the store, and its lease runs
+	Until  time.Time // the end of its lease; zero: it has none, for it waits
+}
+
+// Version tells one value of a state from every other, so that whoever has read a value can say which one they want to change: 16
+// hexadecimal digits.
+func Version(typeName string, value []byte) string {
+	h := sha256.New()
+	for _, part := range [][]byte{[]byte(typeName), value} {
+		var length [8]byte
+		binary.BigEndian.PutUint64(length[:], uint64(len(part)))
+		h.Write(length[:])
+		h.Write(part)
+	}
+	return hex.EncodeToString(h.Sum(nil)[:8])
 }

@@ -24,6 +24,8 @@ var written = map[string]func(row []byte) []byte{
 		err = DecodeTimerMessage(row, &t)
 		return t, err
 	}, func(t Timer) []byte { return AppendTimerMessage(nil, &t) }),
+	"act":   rewrite(DecodeAct, func(a Act) []byte { return AppendAct(nil, &a) }),
+	"pause": rewrite(DecodePause, func(p Pause) []byte { return AppendPause(nil, &p) }),
 	"states": func(row []byte) []byte {
 		address, values, apart, err := DecodeStates(row)
 		if err != nil {

@@ -23,6 +23,8 @@ var (
 	ErrUnavailable = errors.New("store is not available")
 	// ErrNewer: the store was written by a newer version. Stop.
 	ErrNewer = errors.New("store was written by a newer version")
+	// ErrNoteTooLong: see NoteBytesMax.
+	ErrNoteTooLong = errors.New("a note has at most 1 MiB")
 )
 
 // Store keeps one application.
@@ -31,6 +33,7 @@ type Store interface {
 	Committer
 	Reader
 	Walker
+	Notepad
 
 	// Identity is the store's own UUID, drawn when it was created. Names that must not outlive the store carry it.
 	Identity() string
@@ -50,6 +53,10 @@ type Ownership interface {
 	Release(ctx context.Context, fence Fence) error
 	// Owner is the member that owns the store now; ok is false when none does or its lease has ended.
 	Owner(ctx context.Context) (member Member, ok bool, err error)
+	// Members lists the gateways that the store knows of: the owner first, also one whose lease has ended and that nobody has taken
+	// over from, and behind it, sorted by id, those that wait in Acquire, as far as they can say so without being in its way. It is
+	// for people: nothing is decided by it.
+	Members(ctx context.Context) ([]MemberState, error)
 }
 
 // Committer makes a consistent cut durable.
@@ -76,6 +83,11 @@ type Reader interface {
 	// SpilledAddresses lists addresses of one function type that have spilled messages, in the order of the store's keys,
 	// behind the given cursor (nil: from the start); next is nil at the end.
 	SpilledAddresses(ctx context.Context, function api.FunctionType, cursor []byte, limit int) (addresses []api.Address, next []byte, err error)
+	// Addresses lists addresses of one function type that have states or spilled messages and ids that begin with prefix, each
+	// once, in the order of the store's keys, behind the given cursor (nil: from the start); next is nil at the end. It reads keys,
+	// not states. A page is at most limit addresses and may be less, even none, before the end: ids may be long, and where the prefix
+	// is longer than a key, others are passed over.
+	Addresses(ctx context.Context, function api.FunctionType, prefix string, cursor []byte, limit int) (addresses []api.Address, next []byte, err error)
 	// Timers lists timers behind `after` and due before dueMS, in the order of (due, number), at most limit.
 	Timers(ctx context.Context, after TimerKey, dueMS int64, limit int) ([]Timer, error)
 	// ExpiredAddresses lists at most limit addresses whose Expires is set and before ms.
@@ -88,4 +100,18 @@ type Reader interface {
 	Claimed(ctx context.Context, token string) (bool, error)
 	// DeadLetters lists dead letters with a number above after, in order, at most limit.
 	DeadLetters(ctx context.Context, after uint64, limit int) ([]api.DeadLetter, error)
+	// Acts lists what operators have done, newest first, with numbers below before (0: from the newest on), at most limit.
+	Acts(ctx context.Context, before uint64, limit int) ([]Act, error)
 }
+
+// Notepad keeps small texts that are for people only. Nothing depends on them: any member writes them, the owner or not, the last
+// writer wins, and a crash may lose one.
+type Notepad interface {
+	// Note answers a text and when it was written, as Unix time in milliseconds; nil when there is none.
+	Note(ctx context.Context, name string) (data []byte, atMS int64, err error)
+	// SetNote writes a text of at most NoteBytesMax; an empty one removes what is there.
+	SetNote(ctx context.Context, name string, data []byte) error
+}
+
+// NoteBytesMax is the longest text that SetNote takes.
+const NoteBytesMax = 1 << 20

@@ -2,6 +2,7 @@ package memory
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/stategate/stategate/api"
@@ -19,6 +20,11 @@ func (sh *shared) commit(c *statestore.Commit) error {
 	}
 	if err := sh.content.checkOutputs(c.Outputs); err != nil {
 		return fmt.Errorf("commit %d: %w", c.Number, err)
+	}
+	for i, a := range c.Acts {
+		if _, there := sh.content.acts[a.Number]; there || i > 0 && a.Number == c.Acts[i-1].Number {
+			return fmt.Errorf("commit %d: there is an act %d already", c.Number, a.Number)
+		}
 	}
 	m.commit = c.Number
 	m.until = sh.now().Add(sh.lease)
@@ -79,6 +85,27 @@ func (k *content) apply(c *statestore.Commit) {
 	for _, n := range c.DeadEnds {
 		delete(k.dead, n)
 	}
+	k.applyOperator(c)
+}
+
+// applyOperator takes what operators have done.
+func (k *content) applyOperator(c *statestore.Commit) {
+	for i := range c.Pauses {
+		p := &c.Pauses[i]
+		if key := string(statestore.PauseKey(p)); p.Ended {
+			delete(k.pauses, key)
+		} else {
+			k.pauses[key] = *p
+		}
+	}
+	for _, s := range c.ProgressEnds {
+		delete(k.progress, s)
+	}
+	for _, a := range c.Acts {
+		k.acts[a.Number] = a
+		k.lastAct = max(k.lastAct, a.Number)
+	}
+	maps.DeleteFunc(k.acts, func(n uint64, _ statestore.Act) bool { return n+statestore.ActsKept <= k.lastAct })
 }
 
 // setState keeps the old value of a state that did not change: that is what other stores do with large ones.
@@ -196,6 +223,7 @@ func cloneCommit(c *statestore.Commit) *statestore.Commit {
 	d.Outputs = cloneEach(c.Outputs, cloneOutputs)
 	d.LaneStarts, d.Trims, d.Refusals = slices.Clone(c.LaneStarts), slices.Clone(c.Trims), slices.Clone(c.Refusals)
 	d.DeadLetters, d.DeadEnds = cloneEach(c.DeadLetters, cloneDead), slices.Clone(c.DeadEnds)
+	d.Pauses, d.ProgressEnds, d.Acts = slices.Clone(c.Pauses), slices.Clone(c.ProgressEnds), slices.Clone(c.Acts)
 	return &d
 }
 

@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/stategate/stategate/api"
 	"github.com/stategate/stategate/statestore"
@@ -22,7 +23,16 @@ type content struct {
 	timers    map[statestore.TimerKey]statestore.Timer
 	lanes     map[statestore.LaneID]*lane
 	dead      map[uint64]api.DeadLetter
-	claims    map[string]bool // tokens
+	claims    map[string]bool             // tokens
+	pauses    map[string]statestore.Pause // by key
+	acts      map[uint64]statestore.Act
+	lastAct   uint64
+	notes     map[string]note
+}
+
+type note struct {
+	data []byte
+	at   int64
 }
 
 type lane struct {
@@ -37,12 +47,13 @@ func newContent() content {
 		states: map[api.Address]statestore.AddressState{}, packs: map[uint64]statestore.Pack{}, finished: map[uint64][]uint64{},
 		mail: map[api.Address][]statestore.Mail{}, timers: map[statestore.TimerKey]statestore.Timer{},
 		lanes: map[statestore.LaneID]*lane{}, dead: map[uint64]api.DeadLetter{}, claims: map[string]bool{},
+		pauses: map[string]statestore.Pause{}, acts: map[uint64]statestore.Act{}, notes: map[string]note{},
 	}
 }
 
 // claim answers everything that a new owner must know.
 func (k *content) claim() *statestore.Claim {
-	c := &statestore.Claim{NextNumber: k.next, Finished: map[uint64][]uint64{}}
+	c := &statestore.Claim{NextNumber: k.next, NextAct: k.lastAct + 1, Finished: map[uint64][]uint64{}}
 	for _, s := range slices.SortedFunc(maps.Keys(k.progress), func(a, b api.Source) int { return bytes.Compare(statestore.SourceKey(a), statestore.SourceKey(b)) }) {
 		p := k.progress[s]
 		c.Progress = append(c.Progress, p.Clone())
@@ -66,6 +77,9 @@ func (k *content) claim() *statestore.Claim {
 	})
 	c.Spilled = k.spillTotals()
 	c.Dead = k.deadTotals()
+	for _, key := range slices.Sorted(maps.Keys(k.pauses)) {
+		c.Pauses = append(c.Pauses, k.pauses[key])
+	}
 	return c
 }
 
@@ -154,6 +168,34 @@ func (k *content) spilledAddresses(f api.FunctionType, cursor []byte, limit int)
 	return found, next
 }
 
+// addresses looks at everything, and so may take long.
+func (k *content) addresses(f api.FunctionType, prefix string, cursor []byte, limit int) (found []api.Address, next []byte, err error) {
+	if limit <= 0 {
+		return nil, nil, nil
+	}
+	p := statestore.NewAddressPage(f, prefix, cursor, limit)
+	whose := map[string]api.Address{}
+	add := func(a api.Address) {
+		if a.Type != f || !strings.HasPrefix(a.ID, prefix) {
+			return
+		}
+		if key := statestore.AddressKey(a); bytes.Compare(key, p.Span.Low) >= 0 {
+			whose[string(key)] = a
+		}
+	}
+	for a := range k.states {
+		add(a)
+	}
+	for a := range k.mail {
+		add(a)
+	}
+	var keys [][]byte
+	for _, key := range slices.Sorted(maps.Keys(whose)) {
+		keys = append(keys, []byte(key))
+	}
+	return p.Answer([][][]byte{keys[:min(len(keys), p.Limit)]}, func(key []byte) (api.Address, bool, error) { return whose[string(key)], true, nil })
+}
+
 func compareTimers(a, b statestore.TimerKey) int {
 	return cmp.Or(cmp.Compare(a.Due, b.Due), cmp.Compare(a.Number, b.Number))
 }
@@ -220,6 +262,15 @@ func (k *content) deadAfter(after uint64, limit int) (found []api.DeadLetter) {
 	for _, n := range slices.Sorted(maps.Keys(k.dead)) {
 		if n > after && len(found) < limit {
 			found = append(found, cloneDead(k.dead[n]))
+		}
+	}
+	return found
+}
+
+func (k *content) actsBefore(before uint64, limit int) (found []statestore.Act) {
+	for _, n := range slices.Backward(slices.Sorted(maps.Keys(k.acts))) {
+		if (before == 0 || n < before) && len(found) < limit {
+			found = append(found, k.acts[n])
 		}
 	}
 	return found

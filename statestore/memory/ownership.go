@@ -3,6 +3,8 @@ package memory
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/stategate/stategate/statestore"
@@ -13,6 +15,8 @@ const lookEvery = 5 * time.Millisecond
 
 // Acquire waits until nobody owns the store, its lease has ended, or the member itself is the owner.
 func (s *Store) Acquire(ctx context.Context, m statestore.Member, egresses []string) (*statestore.Claim, error) {
+	s.shared.wait(m, 1)
+	defer s.shared.wait(m, -1)
 	for {
 		if err := s.call(ctx, "acquire"); err != nil {
 			if ctx.Err() != nil {
@@ -33,6 +37,20 @@ func (s *Store) Acquire(ctx context.Context, m statestore.Member, egresses []str
 			timer.Stop()
 		case <-timer.C:
 		}
+	}
+}
+
+// wait notes that a member waits, or no longer does.
+func (sh *shared) wait(m statestore.Member, more int) {
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	w := sh.waiting[m.ID]
+	if w == nil {
+		w = &waiting{Member: m}
+		sh.waiting[m.ID] = w
+	}
+	if w.times += more; w.times == 0 {
+		delete(sh.waiting, m.ID)
 	}
 }
 
@@ -136,4 +154,23 @@ func (s *Store) Owner(ctx context.Context) (statestore.Member, bool, error) {
 		return statestore.Member{}, false, nil
 	}
 	return m.Member, true, nil
+}
+
+// Members is the owner, and those that wait.
+func (s *Store) Members(ctx context.Context) (found []statestore.MemberState, err error) {
+	if err := s.call(ctx, "members"); err != nil {
+		return nil, err
+	}
+	sh := s.shared
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	if m := sh.members[sh.owner]; m != nil {
+		found = append(found, statestore.MemberState{Member: m.Member, Epoch: m.epoch, Active: sh.now().Before(m.until), Until: m.until})
+	}
+	for _, id := range slices.Sorted(maps.Keys(sh.waiting)) {
+		if id != sh.owner {
+			found = append(found, statestore.MemberState{Member: sh.waiting[id].Member})
+		}
+	}
+	return found, nil
 }

@@ -4,6 +4,8 @@ package memory
 
 import (
 	"context"
+	"errors"
+	"slices"
 	"sync"
 	"time"
 
@@ -38,6 +40,7 @@ type shared struct {
 	changed  chan struct{} // closed and made anew when ownership is given up
 
 	members map[string]*member
+	waiting map[string]*waiting
 	owner   string // of members; "": nobody
 	epoch   uint64 // the highest that was ever given
 	content content
@@ -52,11 +55,17 @@ type member struct {
 	until  time.Time
 }
 
+// waiting is a member in Acquire.
+type waiting struct {
+	statestore.Member
+	times int // that it is there at once
+}
+
 // New makes an empty store.
 func New(cfg Config) *Store {
 	sh := &shared{
 		identity: cfg.Identity, lease: cfg.Lease, now: cfg.Now, ticks: cfg.Now == nil,
-		changed: make(chan struct{}), members: map[string]*member{}, content: newContent(),
+		changed: make(chan struct{}), members: map[string]*member{}, waiting: map[string]*waiting{}, content: newContent(),
 	}
 	if sh.identity == "" {
 		sh.identity = uuid.NewString()
@@ -176,6 +185,13 @@ func (s *Store) SpilledAddresses(ctx context.Context, function api.FunctionType,
 	return found, next, err
 }
 
+// Addresses pages through the addresses with states or spilled messages.
+func (s *Store) Addresses(ctx context.Context, function api.FunctionType, prefix string, cursor []byte, limit int) (found []api.Address, next []byte, err error) {
+	var broken error // never
+	err = s.read(ctx, "addresses", func(c *content) { found, next, broken = c.addresses(function, prefix, cursor, limit) })
+	return found, next, errors.Join(err, broken)
+}
+
 // Timers answers a window of timers.
 func (s *Store) Timers(ctx context.Context, after statestore.TimerKey, dueMS int64, limit int) (found []statestore.Timer, err error) {
 	err = s.read(ctx, "timers", func(c *content) { found = c.timersBetween(after, dueMS, limit) })
@@ -204,4 +220,28 @@ func (s *Store) Claimed(ctx context.Context, token string) (known bool, err erro
 func (s *Store) DeadLetters(ctx context.Context, after uint64, limit int) (found []api.DeadLetter, err error) {
 	err = s.read(ctx, "dead letters", func(c *content) { found = c.deadAfter(after, limit) })
 	return found, err
+}
+
+// Acts answers a page of what operators have done.
+func (s *Store) Acts(ctx context.Context, before uint64, limit int) (found []statestore.Act, err error) {
+	err = s.read(ctx, "acts", func(c *content) { found = c.actsBefore(before, limit) })
+	return found, err
+}
+
+// Note answers a note.
+func (s *Store) Note(ctx context.Context, name string) (data []byte, atMS int64, err error) {
+	err = s.read(ctx, "note", func(c *content) { n := c.notes[name]; data, atMS = slices.Clone(n.data), n.at })
+	return data, atMS, err
+}
+
+// SetNote writes a note.
+func (s *Store) SetNote(ctx context.Context, name string, data []byte) error {
+	if len(data) > statestore.NoteBytesMax {
+		return statestore.ErrNoteTooLong
+	}
+	return s.read(ctx, "set note", func(c *content) {
+		if delete(c.notes, name); len(data) > 0 {
+			c.notes[name] = note{slices.Clone(data), s.shared.now().UnixMilli()}
+		}
+	})
 }

@@ -39,6 +39,8 @@ func (s *Store) Acquire(ctx context.Context, member statestore.Member, egresses 
 	}
 	w := waiter{store: s, member: member}
 	defer w.leave()
+	row := s.appear(ctx, member)
+	defer func() { row.end(ctx.Err() != nil) }()
 	pause, told := retryPause, false
 	for {
 		claim, err := w.attempt(ctx, egresses)

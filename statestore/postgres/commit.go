@@ -131,6 +131,9 @@ func (s *Store) statements(c *statestore.Commit, doubts int64) []statement {
 	p.refusals(c.Refusals)
 	p.deadLetters(c.DeadLetters)
 	p.deadEnds(c.DeadEnds)
+	p.pauses(c.Pauses)
+	p.progressEnds(c.ProgressEnds)
+	p.acts(c.Acts)
 	return p.all
 }
 

@@ -82,6 +82,26 @@ WHERE o.lo = 0 AND greatest(m.lease_until, l.until) > clock_timestamp()`
 	return m, true, nil
 }
 
+// Members is the owner, and those that wait.
+func (s *Store) Members(ctx context.Context) ([]statestore.MemberState, error) {
+	const ask = `
+SELECT true, m.id, m.host, m.pid, m.address, m.events, m.started, m.epoch, greatest(m.lease_until, l.until), greatest(m.lease_until, l.until) > clock_timestamp()
+FROM {s}.ownership o JOIN {s}.member m ON m.id = o.member LEFT JOIN {s}.lease l ON l.member = o.member WHERE o.lo = 0
+UNION ALL SELECT false, w.id, w.host, w.pid, w.address, w.events, w.started, 0, w.until, false FROM {s}.waiting w
+WHERE w.until > clock_timestamp() AND NOT EXISTS (SELECT 1 FROM {s}.ownership WHERE member = w.id) ORDER BY 1 DESC, 2`
+	var found []statestore.MemberState
+	var m statestore.MemberState
+	var owns bool
+	err := s.list(ctx, "ask for the members", ask, nil, []any{&owns, &m.ID, &m.Host, &m.PID, &m.Address, &m.Events, &m.Started, &m.Epoch, &m.Until, &m.Active}, func() error {
+		if !owns {
+			m.Until = time.Time{}
+		}
+		found = append(found, m)
+		return nil
+	})
+	return found, err
+}
+
 // LastCommit changes the member's row, so it waits for a commit that is at work in the server; and one that has not even arrived
 // there (a lost connection may still hand it over) misses from then on, for it names another number of doubts. So the answer
 // stays true. Its own commit waits for replicas, too: what it answers is as safe as a commit that was confirmed.

@@ -44,7 +44,7 @@ func (s *Store) loadIn(ctx context.Context, tx pgx.Tx, c *statestore.Claim) erro
 		return err
 	}
 	for _, load := range []func(context.Context, pgx.Tx, *statestore.Claim) error{
-		s.loadProgress, s.loadFunctions, s.loadPacks, s.loadLanes, s.loadSpilled, s.loadDead,
+		s.loadProgress, s.loadFunctions, s.loadPacks, s.loadLanes, s.loadSpilled, s.loadDead, s.loadPauses, s.loadActs,
 	} {
 		if err := load(ctx, tx, c); err != nil {
 			return err
@@ -69,6 +69,22 @@ func (s *Store) loadDead(ctx context.Context, tx pgx.Tx, c *statestore.Claim) er
 		c.Dead = append(c.Dead, statestore.DeadTotal{Origin: string(origin), Letters: letters, Bytes: bytes})
 		return nil
 	})
+}
+
+func (s *Store) loadPauses(ctx context.Context, tx pgx.Tx, c *statestore.Claim) error {
+	var data []byte
+	return rows(ctx, tx, s.sql(`SELECT data FROM {s}.pause ORDER BY key`), []any{&data}, func() error {
+		p, err := statestore.DecodePause(data)
+		c.Pauses = append(c.Pauses, p)
+		return wrap("pause", err)
+	})
+}
+
+func (s *Store) loadActs(ctx context.Context, tx pgx.Tx, c *statestore.Claim) error {
+	var next int64
+	err := tx.QueryRow(ctx, s.sql(`SELECT coalesce(max(number), 0) + 1 FROM {s}.act`)).Scan(&next)
+	c.NextAct = uint64(next)
+	return err
 }
 
 // rows calls each for the rows of a query; dest is scanned into before.

@@ -212,16 +212,3 @@ func (s *Store) Claimed(ctx context.Context, token string) (known bool, err erro
 	})
 	return known, err
 }
-
-// DeadLetters reads in the order of numbers.
-func (s *Store) DeadLetters(ctx context.Context, after uint64, limit int) ([]api.DeadLetter, error) {
-	var out []api.DeadLetter
-	var data []byte
-	err := s.list(ctx, "list dead letters", `SELECT data FROM {s}.dead_letter WHERE number > $1 ORDER BY number LIMIT $2`,
-		[]any{number(after), max(limit, 0)}, []any{&data}, func() error {
-			d, err := statestore.DecodeDeadLetter(data)
-			out = append(out, d)
-			return wrap("dead letter", err)
-		})
-	return out, err
-}

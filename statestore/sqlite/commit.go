@@ -80,6 +80,9 @@ func (p *part) commit(c *statestore.Commit) {
 	p.refusals(c.Refusals)
 	p.deadLetters(c.DeadLetters)
 	p.deadEnds(c.DeadEnds)
+	p.pauses(c.Pauses)
+	p.progressEnds(c.ProgressEnds)
+	p.acts(c.Acts)
 }
 
 // fence moves the member's row, or says why it cannot.

@@ -63,7 +63,7 @@ func (s *Store) Owner(ctx context.Context) (m statestore.Member, ok bool, err er
 	err = s.readers.read(ctx, func(c *conn) error {
 		r, err := c.one(ask, time.Now().UnixMilli())
 		if ok = r != nil && err == nil; ok {
-			m = statestore.Member{ID: r.text(0), Host: r.text(1), PID: int(r.int(2)), Address: r.text(3), Events: r.text(4), Started: time.UnixMilli(r.int(5))}
+			m = memberOf(r)
 		}
 		return err
 	})
@@ -71,6 +71,22 @@ func (s *Store) Owner(ctx context.Context) (m statestore.Member, ok bool, err er
 		return statestore.Member{}, false, s.refusal("ask for the owner", err)
 	}
 	return m, ok, nil
+}
+
+// Members is the owner alone. A member that waits writes nothing: the file has one lock for all that write, and a process that is
+// stopped while it holds it would stop the owner.
+func (s *Store) Members(ctx context.Context) (found []statestore.MemberState, err error) {
+	const ask = `SELECT m.id, m.host, m.pid, m.address, m.events, m.started, m.lease_until, m.epoch FROM ownership o JOIN member m ON m.id = o.member WHERE o.lo = 0`
+	err = s.list(ctx, "ask for the members", ask, nil, func(r row) (bool, error) {
+		until := time.UnixMilli(r.int(6))
+		found = append(found, statestore.MemberState{Member: memberOf(r), Epoch: r.num(7), Active: time.Now().Before(until), Until: until})
+		return false, nil
+	})
+	return found, err
+}
+
+func memberOf(r row) statestore.Member {
+	return statestore.Member{ID: r.text(0), Host: r.text(1), PID: int(r.int(2)), Address: r.text(3), Events: r.text(4), Started: time.UnixMilli(r.int(5))}
 }
 
 // LastCommit writes what it reads. A commit whose fsync failed may stand in the log, unseen: a crash would bring it to light after

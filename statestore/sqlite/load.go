@@ -37,7 +37,7 @@ func (s *Store) loadClaim(ctx context.Context, claim *statestore.Claim) error {
 
 // loadIn reads whole tables and may take its time.
 func (s *Store) loadIn(ctx context.Context, c *conn, claim *statestore.Claim) error {
-	for _, load := range []func(*conn, *statestore.Claim) error{loadProgress, loadFunctions, loadPacks, loadLanes, loadSpilled, loadDead, s.loadCounts} {
+	for _, load := range []func(*conn, *statestore.Claim) error{loadProgress, loadFunctions, loadPacks, loadLanes, loadSpilled, loadDead, loadPauses, loadActs, s.loadCounts} {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
@@ -63,6 +63,22 @@ func loadDead(c *conn, claim *statestore.Claim) error {
 		claim.Dead = append(claim.Dead, statestore.DeadTotal{Origin: string(r.blob(0)), Letters: r.int(1), Bytes: r.int(2)})
 		return true, nil
 	})
+}
+
+func loadPauses(c *conn, claim *statestore.Claim) error {
+	return c.query(`SELECT data FROM pause ORDER BY key`, nil, func(r row) (bool, error) {
+		p, err := statestore.DecodePause(r.blob(0))
+		claim.Pauses = append(claim.Pauses, p)
+		return true, wrap("pause", err)
+	})
+}
+
+func loadActs(c *conn, claim *statestore.Claim) error {
+	r, err := c.one(`SELECT coalesce(max(number), 0) + 1 FROM act`)
+	if err == nil {
+		claim.NextAct = r.num(0)
+	}
+	return err
 }
 
 func loadProgress(c *conn, claim *statestore.Claim) error {

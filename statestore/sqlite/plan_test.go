@@ -2,6 +2,7 @@ package sqlite
 
 import (
 	"database/sql/driver"
+	"errors"
 	"math"
 	"strings"
 	"testing"
@@ -12,7 +13,7 @@ import (
 
 // wholeTables are what may be read from end to end: at a claim everything, and what has a row or two.
 var wholeTables = []string{
-	"SELECT data FROM progress", "SELECT data FROM function_spec", "SELECT number, finished FROM pack_mark", "SELECT number, data FROM pack", "SELECT data FROM pack",
+	"SELECT data FROM progress", "SELECT data FROM pause", "SELECT data FROM function_spec", "SELECT number, finished FROM pack_mark", "SELECT number, data FROM pack", "SELECT data FROM pack",
 	"\nSELECT l.egress, l.slot", "\nSELECT b.address, b.low", "SELECT NOT EXISTS (SELECT 1 FROM state_large)", "SELECT origin, count(*)", "SELECT coalesce(max(version_id), 0) FROM goose",
 	"DELETE FROM member WHERE id <> ?", "SELECT identity FROM meta", "SELECT (SELECT count(*) FROM timer)",
 }
@@ -24,14 +25,16 @@ func TestStatementsGoByKey(t *testing.T) {
 	c := acquire(t, s, m, "e")
 	lane, a := statestore.LaneID{Egress: "e"}, addr("a")
 	message := api.Message{Target: a, Caller: a}
+	long := addr(strings.Repeat("i", statestore.KeyBytesMax+1))
 	big := state("big", make([]byte, statestore.StateApartAbove+1))
 	cuts := []statestore.Commit{{
-		Progress: []statestore.Progress{{}}, Functions: []statestore.FunctionSpec{{}}, States: []statestore.AddressState{state("a", nil), big, {Address: a}},
+		Progress: []statestore.Progress{{}}, Functions: []statestore.FunctionSpec{{}}, States: []statestore.AddressState{state("a", nil), big, {Address: a}, {Address: long, Values: state("a", nil).Values}},
 		PackMarks: []statestore.PackMark{{Number: 1, Finished: []uint64{1}}, {Number: 2, Remove: true}}, Packs: []statestore.Pack{{Number: 3, Messages: []statestore.Mail{{Number: 3, Message: message}}}},
 		Mail:      []statestore.MailChunk{{Address: a, Messages: []statestore.Mail{{Number: 4, Message: message}, {Number: 5, Message: message}}}},
 		MailTrims: []statestore.MailTrim{{Address: a, Below: 5}}, TimerEnds: []statestore.TimerKey{{}}, Cancels: []statestore.Cancel{{}}, Timers: []statestore.Timer{{Message: message}},
 		Outputs: []statestore.OutputPack{{Lane: lane, First: 1, Outputs: make([]api.Output, 1)}}, LaneStarts: []statestore.LaneID{lane}, Trims: []statestore.Trim{{Lane: lane}},
 		Refusals: []statestore.Refusal{{Lane: lane, Number: 1}}, DeadLetters: []api.DeadLetter{{Number: 1}}, DeadEnds: []uint64{1},
+		Pauses: []statestore.Pause{{Kind: statestore.PauseIngress}, {Kind: statestore.PauseIngress, Ended: true}}, ProgressEnds: []api.Source{{}}, Acts: []statestore.Act{{Number: statestore.ActsKept + 1}},
 	}, {
 		States: []statestore.AddressState{state("big", nil)}, MailTrims: []statestore.MailTrim{{Address: a, Below: 5}},
 	}}
@@ -50,7 +53,13 @@ func TestStatementsGoByKey(t *testing.T) {
 		_, e7 := s.DeadLetters(ctx, 0, 10)
 		_, e8 := s.LastCommit(ctx, c.Fence)
 		e9 := s.Walk(ctx, statestore.Walk{Holding: func(statestore.Holding) error { return nil }, Address: func(statestore.AddressState) error { return nil }})
-		for _, err := range []error{e1, e2, e3, e4, e5, e6, e7, e8, e9} {
+		_, _, e10 := s.Addresses(ctx, counter, "", nil, 10)
+		_, _, e11 := s.Addresses(ctx, counter, strings.Repeat("i", statestore.KeyBytesMax), nil, 10) // a key that was cut
+		_, e12 := s.Acts(ctx, 0, 10)
+		e13 := errors.Join(s.SetNote(ctx, "n", []byte("x")), s.SetNote(ctx, "n", nil))
+		_, _, e14 := s.Note(ctx, "n")
+		_, e15 := s.Members(ctx)
+		for _, err := range []error{e10, e11, e12, e13, e14, e15, e1, e2, e3, e4, e5, e6, e7, e8, e9} {
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -77,7 +86,7 @@ func TestStatementsGoByKey(t *testing.T) {
 			checkPlan(t, conn, text)
 		}
 	}
-	if seen < 45 {
+	if seen < 58 {
 		t.Errorf("only %d statements were looked at", seen)
 	}
 }

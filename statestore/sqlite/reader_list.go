@@ -162,17 +162,3 @@ func (s *Store) Claimed(ctx context.Context, token string) (known bool, err erro
 	})
 	return known, err
 }
-
-// DeadLetters reads in the order of numbers.
-func (s *Store) DeadLetters(ctx context.Context, after uint64, limit int) (out []api.DeadLetter, err error) {
-	err = s.list(ctx, "list dead letters", `SELECT data FROM dead_letter WHERE number > ? ORDER BY number LIMIT ?`,
-		args(number(after), int64(max(limit, 0))), func(r row) (bool, error) {
-			d, err := statestore.DecodeDeadLetter(r.blob(0))
-			out = append(out, d)
-			return true, wrap("dead letter", err)
-		})
-	if err != nil {
-		return nil, err
-	}
-	return out, nil
-}

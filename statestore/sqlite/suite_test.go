@@ -15,7 +15,7 @@ func TestStore(t *testing.T) {
 		const lease = 300 * time.Millisecond
 		cfg := Config{Path: filepath.Join(t.TempDir(), "store.db"), Lease: lease, Log: quiet()}
 		return &storetest.Fixture{
-			Lease: lease,
+			Lease: lease, OwnerAlone: true,
 			Open: func(t *testing.T) statestore.Store {
 				s, err := Open(t.Context(), cfg)
 				if err != nil {

@@ -34,6 +34,8 @@ func everything(number uint64) statestore.Commit {
 		LaneStarts:  []statestore.LaneID{{Egress: "ns/egress"}},
 		Refusals:    []statestore.Refusal{{Lane: statestore.LaneID{Egress: "ns/egress"}, Number: 2}},
 		DeadLetters: []api.DeadLetter{dead(40)},
+		Pauses:      []statestore.Pause{pauseOf(statestore.PauseAddress, counter, "every a", "")},
+		Acts:        []statestore.Act{act(1, text)},
 	}
 }
 
@@ -83,6 +85,12 @@ func checkEverything(t *testing.T, o *owner, want statestore.Commit) {
 		t.Errorf("dead letters: %v", err)
 	}
 	exact(t, "dead letters", want.DeadLetters, letters)
+	same(t, "pauses", want.Pauses, c.Pauses)
+	exact(t, "next act", uint64(2), c.NextAct)
+	acts, err := o.store.Acts(ctx, 0, 10)
+	check(t, "acts", want.Acts, acts, err)
+	addresses, _, err := o.store.Addresses(ctx, counter, "", nil, 10)
+	check(t, "addresses", []api.Address{a, b}, addresses, err)
 }
 
 // check compares an answer that may be an error.
@@ -138,7 +146,7 @@ func testRefusedLeavesNothing(t *testing.T, f *Fixture) {
 func checkNothing(t *testing.T, o *owner) {
 	t.Helper()
 	c := o.claim
-	if c.NextNumber != 1 || len(c.Progress)+len(c.Functions)+len(c.Packs)+len(c.Spilled)+len(c.Dead) != 0 {
+	if c.NextNumber != 1 || c.NextAct != 1 || len(c.Pauses)+len(c.Progress)+len(c.Functions)+len(c.Packs)+len(c.Spilled)+len(c.Dead) != 0 {
 		t.Errorf("something is left: %+v", c)
 	}
 	same(t, "lanes", []statestore.Lane{{LaneID: statestore.LaneID{Egress: "ns/egress"}, Next: 1, Low: 1}}, c.Lanes)

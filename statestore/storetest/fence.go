@@ -53,7 +53,12 @@ func testOlderFenced(t *testing.T, f *Fixture) {
 // compared and set too, so that outputs alone would be refused without the member's fence.
 func testOlderFencedInParts(t *testing.T, f *Fixture) {
 	a := f.own(t, "ns/egress")
-	a.commit(statestore.Commit{NextNumber: 100})
+	kept := everything(0)
+	kept.Progress[0].Source.Ingress = "ns/kept"
+	kept = statestore.Commit{NextNumber: 100, Progress: kept.Progress, Pauses: []statestore.Pause{pauseOf(statestore.PauseFunction, counter, "", "")}}
+	a.commit(kept)
+	over := kept.Pauses[0]
+	over.Ended = true
 	b := takeover(t, f, a)
 	all := everything(a.number + 1)
 	for _, part := range []struct {
@@ -71,6 +76,10 @@ func testOlderFencedInParts(t *testing.T, f *Fixture) {
 		{"outputs", statestore.Commit{Outputs: all.Outputs}},
 		{"the start of a lane", statestore.Commit{LaneStarts: all.LaneStarts}},
 		{"dead letters", statestore.Commit{DeadLetters: all.DeadLetters}},
+		{"a pause", statestore.Commit{Pauses: all.Pauses}},
+		{"the end of a pause", statestore.Commit{Pauses: []statestore.Pause{over}}},
+		{"the end of progress", statestore.Commit{ProgressEnds: []api.Source{kept.Progress[0].Source}}},
+		{"acts", statestore.Commit{Acts: all.Acts}},
 	} {
 		c := part.commit
 		c.Fence, c.Number, c.NextNumber = a.claim.Fence, a.number+1, max(c.NextNumber, 100)
@@ -90,7 +99,7 @@ func testOlderFencedInParts(t *testing.T, f *Fixture) {
 	}
 	got := *b.restart().claim
 	got.Fence, got.Token, got.Commit = statestore.Fence{}, "", 0 // of the new claim
-	same(t, "what is kept", statestore.Claim{NextNumber: 100, Lanes: []statestore.Lane{{LaneID: statestore.LaneID{Egress: "ns/egress"}, Next: 1, Low: 1}}}, got)
+	same(t, "what is kept", statestore.Claim{NextNumber: 100, NextAct: 1, Progress: kept.Progress, Pauses: kept.Pauses, Lanes: []statestore.Lane{{LaneID: statestore.LaneID{Egress: "ns/egress"}, Next: 1, Low: 1}}}, got)
 }
 
 func testNumber(t *testing.T, f *Fixture) {

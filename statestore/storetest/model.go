@@ -24,6 +24,7 @@ type writer struct {
 	timers    []statestore.Timer
 	next      map[string]uint64 // of lanes
 	letters   []uint64          // dead ones of earlier commits
+	acts      uint64
 	addresses []api.Address
 }
 
@@ -60,7 +61,7 @@ func (w *writer) message() api.Message {
 
 func (w *writer) commit() statestore.Commit {
 	var c statestore.Commit
-	parts := []func(*statestore.Commit){w.progress, w.state, w.state, w.pack, w.mark, w.mark, w.trim, w.mail, w.timer, w.output, w.dead}
+	parts := []func(*statestore.Commit){w.progress, w.state, w.state, w.pack, w.mark, w.mark, w.trim, w.mail, w.timer, w.output, w.dead, w.operator}
 	for _, part := range parts {
 		if w.rng.IntN(2) == 0 {
 			part(&c)
@@ -203,6 +204,28 @@ func (w *writer) dead(c *statestore.Commit) {
 	c.DeadLetters = append(c.DeadLetters, d)
 }
 
+// operator is what operators do, now and then on what is not there.
+func (w *writer) operator(c *statestore.Commit) {
+	for range w.rng.IntN(3) {
+		p := statestore.Pause{Kind: statestore.PauseKind(w.rng.IntN(3) + 1), AtMS: w.rng.Int64N(9), By: "ada", Ended: w.rng.IntN(2) == 0}
+		switch p.Kind {
+		case statestore.PauseAddress:
+			p.Address = w.address()
+		case statestore.PauseFunction:
+			p.Address.Type = w.address().Type
+		case statestore.PauseIngress:
+			p.Ingress = "ns/in"
+		}
+		c.Pauses = append(c.Pauses, p)
+		w.acts++
+		c.Acts = append(c.Acts, statestore.Act{Number: w.acts, What: "pause", On: p.Address.String(), AtMS: p.AtMS})
+	}
+	s := api.Source{Ingress: "ns/in", Topic: "t", Partition: w.rng.Int32N(3)}
+	if !slices.ContainsFunc(c.Progress, func(p statestore.Progress) bool { return p.Source == s }) && w.rng.IntN(4) == 0 {
+		c.ProgressEnds = append(c.ProgressEnds, s)
+	}
+}
+
 // testModel gives the same random commits to the store and to the model, and compares what they answer.
 func testModel(t *testing.T, f *Fixture) {
 	w := newWriter(42)
@@ -266,6 +289,15 @@ func compare(t *testing.T, w *writer, model, o *owner) {
 		spilled, _, err := o.store.SpilledAddresses(ctx, a.Type, nil, 100)
 		check(t, "spilled", set(wantSpilled), set(spilled), err)
 	}
+	for _, f := range w.addresses[:3] {
+		wantAddresses, _, _ := model.store.Addresses(ctx, f.Type, "x", nil, 100)
+		addresses, _, err := o.store.Addresses(ctx, f.Type, "x", nil, 100)
+		check(t, "addresses", wantAddresses, addresses, err)
+	}
+	number := w.rng.Uint64N(w.acts + 2)
+	wantActs, _ := model.store.Acts(ctx, number, 7)
+	acts, err := o.store.Acts(ctx, number, 7)
+	check(t, "acts", wantActs, acts, err)
 	wantStates, wantHolding := walk(t, model, statestore.Walk{})
 	states, holding := walk(t, o, statestore.Walk{})
 	same(t, "walk", withoutExpires(wantStates), withoutExpires(states))

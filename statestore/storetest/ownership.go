@@ -55,7 +55,7 @@ func notYet(t *testing.T, done <-chan claimed, when string) {
 func testEmpty(t *testing.T, f *Fixture) {
 	o := f.own(t)
 	c := o.claim
-	if c.Fence.Epoch != 1 || c.NextNumber != 1 || len(c.Progress)+len(c.Functions)+len(c.Packs)+len(c.Finished)+len(c.Lanes)+len(c.Spilled)+len(c.Dead) != 0 {
+	if c.Fence.Epoch != 1 || c.NextNumber != 1 || c.NextAct != 1 || len(c.Progress)+len(c.Functions)+len(c.Packs)+len(c.Finished)+len(c.Lanes)+len(c.Spilled)+len(c.Dead) != 0 {
 		t.Errorf("claim of an empty store: %+v", c)
 	}
 	same(t, "states", []statestore.Loaded{{}, {}}, o.states(at(counter, "a"), at(counter, "")))

@@ -28,6 +28,8 @@ type Fixture struct {
 	// Doubt makes the next commit of the handle end in ErrDoubt; done says whether it is written. nil: left out here, and
 	// tested by the store itself.
 	Doubt func(t *testing.T, s statestore.Store, done bool)
+	// OwnerAlone says that Members does not tell who waits.
+	OwnerAlone bool
 	// Newer turns the store into one that a later version has written, while no handle is open; Reopen then tries to open it.
 	// nil: the store has no versions.
 	Newer  func(t *testing.T)
@@ -56,7 +58,9 @@ func Run(t *testing.T, fresh func(t *testing.T) *Fixture) {
 		{"Packs", testPacks}, {"Mail", testMail}, {"Mail/paging", testMailPaging}, {"Mail/addresses", testSpilledAddresses}, {"Mail/totals", testSpillTotals},
 		{"Timers", testTimers}, {"Timers/cancel", testCancels}, {"Timers/tokens", testTokens}, {"Bounds", testHighestBounds},
 		{"Outputs", testOutputs}, {"Outputs/large", testLargeOutputs}, {"Outputs/gaps", testGaps}, {"Outputs/refused", testRefused}, {"Outputs/refused packs", testRefusedPacks}, {"Lanes", testLanes},
-		{"DeadLetters", testDeadLetters}, {"DeadTotals", testDeadTotals}, {"Model", testModel},
+		{"DeadLetters", testDeadLetters}, {"DeadTotals", testDeadTotals},
+		{"Pauses", testPauses}, {"ProgressEnds", testProgressEnds}, {"Acts", testActs}, {"Addresses", testAddresses}, {"Addresses/pages", testAddressPages},
+		{"Members", testMembers}, {"Notes", testNotes}, {"Model", testModel},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {

@@ -146,3 +146,33 @@ CREATE TABLE {s}.dead_letter (
     bytes  bigint NOT NULL,
     data   bytea NOT NULL
 );
+
+-- What operators have stopped until they let it go on.
+CREATE TABLE {s}.pause (
+    key  bytea PRIMARY KEY,
+    data bytea NOT NULL
+);
+
+-- What operators have done, as far back as it is kept.
+CREATE TABLE {s}.act (
+    number bigint PRIMARY KEY,
+    data   bytea NOT NULL
+);
+
+-- Small texts for people, of any member.
+CREATE TABLE {s}.note (
+    key  bytea PRIMARY KEY,
+    at   timestamptz NOT NULL,
+    data bytea NOT NULL
+);
+
+-- Members that wait for ownership, for people: nothing is decided by it. One that has not said so since until may be gone.
+CREATE TABLE {s}.waiting (
+    id      text PRIMARY KEY,
+    until   timestamptz NOT NULL,
+    host    text NOT NULL,
+    pid     bigint NOT NULL,
+    address text NOT NULL,
+    events  text NOT NULL,
+    started timestamptz NOT NULL
+) WITH (fillfactor = 20);

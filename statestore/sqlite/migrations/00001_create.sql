@@ -148,3 +148,22 @@ CREATE TABLE dead_letter (
     data   BLOB NOT NULL
 ) STRICT;
 CREATE INDEX dead_letter_origin ON dead_letter (origin, bytes); -- to count them without reading them
+
+-- What operators have stopped until they let it go on.
+CREATE TABLE pause (
+    key  BLOB NOT NULL UNIQUE,
+    data BLOB NOT NULL
+) STRICT;
+
+-- What operators have done, as far back as it is kept.
+CREATE TABLE act (
+    number INTEGER PRIMARY KEY,
+    data   BLOB NOT NULL
+) STRICT;
+
+-- Small texts for people, of any member. at is in Unix milliseconds.
+CREATE TABLE note (
+    key  BLOB NOT NULL UNIQUE,
+    at   INTEGER NOT NULL,
+    data BLOB NOT NULL
+) STRICT;
