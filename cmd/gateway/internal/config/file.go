@@ -67,6 +67,7 @@ func parseFile(name string, data []byte) (layer, error) {
 	if root.Kind != yaml.MappingNode {
 		return nil, wrong(root.Line, root.Column, "want settings as KEY: VALUE, one a line; gateway config prints them all")
 	}
+	at := func(n *yaml.Node, key string) string { return fmt.Sprintf("%s:%d:%d: %s", name, n.Line, n.Column, key) }
 	out := layer{}
 	var errs []error
 	first := map[string]int{}
@@ -89,13 +90,13 @@ func parseFile(name string, data []byte) (layer, error) {
 				errs = append(errs, wrong(value.Line, value.Column, "%s: %v", s.key, err))
 				continue
 			}
-			out[s.key] = given{where: fmt.Sprintf("%s:%d:%d: %s", name, value.Line, value.Column, s.key), text: text}
+			out[s.key] = given{where: at(value, s.key), from: fmt.Sprintf("%s:%d", name, value.Line), text: text}
 		case value.Kind != yaml.ScalarNode:
 			errs = append(errs, wrong(value.Line, value.Column, "%s: want a text or a number behind the colon, on its line", s.key))
 		case value.ShortTag() == "!!null":
 			errs = append(errs, wrong(key.Line, key.Column, "%s has no value: give one or remove the line", s.key))
 		default:
-			out[s.key] = given{where: fmt.Sprintf("%s:%d:%d: %s", name, value.Line, value.Column, s.key), text: value.Value}
+			out[s.key] = given{where: at(value, s.key), from: fmt.Sprintf("%s:%d", name, value.Line), text: value.Value}
 		}
 	}
 	return out, errors.Join(errs...)

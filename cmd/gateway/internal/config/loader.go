@@ -14,8 +14,10 @@ import (
 
 // Loader knows the flags of one command.
 type Loader struct {
-	file  flagText
-	flags map[string]*flagText // by key
+	file   flagText
+	flags  map[string]*flagText // by key
+	layers []layer              // of the last Load, the strongest last
+	named  given                // the file that was read, and who named it; zero: none
 }
 
 // flagText holds what a flag was set to until Load judges it, with all the rest: the flag library would show a bad value,
@@ -81,7 +83,8 @@ func (l *Loader) Module(environ []string) (locations []string, given bool, err e
 // layer is what one source of settings says, by key.
 type layer map[string]given
 
-type given struct{ where, text string }
+// given is what one source says. where stands in errors, from says to people which source it is.
+type given struct{ where, from, text string }
 
 // Load gathers all settings. environ is os.Environ(). A flag beats the environment, which beats the file, which beats the
 // default; store and storeFile count as one. Warnings are lines for the log. All that is wrong is in the error: a ValueError
@@ -100,6 +103,7 @@ func (l *Loader) Load(environ []string) (Config, []string, error) {
 		errs = append(errs, err)
 	}
 	layers := []layer{fromFile, fromEnvironment(variables), l.fromFlags()}
+	l.layers = layers
 	c := Default()
 	for i := range settings {
 		s := &settings[i]
@@ -124,9 +128,9 @@ func (l *Loader) Load(environ []string) (Config, []string, error) {
 
 // fromFile reads the file that the flag names, else the one that the variable does.
 func (l *Loader) fromFile(variable string) (layer, error) {
-	name, where := variable, configVariable
+	name, where, from := variable, configVariable, environmentOf(configVariable)
 	if l.file.given {
-		name, where = l.file.text, "--"+configFlag
+		name, where, from = l.file.text, "--"+configFlag, flagOf(configFlag)
 	}
 	switch {
 	case name == "" && l.file.given:
@@ -134,6 +138,7 @@ func (l *Loader) fromFile(variable string) (layer, error) {
 	case name == "":
 		return nil, nil
 	}
+	l.named = given{where: where, from: from, text: name}
 	data, err := readBounded(name, fileBytesMax)
 	if err != nil {
 		return nil, fmt.Errorf("%s: read %s: %w", where, name, err)
@@ -146,7 +151,7 @@ func fromEnvironment(variables map[string]string) layer {
 	for i := range settings {
 		s := &settings[i]
 		if value, ok := variables[s.variable()]; ok {
-			out[s.key] = given{s.variable(), value}
+			out[s.key] = given{s.variable(), environmentOf(s.variable()), value}
 		}
 	}
 	return out
@@ -156,7 +161,7 @@ func (l *Loader) fromFlags() layer {
 	out := layer{}
 	for key, f := range l.flags {
 		if f.given {
-			out[key] = given{"--" + find(key).flag(), f.text}
+			out[key] = given{"--" + find(key).flag(), flagOf(find(key).flag()), f.text}
 		}
 	}
 	return out
