@@ -13,6 +13,7 @@ type Message struct {
 	Target   Address
 	Caller   Address
 	Argument TypedValue
+	Trace    *Trace // nil: it is in none
 }
 
 // messageOverhead is what a message costs in memory beside its variable parts, in bytes.
@@ -20,16 +21,17 @@ const messageOverhead = 200
 
 // Size is the memory that the message holds, in bytes; bounds are counted in it.
 func (m *Message) Size() int {
-	return messageOverhead + len(m.Target.ID) + len(m.Caller.ID) + len(m.Argument.TypeName) + len(m.Argument.Value)
+	return messageOverhead + len(m.Target.ID) + len(m.Caller.ID) + len(m.Argument.TypeName) + len(m.Argument.Value) + m.Trace.size()
 }
 
 // Output is one result for an egress. Sender is the address whose call produced it.
 type Output struct {
 	Sender Address
 	Value  TypedValue
+	Trace  *Trace // of the call; nil: it is in none
 }
 
 // Size is the memory that the output holds, in bytes.
 func (o *Output) Size() int {
-	return messageOverhead + len(o.Sender.ID) + len(o.Value.TypeName) + len(o.Value.Value)
+	return messageOverhead + len(o.Sender.ID) + len(o.Value.TypeName) + len(o.Value.Value) + o.Trace.size()
 }

@@ -26,10 +26,11 @@ type Record struct {
 	Value  TypedValue
 	Routes []Route     // shared by all records of a topic; empty: the record is finished on arrival
 	Dead   *DeadLetter // set instead of Routes when the record cannot be used: it is set aside and the source goes on
+	Trace  *Trace      // nil: it is in none
 }
 
 // Size is the memory that the record holds, in bytes.
-func (r *Record) Size() int { return messageOverhead + len(r.ID) + len(r.Value.Value) }
+func (r *Record) Size() int { return messageOverhead + len(r.ID) + len(r.Value.Value) + r.Trace.size() }
 
 // DeadLetter is what is set aside because it could not be used, with where it came from and why.
 type DeadLetter struct {

@@ -8,7 +8,7 @@ import (
 )
 
 // A message is written as what differs from the message before it; its first is compared with an empty one. Fields: 1 number
-// minus the number before, 2 target, 3 caller, 4 type name, 5 value, 6 has_value.
+// minus the number before, 2 target, 3 caller, 4 type name, 5 value, 6 has_value, 8 trace.
 
 // AppendMails writes messages, which must be in rising order of number.
 func AppendMails(b []byte, messages []Mail) []byte {
@@ -69,7 +69,8 @@ func appendMessage(b []byte, m, before *api.Message) []byte {
 	b = appendAddressChange(b, 3, m.Caller, &before.Caller)
 	b = appendChange(b, 4, m.Argument.TypeName, before.Argument.TypeName)
 	b = appendBytes(b, 5, m.Argument.Value)
-	return appendBool(b, 6, m.Argument.HasValue)
+	b = appendBool(b, 6, m.Argument.HasValue)
+	return appendTraceChange(b, 8, m.Trace, before.Trace)
 }
 
 func decodeMessageField(r *reader, m *api.Message) error {
@@ -84,6 +85,8 @@ func decodeMessageField(r *reader, m *api.Message) error {
 		m.Argument.Value = clone(r.data)
 	case varint6:
 		m.Argument.HasValue = r.n != 0
+	case bytes8:
+		return decodeTrace(r.data, &m.Trace)
 	}
 	return nil
 }

@@ -7,7 +7,7 @@ import (
 )
 
 // AppendOutputs writes outputs, each as what differs from the one before it. Fields: 1 sender, 2 type name, 3 value,
-// 4 has_value.
+// 4 has_value, 5 trace.
 func AppendOutputs(b []byte, outputs []api.Output) []byte {
 	b = append(b, formatOne)
 	before := &api.Output{}
@@ -17,7 +17,8 @@ func AppendOutputs(b []byte, outputs []api.Output) []byte {
 			b = appendAddressChange(b, 1, o.Sender, &before.Sender)
 			b = appendChange(b, 2, o.Value.TypeName, before.Value.TypeName)
 			b = appendBytes(b, 3, o.Value.Value)
-			return appendBool(b, 4, o.Value.HasValue)
+			b = appendBool(b, 4, o.Value.HasValue)
+			return appendTraceChange(b, 5, o.Trace, before.Trace)
 		})
 		before = o
 	}
@@ -45,6 +46,8 @@ func DecodeOutputs(row []byte) ([]api.Output, error) {
 				o.Value.Value = clip(f.data)
 			case varint4:
 				o.Value.HasValue = f.n != 0
+			case bytes5:
+				f.keep(decodeTrace(f.data, &o.Trace))
 			}
 		}
 		if f.err != nil {

@@ -57,7 +57,7 @@ func Run(t *testing.T, fresh func(t *testing.T) *Fixture) {
 		{"Ids", testIDs}, {"Ids/random", testRandomIDs},
 		{"Packs", testPacks}, {"Mail", testMail}, {"Mail/paging", testMailPaging}, {"Mail/addresses", testSpilledAddresses}, {"Mail/totals", testSpillTotals},
 		{"Timers", testTimers}, {"Timers/cancel", testCancels}, {"Timers/tokens", testTokens}, {"Bounds", testHighestBounds},
-		{"Outputs", testOutputs}, {"Outputs/large", testLargeOutputs}, {"Outputs/gaps", testGaps}, {"Outputs/refused", testRefused}, {"Outputs/refused packs", testRefusedPacks}, {"Lanes", testLanes},
+		{"Traces", testTraces}, {"Outputs", testOutputs}, {"Outputs/large", testLargeOutputs}, {"Outputs/gaps", testGaps}, {"Outputs/refused", testRefused}, {"Outputs/refused packs", testRefusedPacks}, {"Lanes", testLanes},
 		{"DeadLetters", testDeadLetters}, {"DeadTotals", testDeadTotals},
 		{"Pauses", testPauses}, {"ProgressEnds", testProgressEnds}, {"Acts", testActs}, {"Addresses", testAddresses}, {"Addresses/pages", testAddressPages},
 		{"Members", testMembers}, {"Notes", testNotes}, {"Model", testModel},
