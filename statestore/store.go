@@ -98,7 +98,8 @@ type Reader interface {
 	// Claimed reports whether a claim with this token was ever made of this very store. One that was restored from an older
 	// copy does not know the claims that were made since: what they have delivered it knows nothing of.
 	Claimed(ctx context.Context, token string) (bool, error)
-	// DeadLetters lists dead letters with a number above after, in order, at most limit.
+	// DeadLetters lists dead letters with a number above after, in order, at most limit and at most DeadPageBytes, but at least one
+	// when there is any: only an empty page is the end.
 	DeadLetters(ctx context.Context, after uint64, limit int) ([]api.DeadLetter, error)
 	// Acts lists what operators have done, newest first, with numbers below before (0: from the newest on), at most limit.
 	Acts(ctx context.Context, before uint64, limit int) ([]Act, error)
@@ -112,6 +113,10 @@ type Notepad interface {
 	// SetNote writes a text of at most NoteBytesMax; an empty one removes what is there.
 	SetNote(ctx context.Context, name string, data []byte) error
 }
+
+// DeadPageBytes bounds a page of Reader.DeadLetters, in bytes as api.DeadLetter.Size counts them. No more than what is answered is read:
+// letters may have many MiB.
+const DeadPageBytes = 8 << 20
 
 // NoteBytesMax is the longest text that SetNote takes.
 const NoteBytesMax = 1 << 20

@@ -259,10 +259,17 @@ func (k *content) deadTotals() (totals []statestore.DeadTotal) {
 }
 
 func (k *content) deadAfter(after uint64, limit int) (found []api.DeadLetter) {
+	sum := 0
 	for _, n := range slices.Sorted(maps.Keys(k.dead)) {
-		if n > after && len(found) < limit {
-			found = append(found, cloneDead(k.dead[n]))
+		if n <= after {
+			continue
 		}
+		d := k.dead[n]
+		sum += d.Size()
+		if len(found) >= limit || len(found) > 0 && sum > statestore.DeadPageBytes {
+			break
+		}
+		found = append(found, cloneDead(d))
 	}
 	return found
 }

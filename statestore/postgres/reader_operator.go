@@ -54,16 +54,22 @@ SELECT (SELECT address FROM {s}.mailbox WHERE key = $1), CASE WHEN NOT EXISTS (S
 	return a, ok, err
 }
 
+// deadSQL answers a page of dead letters. The sum of their sizes decides in the server which are sent.
+const deadSQL = `
+SELECT data FROM (
+  SELECT number, data, sum(bytes) OVER (ORDER BY number) AS upto, sum(bytes) OVER (ORDER BY number) - bytes AS before
+  FROM (SELECT number, bytes, data FROM {s}.dead_letter WHERE number > $1 ORDER BY number LIMIT $2) page) q
+WHERE upto <= $3 OR before = 0 ORDER BY number`
+
 // DeadLetters reads in the order of numbers.
 func (s *Store) DeadLetters(ctx context.Context, after uint64, limit int) ([]api.DeadLetter, error) {
 	var out []api.DeadLetter
 	var data []byte
-	err := s.list(ctx, "list dead letters", `SELECT data FROM {s}.dead_letter WHERE number > $1 ORDER BY number LIMIT $2`,
-		[]any{number(after), max(limit, 0)}, []any{&data}, func() error {
-			d, err := statestore.DecodeDeadLetter(data)
-			out = append(out, d)
-			return wrap("dead letter", err)
-		})
+	err := s.list(ctx, "list dead letters", deadSQL, []any{number(after), max(limit, 0), int64(statestore.DeadPageBytes)}, []any{&data}, func() error {
+		d, err := statestore.DecodeDeadLetter(data)
+		out = append(out, d)
+		return wrap("dead letter", err)
+	})
 	return out, err
 }
 

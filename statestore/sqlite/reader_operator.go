@@ -59,16 +59,32 @@ func rowAddress(c *conn, key []byte) (a api.Address, ok bool, err error) {
 	return a, true, wrap("state", err)
 }
 
-// DeadLetters reads in the order of numbers.
+// DeadLetters reads in the order of numbers. How far the page goes is found out first: sizes stand before what is large.
 func (s *Store) DeadLetters(ctx context.Context, after uint64, limit int) (out []api.DeadLetter, err error) {
-	err = s.list(ctx, "list dead letters", `SELECT data FROM dead_letter WHERE number > ? ORDER BY number LIMIT ?`,
-		args(number(after), int64(max(limit, 0))), func(r row) (bool, error) {
+	const sizes = `SELECT number, bytes FROM dead_letter WHERE number > ? ORDER BY number LIMIT ?`
+	const letters = `SELECT data FROM dead_letter WHERE number > ? AND number <= ? ORDER BY number`
+	err = s.readers.read(ctx, func(c *conn) error {
+		last, sum := int64(0), int64(0)
+		err := c.query(sizes, args(number(after), int64(max(limit, 0))), func(r row) (bool, error) {
+			if sum += r.int(1); last > 0 && sum > statestore.DeadPageBytes {
+				return false, nil
+			}
+			last = r.int(0)
+			return true, ctx.Err()
+		})
+		if err != nil || last == 0 {
+			return err
+		}
+		return c.query(letters, args(number(after), last), func(r row) (bool, error) {
 			d, err := statestore.DecodeDeadLetter(r.blob(0))
-			out = append(out, d)
+			if out = append(out, d); err == nil {
+				err = ctx.Err()
+			}
 			return true, wrap("dead letter", err)
 		})
+	})
 	if err != nil {
-		return nil, err
+		return nil, s.refusal("list dead letters", err)
 	}
 	return out, nil
 }

@@ -237,6 +237,34 @@ func testAddressPages(t *testing.T, f *Fixture) {
 	}
 }
 
+// testDeadPages: a page of dead letters is bounded in bytes, has one letter at least, and none is passed over.
+func testDeadPages(t *testing.T, f *Fixture) {
+	o := f.own(t)
+	sizes := []int{10, statestore.DeadPageBytes / 2, statestore.DeadPageBytes / 3, 3 * statestore.DeadPageBytes, 10, 20, 0, statestore.DeadPageBytes, 5}
+	var all []api.DeadLetter
+	for i, size := range sizes {
+		d := dead(uint64(10 + i))
+		d.Value = bytes.Repeat([]byte{byte(i)}, size)
+		all = append(all, d)
+		o.commit(statestore.Commit{DeadLetters: []api.DeadLetter{d}})
+	}
+	var pages []int
+	var after uint64
+	var got []api.DeadLetter
+	for {
+		page, err := o.store.DeadLetters(t.Context(), after, 1000)
+		if err != nil {
+			t.Fatalf("dead letters: %v", err)
+		}
+		if len(page) == 0 {
+			break
+		}
+		pages, got, after = append(pages, len(page)), append(got, page...), page[len(page)-1].Number
+	}
+	exact(t, "pages", []int{3, 1, 3, 1, 1}, pages)
+	exact(t, "dead letters", all, got)
+}
+
 // testMembers: the owner is told apart from those that wait, and one whose lease has ended is still told of.
 func testMembers(t *testing.T, f *Fixture) {
 	reader := f.open(t)

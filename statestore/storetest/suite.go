@@ -58,7 +58,7 @@ func Run(t *testing.T, fresh func(t *testing.T) *Fixture) {
 		{"Packs", testPacks}, {"Mail", testMail}, {"Mail/paging", testMailPaging}, {"Mail/addresses", testSpilledAddresses}, {"Mail/totals", testSpillTotals},
 		{"Timers", testTimers}, {"Timers/cancel", testCancels}, {"Timers/tokens", testTokens}, {"Bounds", testHighestBounds},
 		{"Traces", testTraces}, {"Outputs", testOutputs}, {"Outputs/large", testLargeOutputs}, {"Outputs/gaps", testGaps}, {"Outputs/refused", testRefused}, {"Outputs/refused packs", testRefusedPacks}, {"Lanes", testLanes},
-		{"DeadLetters", testDeadLetters}, {"DeadTotals", testDeadTotals},
+		{"DeadLetters", testDeadLetters}, {"DeadTotals", testDeadTotals}, {"DeadLetters/pages", testDeadPages},
 		{"Pauses", testPauses}, {"ProgressEnds", testProgressEnds}, {"Acts", testActs}, {"Addresses", testAddresses}, {"Addresses/pages", testAddressPages},
 		{"Members", testMembers}, {"Notes", testNotes}, {"Model", testModel},
 	}
