@@ -44,7 +44,7 @@ const NoOutbox = -1
 // Hooks observe an egress. Nil funcs are not called; they must be quick and safe for concurrent use.
 type Hooks struct {
 	// Deliveries counts outputs that were acknowledged (result "ok") or set aside (result "refused"). Delivered outputs that
-	// a recovery skipped because the cursor says so are counted as "skipped".
+	// a recovery skipped because the cursor says so are counted as "skipped", and what an operator has decided not to deliver as "left_out".
 	Deliveries func(egress, result string, n int)
 	// Pending is how much the relay knows of that is not delivered: outputs and the age of the oldest in seconds.
 	Pending func(egress string, outputs int64, oldestSeconds float64)

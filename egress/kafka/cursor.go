@@ -88,16 +88,22 @@ func (r *Relay) start(ctx context.Context) error {
 
 // lost halts a lane whose cursor is gone: nobody knows which of its outputs were delivered.
 func (r *Relay) lost() error {
-	return &haltError{troubleLost, fmt.Sprintf("lane %s/%d stands still: its cursor, the offset of group %q in topic %s, is gone, so nobody knows which outputs from number %d on "+
-		"were delivered. Find the last one in the output topics, commit the number behind it as the offset of partition 0 of that topic for that group (%d sends all stored outputs again) and restart the gateway",
-		r.lane.Egress, r.lane.Slot, r.cfg.name(r.lane), r.cfg.CursorTopic, r.next, r.next)}
+	return &haltError{troubleLost, fmt.Sprintf("lane %s/%d stands still: its cursor is gone, and nobody knows which outputs from number %d on were delivered. Decide: %s",
+		r.lane.Egress, r.lane.Slot, r.next, r.command())}
 }
 
 // ahead halts a lane whose cursor is not of its store's past.
 func (r *Relay) ahead(cursor, known uint64) error {
-	return &haltError{troubleBack, fmt.Sprintf("lane %s/%d stands still: its cursor says that outputs below %d were delivered, of which its store knows nothing (it had committed those below %d). "+
-		"The store went back, to an older copy perhaps. Restore the newer copy; or, to deliver what is committed anew, commit %d as the offset of partition 0 of topic %s for group %q and restart the gateway",
-		r.lane.Egress, r.lane.Slot, cursor, known, r.next, r.cfg.CursorTopic, r.cfg.name(r.lane))}
+	return &haltError{troubleBack, fmt.Sprintf("lane %s/%d stands still: its cursor says that outputs below %d were delivered, of which its store knows nothing (it had committed those below %d): "+
+		"the store went back, to an older copy perhaps. Restore the newer copy, or decide: %s",
+		r.lane.Egress, r.lane.Slot, cursor, known, r.command())}
+}
+
+// command is what lets a lane go on. It comes early in what is said: where texts are cut it must be whole.
+func (r *Relay) command() string {
+	return fmt.Sprintf("gateway egresses decide %s --lane %d --deliver stored|new|NUMBER. stored: all that the store has, from %d on (some may be there twice then); new: none of them (some may be missing); "+
+		"NUMBER: from that one on, the one behind the last that is in the output topics. The cursor is the offset of group %q in topic %s",
+		r.lane.Egress, r.lane.Slot, r.next, r.cfg.name(r.lane), r.cfg.CursorTopic)
 }
 
 // readCursor asks until there is an answer that can be trusted: an offset, or -1 without any error. Everything else (a

@@ -73,7 +73,8 @@
 //   - Kafka finds its time wrong, which is the gateway's: it waits, too, and has another time when it is sent again.
 //   - Its transaction takes longer than the time-out that it has in Kafka, and is ended: it goes again, in one of half as many outputs. They
 //     grow again when a transaction needs less than a quarter of its time.
-//   - The cursor is gone, or above all that the store has committed: the lane stands still until an operator has decided.
+//   - The cursor is gone, or above all that the store has committed: the lane stands still until an operator has
+//     decided where it goes on; then a new session writes the cursor there, with no output, and delivers.
 //   - The gateway ends or is killed: what was not committed in Kafka is sent by the lane's next owner.
 //
 // At-least-once differs in this: after an error, outputs that Kafka has already are sent again, in order, behind what had

@@ -24,6 +24,7 @@ type Relay struct {
 	engine egress.Engine
 	log    *slog.Logger
 	queue  *queue
+	still  *standstill
 
 	// Owned by Run.
 	former   *former // nil: nothing of it can be open
@@ -60,7 +61,7 @@ func New(cfg Config, lane statestore.Lane, engine egress.Engine) (*Relay, error)
 	r := &Relay{
 		cfg: cfg, set: set, lane: lane.LaneID, low: max(lane.Low, 1), engine: engine, log: log,
 		started: lane.Started, next: max(lane.Low, 1),
-		limits: newLimits(set.recordBytes), pause: pause, formerMax: formerMax,
+		limits: newLimits(set.recordBytes), still: newStandstill(), pause: pause, formerMax: formerMax,
 	}
 	r.former = formerOf(&cfg, &lane)
 	bound := cfg.MemoryBytes
@@ -89,6 +90,7 @@ func (r *Relay) Run(ctx context.Context) error {
 	} else {
 		r.log.Info("egress starts", "semantic", r.cfg.Semantic, "from", r.next)
 	}
+	defer close(r.still.ended)
 	defer r.trouble.endAll()
 	defer r.silence.watch()()
 	defer r.reportPending(ctx)()
@@ -102,9 +104,11 @@ func (r *Relay) Run(ctx context.Context) error {
 			r.log.Info("lane is lost to another member")
 			return statestore.ErrFenced
 		case errors.As(err, &halt):
-			r.trouble.begin(halt.key, halt.text, slog.LevelError)
-			<-ctx.Done()
-			return nil
+			if !r.stand(ctx, halt) {
+				return nil
+			}
+			wait = 0
+			continue
 		}
 		known := errors.Is(err, errRefused) || errors.Is(err, errVanished)
 		if delivered || known {
@@ -133,7 +137,11 @@ func (r *Relay) life(ctx context.Context) (delivered bool, err error) {
 	r.endFormer(ctx)
 	r.reached("open", s)
 	if r.cfg.Semantic == ExactlyOnce {
-		if err := r.resume(ctx, s); err != nil {
+		place := r.resume
+		if k := r.still.order(); k != nil {
+			place = func(ctx context.Context, s *session) error { return r.obey(ctx, s, k) }
+		}
+		if err := place(ctx, s); err != nil {
 			return false, err
 		}
 	}

@@ -18,7 +18,7 @@ type egressMetrics struct {
 func newEgressMetrics() egressMetrics {
 	return egressMetrics{
 		ids: newLabels(egressLabelsMax, clean), results: newLabels(resultLabelsMax, clean),
-		deliveries: counterVec("deliveries_total", "Outputs that were acknowledged (ok), set aside (refused), or found delivered by a recovery (skipped).", "egress", "result"),
+		deliveries: counterVec("deliveries_total", "Outputs that were acknowledged (ok), set aside (refused), found delivered by a recovery (skipped), or left out as an operator has decided (left_out).", "egress", "result"),
 		pending:    gaugeVec("egress_pending_outputs", "Outputs that the relay knows of and has not delivered.", "egress"),
 		oldest:     gaugeVec("egress_pending_oldest_seconds", "Age of the oldest output that the relay knows of and has not delivered.", "egress"),
 	}
