@@ -90,11 +90,14 @@ type App struct {
 	http      *ingresshttp.Server // nil: the module has no HTTP ingress
 	member    statestore.Member
 	troubles  *troubles
+	lags      lags
 
 	life     atomic.Pointer[dispatcher.Dispatcher] // of the incarnation that works now; nil on a standby
 	draining atomic.Bool
 	dead     atomic.Uint64 // letters that the store keeps
 	lives    uint64        // incarnations so far; the serving goroutine's own
+
+	effective effective
 }
 
 // New checks what the module asks for. It connects to nothing.
@@ -154,6 +157,11 @@ func New(cfg Config) (*App, error) {
 // Run serves until ctx ends, drains, and gives ownership back. An error is final.
 func (a *App) Run(ctx context.Context) error {
 	defer a.pool.Close()
+	ctx, end := context.WithCancel(ctx)
+	var comparing sync.WaitGroup
+	comparing.Go(func() { a.compareModule(ctx) })
+	defer comparing.Wait()
+	defer end()
 	return a.beside(ctx, func(ctx context.Context) error {
 		return cluster.Run(ctx, cluster.Config{
 			Store: a.cfg.Store, Member: a.member, Egresses: a.outboxes(), Serve: a.serve, Log: a.log,
@@ -198,6 +206,7 @@ func (a *App) serve(ctx context.Context, claim *statestore.Claim) error {
 	}
 	a.warnOfStrangers(claim)
 	a.life.Store(l.dispatcher)
+	defer a.lags.end()
 	defer a.life.Store(nil)
 	err := l.run(ctx)
 	if err != nil && hooks.Restarted != nil {
