@@ -72,12 +72,12 @@ type Dispatcher struct {
 	callCtx  context.Context // of calls to functions: a drain that runs out of time ends them first
 	endCalls context.CancelFunc
 
-	commits  chan *statestore.Commit // room for the one commit that there can be
-	running  atomic.Int64            // calls under way
-	room     atomic.Int64            // of the pool's budget, that large replies hold which the machine does not have yet
-	discards chan struct{}           // holds a token while a dead letter is being discarded
-	drain    atomic.Bool             // no new call starts
-	away     conditions
+	commits chan *statestore.Commit // room for the one commit that there can be
+	running atomic.Int64            // calls under way
+	room    atomic.Int64            // of the pool's budget, that large replies hold which the machine does not have yet
+	mending chan struct{}           // holds a token while dead letters are being ended
+	drain   atomic.Bool             // no new call starts
+	away    conditions
 
 	mu       sync.Mutex
 	progress map[api.Source]statestore.Progress // committed; guarded by mu
@@ -104,7 +104,7 @@ func New(cfg Config) *Dispatcher {
 		cfg.watchEvery = watchEvery
 	}
 	d := &Dispatcher{
-		cfg: cfg, log: cfg.Log, inbox: newInbox(), journal: newJournal(cfg.Log), commits: make(chan *statestore.Commit, 1), discards: make(chan struct{}, 1),
+		cfg: cfg, log: cfg.Log, inbox: newInbox(), journal: newJournal(cfg.Log), commits: make(chan *statestore.Commit, 1), mending: make(chan struct{}, 1),
 		progress: map[api.Source]statestore.Progress{}, gates: map[api.Source]*gate{}, waiters: map[uint64]*waiter{}, asking: map[uint64]*waiter{},
 		clean: make(chan struct{}), looped: make(chan struct{}), away: conditions{hooks: cfg.Hooks, log: cfg.Log},
 	}

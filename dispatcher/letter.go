@@ -1,6 +1,12 @@
 package dispatcher
 
-import "github.com/stategate/stategate/dispatcher/machine"
+import (
+	"context"
+	"fmt"
+
+	"github.com/stategate/stategate/api"
+	"github.com/stategate/stategate/dispatcher/machine"
+)
 
 // Selection is which dead letters are meant: those that all its fields name.
 type Selection struct {
@@ -9,6 +15,28 @@ type Selection struct {
 	After   uint64 // only those with a number above
 	Through uint64 // only those with a number not above; 0: all that there are
 	Limit   int    // how many letters are looked at, at most; default and most: LettersMax
+}
+
+// String words it for the note of what was done.
+func (s Selection) String() string {
+	text := "dead letters of " + s.Origin
+	if s.Origin == "" {
+		text = "all dead letters"
+	}
+	if s.Reason != "" {
+		text += fmt.Sprintf(", reason %q", s.Reason)
+	}
+	return text
+}
+
+// names reports whether the letter is one of them, wherever it stands.
+func (s Selection) names(l *api.DeadLetter) bool {
+	return (s.Origin == "" || s.Origin == l.Origin) && (s.Reason == "" || s.Reason == l.Reason)
+}
+
+// letters reads the next dead letters, as many as fit into a batch, or one.
+func (d *Dispatcher) letters(ctx context.Context, after uint64, limit int) ([]api.DeadLetter, error) {
+	return d.cfg.Store.DeadLetters(ctx, after, min(limit, 16))
 }
 
 // LettersMax is how many dead letters one batch looks at.

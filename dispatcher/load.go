@@ -58,6 +58,20 @@ func (d *Dispatcher) insist(key, action string, f func() error) error {
 	}
 }
 
+// pauseFor waits, as long as somebody waits for it.
+func (d *Dispatcher) pauseFor(ctx context.Context, wait time.Duration) error {
+	t := time.NewTimer(wait)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-d.ctx.Done():
+		return context.Cause(d.ctx)
+	}
+}
+
 // pause waits and reports whether the incarnation goes on.
 func (d *Dispatcher) pause(wait time.Duration) bool {
 	t := time.NewTimer(wait)

@@ -26,6 +26,7 @@ type waiter struct {
 	refused chan *Refusal       // has room for the one that there may be; nil for what cannot be refused
 	answer  chan machine.Answer // has room for the one that there may be; nil for what has no reply
 	sealed  bool                // the store was asked to make it durable; guarded by the dispatcher's mu
+	then    func()              // the loop's, when it is done; nil: nothing
 }
 
 // Send takes a message from outside and returns when it is durable, or what came of it: nil is a promise that it takes effect, once.

@@ -112,6 +112,9 @@ func (d *Dispatcher) done(token uint64) {
 	d.mu.Unlock()
 	if w != nil {
 		close(w.done)
+		if w.then != nil {
+			w.then()
+		}
 	}
 }
 

@@ -244,7 +244,7 @@ func (s *stage) discard(origin string, token uint64) {
 	if err != nil || at < 0 {
 		s.t.Fatalf("no dead letter of %s: %v, %v", origin, found, err)
 	}
-	s.m.Discard(found[at:at+1], token)
+	s.m.Discard(found[at:at+1], "op", origin, token)
 }
 
 // write makes the commit that is out durable without telling the machine.

@@ -141,22 +141,6 @@ func (m *Machine) asides(reply *Reply) bool {
 	return false
 }
 
-// Discard tells that an operator wants dead letters to be gone, as the store has answered them, each of them once. The token is Done
-// when they are. Who waited for room goes on at once.
-func (m *Machine) Discard(letters []api.DeadLetter, token uint64) {
-	for i := range letters {
-		d := m.deadOf(letters[i].Origin)
-		full := m.deadFull(d)
-		d.letters--
-		d.bytes -= int64(letters[i].Size())
-		m.deadEnds = append(m.deadEnds, letters[i].Number)
-		if full && !m.deadFull(d) {
-			m.deadRoom(d)
-		}
-	}
-	m.waitFor(token)
-}
-
 // deadRoom lets those go on who waited for room among the dead letters of an origin.
 func (m *Machine) deadRoom(d *deadTotal) {
 	m.judgeFed(d)

@@ -90,7 +90,7 @@ func (inc *incarnation) discard() bool {
 	inc.tell("%v: an operator discards letter %d, %s", inc, d.Number, d.Value)
 	inc.discarding = true
 	inc.discards[d.Number] = true
-	inc.m.Discard([]api.DeadLetter{d}, inc.when(func() { inc.discarding = false }))
+	inc.m.Discard([]api.DeadLetter{d}, "op", "one", inc.when(func() { inc.discarding = false }))
 	return true
 }
 

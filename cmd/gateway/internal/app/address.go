@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/stategate/stategate/api"
+	"github.com/stategate/stategate/dispatcher"
 	"github.com/stategate/stategate/dispatcher/machine"
 	"github.com/stategate/stategate/statestore"
 )
@@ -57,9 +58,12 @@ func (a *App) DiscardDeadLetter(ctx context.Context, number uint64) (found bool,
 	if d == nil {
 		return false, ErrStandby
 	}
-	if found, err = d.Discard(ctx, number); found {
+	if err = d.DiscardOne(ctx, number, "the admin API"); errors.Is(err, dispatcher.ErrNothing) {
+		return false, nil
+	}
+	if err == nil {
 		a.dead.Add(^uint64(0))
 		a.log.Info("a dead letter is discarded", "number", number)
 	}
-	return found, err
+	return err == nil, err
 }
