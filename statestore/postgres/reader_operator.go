@@ -35,12 +35,14 @@ func (s *Store) Addresses(ctx context.Context, function api.FunctionType, prefix
 	return p.Answer(tables[:], func(key []byte) (api.Address, bool, error) { return s.rowAddress(ctx, key) })
 }
 
+// rowSQL answers an address, and the states of it where it has no mailbox that says so.
+const rowSQL = `
+SELECT (SELECT address FROM {s}.mailbox WHERE key = $1), CASE WHEN NOT EXISTS (SELECT 1 FROM {s}.mailbox WHERE key = $1) THEN (SELECT data FROM {s}.state WHERE key = $1) END`
+
 // rowAddress is the address of a key, as its row has it.
 func (s *Store) rowAddress(ctx context.Context, key []byte) (a api.Address, ok bool, err error) {
-	const ask = `
-SELECT (SELECT address FROM {s}.mailbox WHERE key = $1), CASE WHEN NOT EXISTS (SELECT 1 FROM {s}.mailbox WHERE key = $1) THEN (SELECT data FROM {s}.state WHERE key = $1) END`
 	var address, data []byte
-	err = s.list(ctx, "list addresses", ask, []any{key}, []any{&address, &data}, func() error {
+	err = s.list(ctx, "list addresses", rowSQL, []any{key}, []any{&address, &data}, func() error {
 		var err error
 		switch {
 		case address != nil:
@@ -73,6 +75,8 @@ func (s *Store) DeadLetters(ctx context.Context, after uint64, limit int) ([]api
 	return out, err
 }
 
+const actsSQL = `SELECT data FROM {s}.act WHERE number < $1 ORDER BY number DESC LIMIT $2`
+
 // Acts reads the newest first.
 func (s *Store) Acts(ctx context.Context, before uint64, limit int) ([]statestore.Act, error) {
 	if before == 0 {
@@ -80,19 +84,19 @@ func (s *Store) Acts(ctx context.Context, before uint64, limit int) ([]statestor
 	}
 	var out []statestore.Act
 	var data []byte
-	err := s.list(ctx, "list acts", `SELECT data FROM {s}.act WHERE number < $1 ORDER BY number DESC LIMIT $2`,
-		[]any{number(before), max(limit, 0)}, []any{&data}, func() error {
-			a, err := statestore.DecodeAct(data)
-			out = append(out, a)
-			return wrap("act", err)
-		})
+	err := s.list(ctx, "list acts", actsSQL, []any{number(before), max(limit, 0)}, []any{&data}, func() error {
+		a, err := statestore.DecodeAct(data)
+		out = append(out, a)
+		return wrap("act", err)
+	})
 	return out, err
 }
 
+const noteSQL = `SELECT data, (extract(epoch FROM at) * 1000)::bigint FROM {s}.note WHERE key = $1`
+
 // Note reads one row.
 func (s *Store) Note(ctx context.Context, name string) (data []byte, atMS int64, err error) {
-	const ask = `SELECT data, (extract(epoch FROM at) * 1000)::bigint FROM {s}.note WHERE key = $1`
-	err = s.readers.QueryRow(ctx, s.sql(ask), statestore.NoteKey(name)).Scan(&data, &atMS)
+	err = s.readers.QueryRow(ctx, s.sql(noteSQL), statestore.NoteKey(name)).Scan(&data, &atMS)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return nil, 0, nil
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/stategate/stategate/api"
 	"github.com/stategate/stategate/statestore"
 )
 
@@ -92,13 +93,15 @@ func TestStatementsGoByKey(t *testing.T) {
 		TimerEnds: make([]statestore.TimerKey, 1), Cancels: make([]statestore.Cancel, 1), Timers: make([]statestore.Timer, 1),
 		Outputs: []statestore.OutputPack{{Lane: lane, First: 1, Outputs: nil}}, LaneStarts: []statestore.LaneID{lane},
 		Refusals: []statestore.Refusal{{Lane: lane, Number: 1}}, Trims: []statestore.Trim{{Lane: lane, Below: 2}},
+		Pauses: []statestore.Pause{{Kind: statestore.PauseIngress}, {Kind: statestore.PauseAddress, Ended: true}}, ProgressEnds: make([]api.Source, 1),
+		Acts: []statestore.Act{{Number: statestore.ActsKept + 1}}, DeadLetters: []api.DeadLetter{{Number: 1}}, DeadEnds: []uint64{2},
 	}
 	if err := s.Commit(t.Context(), commit); err != nil {
 		t.Fatal(err)
 	}
 	// A refusal is known by now, so all statements are there.
 	all := s.statements(commit, 0)
-	if len(all) < 20 {
+	if len(all) < 27 {
 		t.Errorf("only %d statements", len(all))
 	}
 	for _, st := range all {
@@ -114,6 +117,11 @@ func TestStatementsGoByKey(t *testing.T) {
 	}
 	checkPlan(t, reader.Conn(), s.sql(pageSQL), []any{[]byte{1}, []byte{2}, walkRows, walkBytesMax})
 	checkPlan(t, reader.Conn(), s.sql(pageLargeSQL), []any{[]byte{1}, []byte{2}})
+	checkPlan(t, reader.Conn(), s.sql(keysSQL), []any{[]byte{1}, []byte{2}, 1001})
+	checkPlan(t, reader.Conn(), s.sql(rowSQL), []any{[]byte{1}})
+	checkPlan(t, reader.Conn(), s.sql(deadSQL), []any{1, 1000, statestore.DeadPageBytes})
+	checkPlan(t, reader.Conn(), s.sql(actsSQL), []any{1 << 40, 1000})
+	checkPlan(t, reader.Conn(), s.sql(noteSQL), []any{[]byte{1}})
 }
 
 func checkPlan(t *testing.T, conn *pgx.Conn, sql string, args []any) {

@@ -16,7 +16,7 @@ func TestFinishedLeavesNoRow(t *testing.T) {
 	admin := connect(t, srv)
 	rows := func() (n int64) {
 		t.Helper()
-		for _, table := range []string{"member", "lease", "ownership", "claim", "progress", "function_spec", "state", "state_large", "pack", "pack_mark", "mailbox", "mail", "timer", "lane", "outbox", "refusal", "dead_letter"} {
+		for _, table := range []string{"member", "lease", "ownership", "claim", "progress", "function_spec", "state", "state_large", "pack", "pack_mark", "mailbox", "mail", "timer", "lane", "outbox", "refusal", "dead_letter", "pause", "note", "waiting"} {
 			var k int64
 			if err := admin.QueryRow(t.Context(), s.sql(`SELECT count(*) FROM {s}.`+table)).Scan(&k); err != nil {
 				t.Fatal(err)
@@ -39,10 +39,14 @@ func TestFinishedLeavesNoRow(t *testing.T) {
 	for round := range uint64(40) {
 		n := round*10 + 1
 		id := fmt.Sprint("box-", round)
+		pause := statestore.Pause{Kind: statestore.PauseAddress, Address: addr(id)}
+		over, forgotten := pause, api.Source{Ingress: id}
+		over.Ended = true
 		sender := mail(n, id, "x").Message
 		sender.Caller = addr(id)
 		commit(statestore.Commit{
-			Progress: []statestore.Progress{{Source: api.Source{Ingress: "in", Topic: "t"}, Start: int64(n)}},
+			Progress: []statestore.Progress{{Source: api.Source{Ingress: "in", Topic: "t"}, Start: int64(n)}, {Source: forgotten}},
+			Pauses:   []statestore.Pause{pause},
 			States:   []statestore.AddressState{state(id, make([]byte, statestore.StateApartAbove*int(round%3)))},
 			Packs:    []statestore.Pack{{Number: n, Messages: []statestore.Mail{mail(n, id, "x"), mail(n+1, id, "y")}}},
 			Mail:     []statestore.MailChunk{{Address: addr(id), Messages: []statestore.Mail{mail(n+2, id, "z"), mail(n+3, id, "z")}}},
@@ -55,6 +59,7 @@ func TestFinishedLeavesNoRow(t *testing.T) {
 		commit(statestore.Commit{
 			PackMarks: []statestore.PackMark{{Number: n, Finished: []uint64{n + 1}}}, MailTrims: []statestore.MailTrim{{Address: addr(id), Below: n + 3}},
 			Cancels: []statestore.Cancel{{SenderID: id, Token: "t", Below: n + 9}}, Trims: []statestore.Trim{{Lane: lane, Below: round*2 + 2}},
+			Pauses: []statestore.Pause{over}, ProgressEnds: []api.Source{forgotten},
 		})
 		commit(statestore.Commit{
 			States:    []statestore.AddressState{{Address: addr(id)}},

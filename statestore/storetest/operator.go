@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -263,6 +264,22 @@ func testDeadPages(t *testing.T, f *Fixture) {
 	}
 	exact(t, "pages", []int{3, 1, 3, 1, 1}, pages)
 	exact(t, "dead letters", all, got)
+
+	for n := range uint64(12) {
+		d := dead(100 + n)
+		d.Value = make([]byte, statestore.DeadPageBytes-d.Size()-len(d.Value))
+		o.commit(statestore.Commit{DeadLetters: []api.DeadLetter{d}})
+	}
+	var before, behind runtime.MemStats
+	runtime.ReadMemStats(&before)
+	page, err := o.store.DeadLetters(t.Context(), 99, 1000)
+	runtime.ReadMemStats(&behind)
+	if err != nil || len(page) != 1 || page[0].Number != 100 {
+		t.Fatalf("a page of %d, %v", len(page), err)
+	}
+	if used := behind.TotalAlloc - before.TotalAlloc; used > 6*statestore.DeadPageBytes {
+		t.Errorf("%d MiB of memory for a page of 8", used>>20)
+	}
 }
 
 // testMembers: the owner is told apart from those that wait, and one whose lease has ended is still told of.
