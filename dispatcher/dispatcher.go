@@ -64,6 +64,7 @@ type Dispatcher struct {
 	inbox    inbox
 	journal  journal
 	speakers speakers
+	stops    stops
 
 	ctx  context.Context // ends with the incarnation; its cause says why
 	end  context.CancelCauseFunc
@@ -111,6 +112,11 @@ func New(cfg Config) *Dispatcher {
 	for i := range cfg.Claim.Progress {
 		p := cfg.Claim.Progress[i].Clone()
 		d.progress[p.Source] = p
+	}
+	for _, p := range cfg.Claim.Pauses {
+		if p.Kind == statestore.PauseIngress {
+			d.stops.pauseIngress(p.Ingress, false)
+		}
 	}
 	d.ctx, d.end = context.WithCancelCause(context.Background())
 	d.callCtx, d.endCalls = context.WithCancel(d.ctx)

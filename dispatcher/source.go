@@ -39,6 +39,14 @@ func (g *gate) room() chan struct{} {
 	return g.closed
 }
 
+// roomOf is nil when a source may bring records now, else a channel that closes when it is worth to look again.
+func (d *Dispatcher) roomOf(s api.Source, g *gate) chan struct{} {
+	if on := d.stops.of(s.Ingress); on != nil {
+		return on
+	}
+	return g.room()
+}
+
 func (d *Dispatcher) gate(s api.Source) *gate {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -79,7 +87,7 @@ func (d *Dispatcher) Start(ctx context.Context, starts []statestore.Progress) er
 // topic full of it would fill the memory while the store is slow or away.
 func (d *Dispatcher) Arrive(ctx context.Context, source api.Source, records []api.Record) error {
 	g := d.gate(source)
-	for room := g.room(); room != nil; room = g.room() {
+	for room := d.roomOf(source, g); room != nil; room = d.roomOf(source, g) {
 		if err := d.await(ctx, room); err != nil {
 			return err
 		}

@@ -21,7 +21,7 @@ type flight struct {
 
 // startCall builds the request of a cell's next batch. States are judged for expiration now.
 func (m *Machine) startCall(c *cell, g *gate, retry bool, r *request) {
-	c.phase, c.crowded = calling, false
+	c.phase, c.crowded, c.hurried = calling, false, false
 	c.batch = m.batchOf(c)
 	m.expire(c)
 	specs := c.fn.carried()

@@ -35,10 +35,11 @@ const (
 	ready                // a slot of its endpoint
 	calling              // an answer
 	backoff              // the time of its next attempt
+	held                 // the end of its pause, or its function's
 )
 
 func (p phase) String() string {
-	return [...]string{"loading", "idle", "ready", "calling", "backoff"}[p]
+	return [...]string{"loading", "idle", "ready", "calling", "backoff", "paused"}[p]
 }
 
 // cell is one address in memory.
@@ -77,7 +78,11 @@ type cell struct {
 	due         int64 // backoff: when to try again
 	timerIndex  int   // place in the heap of back-offs, -1 when not there
 	queued      bool  // it stands in a queue of its gate
+	hurried     bool  // an operator wants it to be the next one there
+	listed      bool  // it stands in the list of its function's held ones
 	alone       bool  // a bulk left it without an answer: its calls go by themselves until one succeeds
+
+	cutAs uint64 // the last cut that holds its values
 
 	pins int // cuts that hold changes of it, and loads that were asked for it; 0: it may be forgotten
 

@@ -76,6 +76,12 @@ func (s *stage) command(line string) {
 		s.m.Refused(statestore.LaneID{Egress: args[0]}, []api.DeadLetter{dead}, uint64(number(args[2])))
 	case "discard":
 		s.discard(args[0], uint64(number(args[1])))
+	case "pause", "resume":
+		s.pause(verb, args)
+	case "retry":
+		s.m.Retry(address(args[0]), "op", uint64(number(args[1])), s.said(args[1]))
+	case "skip":
+		s.m.Skip(address(args[0]), uint64(number(args[1])), "op", uint64(number(args[2])), s.said(args[2]))
 	case "event":
 		to, v := pair(args[0])
 		if r := s.m.Event(api.Message{Target: address(to), Argument: v}, uint64(number(args[1]))); r != nil {

@@ -81,6 +81,7 @@ func (m *Machine) cutNow() {
 	m.cutCells(c, out)
 	m.cutTimers(c, out)
 	m.cutLanes(c, out)
+	m.cutPauses(c)
 	c.LaneStarts, m.laneStarts = m.laneStarts, nil
 	c.Refusals, m.refusals = m.refusals, nil
 	c.DeadLetters, m.deadLetters = m.deadLetters, nil
@@ -117,7 +118,7 @@ func (m *Machine) cutCells(c *statestore.Commit, out *cut) {
 		c.States, m.pinned = make([]statestore.AddressState, 0, n), slices.Grow(m.pinned, n)
 	}
 	for _, cl := range m.dirtyCells {
-		cl.dirty = false
+		cl.dirty, cl.cutAs = false, out.gen
 		m.pinCut(cl)
 		c.States = append(c.States, statestore.AddressState{Address: cl.address, Values: cl.values, Expires: coarse(cl.fn, cl.values)})
 	}
@@ -208,9 +209,9 @@ func (m *Machine) settle(c *cell) {
 	if c.phase != idle {
 		return
 	}
-	// It is stuck, and others wait for the room; or nobody can be called with it, and a look for expired states has loaded it.
-	waits := c.failedSince != 0 && m.unwatched.len() > 0 || !c.fn.declared || m.starved() && c.spill.count > 0
-	if c.mailLen() > 0 && m.roomy() && !waits {
+	// It is stuck, and others wait for the room; or nobody can be called with it, and a look for expired states has loaded it; or it is paused.
+	waits := c.failedSince != 0 && m.unwatched.len() > 0 || !c.fn.declared || m.starved() && c.spill.count > 0 || m.paused(c)
+	if c.mailLen() > 0 && (m.roomy() && !waits || m.ordered(c)) {
 		m.refill(c)
 		if c.mail.len() > 0 {
 			m.makeReady(c)

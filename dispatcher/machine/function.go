@@ -33,6 +33,10 @@ type function struct {
 	toLoad     []*cell
 	shortSince int64 // since when those wait for room; 0: they do not
 
+	paused    bool        // an operator wants it not to be called
+	held      fifo[*cell] // whose calls wait for the end of a pause, and some that do not any more
+	heldSweep int         // how many must stand there before they are looked through
+
 	events   fifo[event] // from outside, that wait for room
 	eventful bool        // it stands in the machine's list of those that have some
 
@@ -54,6 +58,7 @@ func (m *Machine) function(t api.FunctionType) *function {
 	f.cfg.defaults()
 	f.gate = m.gate(f.cfg.Endpoint)
 	f.dead = m.deadOf(api.OriginFunction(t))
+	_, f.paused = m.pauses.functions[t]
 	m.functions[t] = f
 	m.functionList = append(m.functionList, f)
 	return f

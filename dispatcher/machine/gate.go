@@ -46,6 +46,10 @@ func (m *Machine) makeReady(c *cell) {
 		m.readyOnce(c)
 		return
 	}
+	if m.paused(c) {
+		m.hold(c)
+		return
+	}
 	g := c.fn.gate
 	if c.queued {
 		return
@@ -163,7 +167,7 @@ func (m *Machine) next(g *gate) (c *cell, failed bool) {
 		return nil, false
 	}
 	for g.retry.len() > 0 && (g.inRetry < max(1, m.cfg.Slots/4)) {
-		if g.open && g.fresh.len()+g.alone.len() > 0 && m.rng.IntN(2) == 0 {
+		if g.open && !g.retry.front().hurried && g.fresh.len()+g.alone.len() > 0 && m.rng.IntN(2) == 0 {
 			break // a probe tries the untried as often as those that failed
 		}
 		c := g.retry.pop()
@@ -275,8 +279,12 @@ func (m *Machine) retryLater(c *cell, f Failure) {
 	if c.trial.wrongAt != 0 {
 		c.trial.pause = delay
 	}
-	c.phase = backoff
 	c.due = m.now + delay
+	if m.paused(c) {
+		m.hold(c)
+		return
+	}
+	c.phase = backoff
 	heap.Push(&m.backoffs, c)
 	if (f.Kind == FailEndpoint || f.Kind == FailTimeout) && f.RetryAfter == 0 {
 		g := c.fn.gate

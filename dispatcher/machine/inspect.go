@@ -21,17 +21,33 @@ type View struct {
 	FailingSince int64 // Unix milliseconds; 0: the last attempt did not fail
 	Stuck        bool  // the budget of the call is used up
 	LastError    string
+
+	Paused *statestore.Pause       // its own pause, or its function's; nil: it is not paused
+	Front  Front                   // of its mailbox
+	Values []statestore.StateValue // its states, when they are ahead of what is committed
+	Ahead  bool                    // they are
+}
+
+// Front is the message that is called next, or is in the call with those behind it.
+type Front struct {
+	Number    uint64 // 0: nothing waits, or what waits is not known
+	Caller    api.Address
+	TypeName  string
+	Bytes     int
+	ArrivedMS int64 // Unix milliseconds; of one that was read from the store: when
+	Stored    bool  // it is in the store alone: all but its number is not known here
 }
 
 // View looks at one address.
 func (m *Machine) View(a api.Address) View {
+	paused := m.pauseOver(a)
 	c := m.cells[a]
 	if c == nil {
-		return View{}
+		return View{Paused: paused}
 	}
 	v := View{
 		InMemory: true, Phase: c.phase.String(), Mailbox: c.mailLen(), Spilled: c.spill.count, Attempts: c.attempts,
-		FailingSince: c.failedSince, Stuck: m.stuck(c), LastError: c.lastError,
+		FailingSince: c.failedSince, Stuck: m.stuck(c), LastError: c.lastError, Paused: paused,
 	}
 	if c.phase == calling {
 		v.CallSince = c.callSince
@@ -39,7 +55,29 @@ func (m *Machine) View(a api.Address) View {
 	if c.phase == backoff {
 		v.NextAttempt = c.due
 	}
+	switch {
+	case c.phase == loading:
+	case c.mail.len() > 0:
+		msg := c.mail.front()
+		v.Front = Front{Number: msg.number, Caller: msg.Caller, TypeName: msg.Argument.TypeName, Bytes: len(msg.Argument.Value), ArrivedMS: msg.arrived}
+	case c.spill.count > 0:
+		v.Front = Front{Number: c.spill.first, Stored: true}
+	}
+	if v.Ahead = c.dirty || c.cutAs > m.confirmedGen; v.Ahead {
+		v.Values = slices.Clone(c.values)
+	}
 	return v
+}
+
+// pauseOver is the pause of an address, or else of its function.
+func (m *Machine) pauseOver(a api.Address) *statestore.Pause {
+	if p, ok := m.pauses.addresses[a]; ok {
+		return &p
+	}
+	if p, ok := m.pauses.functions[a.Type]; ok {
+		return &p
+	}
+	return nil
 }
 
 func (m *Machine) stuck(c *cell) bool {
@@ -121,7 +159,7 @@ type Reason struct {
 
 // Reasons lists what is not as it should be.
 func (m *Machine) Reasons() []Reason {
-	var out []Reason
+	out := m.pauseReasons()
 	for _, g := range m.gateList {
 		if g.open {
 			out = append(out, Reason{"endpoint", "endpoint " + g.key, fmt.Sprintf("endpoint %s %s; its addresses show what was said", g.key, troubleOf(g.lastKind))})

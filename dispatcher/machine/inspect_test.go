@@ -22,7 +22,9 @@ func TestWhatOperatorsSee(t *testing.T) {
 	view := func(id string, want machine.View) {
 		t.Helper()
 		want.InMemory = want.Phase != ""
-		if diff := cmp.Diff(want, s.m.View(address(id))); diff != "" {
+		got := s.m.View(address(id))
+		got.Front = machine.Front{} // has a test of its own
+		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("%s at %d (-want +got):\n%s", id, s.now, diff)
 		}
 	}

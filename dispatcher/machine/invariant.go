@@ -73,7 +73,7 @@ func (m *Machine) Invariants() error {
 		if f.stored < forgotten[f] {
 			return fmt.Errorf("%v has %d messages stored, its cells know of %d", f.name, f.stored, forgotten[f])
 		}
-		if f.stored > forgotten[f] && !f.unwatched && f.declared && m.quietLoads() {
+		if f.stored > forgotten[f] && !f.unwatched && f.declared && m.quietLoads() && !m.passedOver(f) {
 			return fmt.Errorf("%v has %d messages stored, its cells know of %d, and no walk looks for the others", f.name, f.stored, forgotten[f])
 		}
 	}
@@ -86,11 +86,14 @@ func (m *Machine) Invariants() error {
 		if s.pending != pending[s] || s.pendingBytes != pendingBytes[s] {
 			return fmt.Errorf("%v has %d messages pending, %d bytes; counted are %d and %d", s.id, pending[s], pendingBytes[s], s.pending, s.pendingBytes)
 		}
-		if (s.pending >= m.cfg.SourceMessagesMax || m.choke || m.deadFull(s.dead)) && !s.told {
+		if (s.pending >= m.cfg.SourceMessagesMax || m.choke || m.deadFull(s.dead) || s.paused) && !s.told {
 			return fmt.Errorf("%v has %d messages pending, and was not told that it is full", s.id, s.pending)
 		}
 	}
 	if err := m.invariantEvents(); err != nil {
+		return err
+	}
+	if err := m.invariantPauses(); err != nil {
 		return err
 	}
 	return m.invariantDead()
@@ -130,6 +133,50 @@ func (m *Machine) invariantBytes() error {
 		}
 	}
 	return nil
+}
+
+// invariantPauses finds cells that wait for a slot although they are paused, or for the end of a pause that is over.
+func (m *Machine) invariantPauses() error {
+	listed := map[*cell]bool{}
+	for _, f := range m.functionList {
+		for _, c := range f.held.all() {
+			if listed[c] || !c.listed {
+				return fmt.Errorf("%v stands among those that are held: twice %v, known %v", c.address, listed[c], c.listed)
+			}
+			listed[c] = true
+		}
+		if _, ok := m.pauses.functions[f.name]; ok != f.paused {
+			return fmt.Errorf("%v is paused: %v, and its calls are held: %v", f.name, ok, f.paused)
+		}
+	}
+	for a, c := range m.cells {
+		switch {
+		case (c.phase == ready || c.phase == backoff) && m.paused(c) && c.fn.name != OnceType:
+			return fmt.Errorf("%v is paused and waits for its next call (%v)", a, c.phase)
+		case c.phase == held && !m.paused(c):
+			return fmt.Errorf("%v waits for the end of a pause that is over", a)
+		case c.phase == held && !listed[c]:
+			return fmt.Errorf("%v is held, and nobody will let it go on", a)
+		case m.ordered(c) && c.phase != loading && (c.phase != idle || c.mailLen() == 0):
+			return fmt.Errorf("%d orders wait for the mailbox of %v, which is known (%v)", len(m.orders[c]), a, c.phase)
+		}
+	}
+	for _, s := range m.sourceList {
+		if _, ok := m.pauses.ingresses[s.id.Ingress]; ok != s.paused {
+			return fmt.Errorf("%v is paused: %v, and held: %v", s.id, ok, s.paused)
+		}
+	}
+	return nil
+}
+
+// passedOver reports whether walks pass some address of the function over, since it is paused.
+func (m *Machine) passedOver(f *function) bool {
+	for a := range m.pauses.addresses {
+		if a.Type == f.name {
+			return true
+		}
+	}
+	return false
 }
 
 // invariantEvents finds events that wait although there is room, or that nobody will come back to.

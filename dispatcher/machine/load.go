@@ -186,7 +186,11 @@ func (m *Machine) loaded(c *cell, l *statestore.Loaded) {
 	}
 	if c.mail.len() > 0 {
 		m.makeReady(c)
-		return
+	} else {
+		m.settle(c)
 	}
-	m.settle(c)
+	if m.ordered(c) {
+		m.obey(c)
+		m.settle(c)
+	}
 }

@@ -44,10 +44,11 @@ const (
 	PauseKept        = "kept"
 	PauseStored      = "stored"
 	PauseOutbox      = "outbox"
+	PauseOperator    = "operator"
 )
 
 // Pauses are all of them.
-var Pauses = []string{PauseUnfinished, PauseDeadLetters, PauseKept, PauseStored, PauseOutbox}
+var Pauses = []string{PauseUnfinished, PauseDeadLetters, PauseKept, PauseStored, PauseOutbox, PauseOperator}
 
 // IngressState is what becomes of the partitions of an ingress.
 type IngressState struct {
@@ -77,6 +78,13 @@ func (m *Machine) Overview() Overview {
 	}
 	for _, c := range m.backoffs {
 		m.overlook(&o, c)
+	}
+	for _, f := range m.functionList {
+		for _, c := range f.held.all() {
+			if c.phase == held {
+				m.overlook(&o, c)
+			}
+		}
 	}
 	for _, g := range m.gateList {
 		state := EndpointState{Endpoint: g.key, Open: g.open, Outages: g.outages, Calls: g.inUse}
@@ -130,6 +138,8 @@ func (m *Machine) overlook(o *Overview, c *cell) {
 // pauseOf is why a source is full: what only an operator can end before what ends by itself.
 func (m *Machine) pauseOf(s *source) string {
 	switch {
+	case s.paused:
+		return PauseOperator
 	case m.deadFull(s.dead):
 		return PauseDeadLetters
 	case s.blocked:

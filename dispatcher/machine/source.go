@@ -24,6 +24,7 @@ type source struct {
 	told         bool // what Work said last of full
 	judged       bool // it stands in the machine's list of sources whose full has changed
 	blocked      bool // a function that it feeds has used up its budget of kept messages
+	paused       bool // an operator has paused its ingress
 
 	dead *deadTotal // of its ingress
 
@@ -44,6 +45,7 @@ func (m *Machine) source(id api.Source) *source {
 	if s == nil {
 		s = &source{id: id, progress: statestore.Progress{Source: id}, dead: m.deadOf(api.OriginIngress(id.Ingress))}
 		m.sources[id] = s
+		_, s.paused = m.pauses.ingresses[id.Ingress]
 		m.sourceList = append(m.sourceList, s)
 		m.judgeSource(s)
 	}
@@ -240,7 +242,7 @@ func (s *source) await(target int, msg *message) {
 // judgeSource says Full or Room when a bound was crossed. Room waits for half of it, so that it does not flutter.
 func (m *Machine) judgeSource(s *source) {
 	c := &m.cfg
-	waits := s.blocked || m.choke || m.deadFull(s.dead)
+	waits := s.blocked || s.paused || m.choke || m.deadFull(s.dead)
 	full := waits || s.pending >= c.SourceMessagesMax || s.pendingBytes >= c.SourceBytesMax
 	room := !waits && s.pending <= c.SourceMessagesMax/2 && s.pendingBytes <= c.SourceBytesMax/2
 	if full == s.full || s.full && !room {

@@ -82,7 +82,7 @@ const lagAfter = 1000
 
 // lags reports whether what waits in the cell's mailbox will wait for long.
 func (m *Machine) lags(c *cell) bool {
-	return c.phase == backoff || c.fn.gate.open || c.phase == calling && m.now-c.callSince >= lagAfter
+	return c.phase == backoff || c.phase == held || c.fn.gate.open || c.phase == calling && m.now-c.callSince >= lagAfter
 }
 
 func (c *cell) batchInCall() int {
@@ -108,7 +108,7 @@ func (m *Machine) spillCell(c *cell) {
 	}
 	c.mail.set(append([]*message(nil), c.mail.all()[:keep]...))
 	m.storeTail(c)
-	if c.phase == ready || c.phase == backoff { // nothing to call with; it is read back in its turn
+	if c.phase == ready || c.phase == backoff || c.phase == held { // nothing to call with; it is read back in its turn
 		if c.timerIndex >= 0 {
 			heap.Remove(&m.backoffs, c.timerIndex)
 		}
@@ -252,10 +252,14 @@ func (m *Machine) MailLoaded(id ID, found []statestore.Mail) {
 	case c.phase != idle:
 	case c.mail.len() == 0:
 		m.rest(c)
-	case c.failedSince != 0 && m.now < c.due: // it was spilled in the middle of its back-off
+	case c.failedSince != 0 && m.now < c.due && !m.paused(c): // it was spilled in the middle of its back-off
 		c.phase = backoff
 		heap.Push(&m.backoffs, c)
 	default:
 		m.makeReady(c)
+	}
+	if m.ordered(c) {
+		m.obey(c)
+		m.settle(c)
 	}
 }

@@ -109,6 +109,13 @@ func tellCommit(line func(string, ...any), c *statestore.Commit, now int64) {
 	for _, d := range c.DeadLetters {
 		line("dead %v from %s: %s%s", d.Kind, d.From, d.Reason, convicted(&d))
 	}
+	for _, p := range c.Pauses {
+		what := "pause of"
+		if p.Ended {
+			what = "no pause of"
+		}
+		line("%s %s%s", what, p.Ingress, strings.TrimSuffix(name(p.Address), "nobody"))
+	}
 	for _, n := range c.DeadEnds {
 		line("dead letter %d is discarded", n)
 	}

@@ -19,7 +19,7 @@ func (m *Machine) roomy() bool { return m.mailBytes+m.askedBytes <= m.cfg.MailBy
 // unwatch notes that the function may have addresses with spilled mail that no cell knows of.
 func (m *Machine) unwatch(f *function) {
 	f.unwatched = true
-	if !f.queued && f.declared {
+	if !f.queued && f.declared && !f.paused {
 		f.queued = true
 		m.unwatched.push(f)
 	}
@@ -34,6 +34,10 @@ func (m *Machine) walkSpills() {
 		f := m.unwatched.pop()
 		if !f.unwatched || f.stored <= 0 {
 			f.queued, f.unwatched, f.forgot, f.cursor = false, false, false, nil
+			continue
+		}
+		if f.paused { // whoever resumes it has it looked through
+			f.queued = false
 			continue
 		}
 		m.unwatched.push(f)
@@ -67,10 +71,15 @@ func (m *Machine) SpillsLoaded(id ID, found []api.Address, next []byte) {
 	m.walkers--
 	f.walking = false
 	f.cursor = next
+	f.forgot = f.forgot || f.paused // whom this page is about is looked for again
+
 	if next == nil { // the walk is over; what was forgotten behind its back asks for another one
 		f.unwatched, f.forgot = f.forgot, false
 	}
 	for _, a := range found {
+		if m.cells[a] == nil && (f.paused || m.pausedAddress(a)) {
+			continue
+		}
 		c := m.cell(a)
 		switch c.phase {
 		case loading:

@@ -55,7 +55,7 @@ func newOverviews(m *Metrics) *overviews {
 		calls:       desc("endpoint_calls_in_flight", "Calls that are out.", "endpoint"),
 		queued:      desc("endpoint_queued_addresses", "Addresses that wait for a slot of the endpoint, or for its breaker.", "endpoint"),
 		partitions:  desc("ingress_partitions", "Partitions and shards that this member reads.", "ingress"),
-		paused:      desc("ingress_paused_partitions", "Partitions that bring nothing for now: unfinished (functions are slower than the source), or a bound is reached: of dead_letters, of messages kept for one function (kept) or all (stored), of an outbox.", "ingress", "reason"),
+		paused:      desc("ingress_paused_partitions", "Partitions that bring nothing for now: unfinished (functions are slower than the source), or a bound is reached: of dead_letters, of messages kept for one function (kept) or all (stored), of an outbox; or an operator has paused the ingress (operator).", "ingress", "reason"),
 		letters:     desc("origin_dead_letters", "Dead letters of an ingress, a function or an egress, of which each has a bound.", "origin"),
 		letterBytes: desc("origin_dead_letter_bytes", "Bytes of dead letters of an ingress, a function or an egress.", "origin"),
 		usedBytes:   desc("bound_used_bytes", "What is used of a bound. Where each function, egress, origin or source has its own, the one that is used most.", "bound"),

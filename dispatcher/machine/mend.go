@@ -1,0 +1,183 @@
+package machine
+
+import (
+	"container/heap"
+	"fmt"
+	"slices"
+
+	"github.com/stategate/stategate/api"
+)
+
+// What an operator does for an address that does not come on: have it tried now, or have the message at its front set aside. Both look at
+// the mailbox as it is when it is known: an address that is not in memory is loaded first, and spilled mail is read back.
+
+// Denial says why what an operator has asked for is not done. Nothing has happened then.
+type Denial struct {
+	Nothing bool // there is nothing that it could be done to
+	Detail  string
+	Remedy  string
+}
+
+// order is what an operator has asked for, while the mailbox that it is for is not known yet.
+type order func(c *cell)
+
+// Retry has an address tried now that waits for its next attempt, or behind a breaker, whose next probe it is. said is called once: with
+// nil when it is done, and then the token is Done when the commit that notes it is durable.
+func (m *Machine) Retry(a api.Address, by string, token uint64, said func(*Denial)) {
+	known := m.knows(a)
+	m.order(a, said, func(c *cell) *Denial {
+		if d := m.hurry(c, !known); d != nil {
+			return d
+		}
+		m.act(by, "retry", "address "+a.String(), "")
+		m.waitFor(token)
+		return nil
+	})
+}
+
+// Skip sets the message at the front of an address aside, if it has this number. It is finished by the commit that holds the dead
+// letter, wherever it was kept. said and token are as with Retry.
+func (m *Machine) Skip(a api.Address, number uint64, by string, token uint64, said func(*Denial)) {
+	m.order(a, said, func(c *cell) *Denial {
+		if d := m.denySkip(c, number); d != nil {
+			return d
+		}
+		m.skip(c, by)
+		m.act(by, "skip", "address "+a.String(), fmt.Sprintf("message %d", number))
+		m.waitFor(token)
+		return nil
+	})
+}
+
+// order does something to an address's mailbox as soon as that is known, before its next call.
+func (m *Machine) order(a api.Address, said func(*Denial), do func(c *cell) *Denial) {
+	if err := api.CheckAddress(a); err != nil {
+		said(&Denial{Detail: err.Error(), Remedy: "name an address"})
+		return
+	}
+	if d := m.denyFunction(a.Type); d != nil {
+		said(d)
+		return
+	}
+	c := m.cell(a)
+	m.orders[c] = append(m.orders[c], func(c *cell) { said(do(c)) })
+	c.pins++ // until it is given
+	m.obey(c)
+	m.settle(c)
+}
+
+// ordered reports whether orders wait for a cell's mailbox.
+func (m *Machine) ordered(c *cell) bool { return len(m.orders) > 0 && len(m.orders[c]) > 0 }
+
+// obey gives the orders that wait for a cell's mailbox, when it is known.
+func (m *Machine) obey(c *cell) {
+	if c.phase == loading || c.phase == idle && c.mailLen() > 0 {
+		return
+	}
+	orders := m.orders[c]
+	delete(m.orders, c)
+	for _, o := range orders {
+		c.pins--
+		o(c)
+	}
+}
+
+// knows reports whether an address's mailbox is in memory, its front at least.
+func (m *Machine) knows(a api.Address) bool {
+	c := m.cells[a]
+	return c != nil && c.phase != loading && (c.mail.len() > 0 || c.mailLen() == 0)
+}
+
+// hurry has a cell called next at its gate. anew: it was read from the store for that.
+func (m *Machine) hurry(c *cell, anew bool) *Denial {
+	g := c.fn.gate
+	switch {
+	case c.mailLen() == 0:
+		return &Denial{Nothing: true, Detail: fmt.Sprintf("nothing waits for %s", c.address)}
+	case c.phase == calling:
+		return &Denial{Detail: fmt.Sprintf("a call of %s is out: it is tried right now", c.address), Remedy: "wait until the call has ended"}
+	case m.paused(c):
+		return &Denial{Detail: fmt.Sprintf("%s is paused", m.pauseText(c)), Remedy: "resume it"}
+	case c.phase == ready && c.failedSince == 0 && !g.open && !anew:
+		return &Denial{Nothing: true, Detail: fmt.Sprintf("%s waits for no attempt: its turn comes as soon as there is a slot", c.address)}
+	}
+	if c.timerIndex >= 0 {
+		heap.Remove(&m.backoffs, c.timerIndex)
+	}
+	if c.queued {
+		g.leave(c)
+	}
+	c.phase, c.queued, c.hurried = ready, true, true
+	at := 0
+	for at < g.retry.len() && g.retry.at(at).hurried {
+		at++
+	}
+	g.retry.set(slices.Insert(g.retry.all(), at, c))
+	if g.open {
+		g.nextProbe = min(g.nextProbe, m.now)
+	}
+	m.pumpLater(g)
+	return nil
+}
+
+// leave takes a cell out of the queue in which it stands.
+func (g *gate) leave(c *cell) {
+	for _, q := range []*fifo[*cell]{&g.fresh, &g.alone, &g.retry} {
+		q.set(slices.DeleteFunc(q.all(), func(o *cell) bool { return o == c }))
+	}
+	c.queued = false
+}
+
+func (m *Machine) pauseText(c *cell) string {
+	if m.pausedAddress(c.address) {
+		return "address " + c.address.String()
+	}
+	return "function " + c.fn.name.String()
+}
+
+// denySkip says why the message of that number is not skipped.
+func (m *Machine) denySkip(c *cell, number uint64) *Denial {
+	switch {
+	case c.mailLen() == 0:
+		return &Denial{Nothing: true, Detail: fmt.Sprintf("nothing waits for %s", c.address)}
+	case c.phase == calling:
+		return &Denial{Detail: fmt.Sprintf("a call of %s is out, and may still succeed", c.address), Remedy: "pause the address, or wait until the call has failed"}
+	case c.mail.front().number != number:
+		return &Denial{Detail: fmt.Sprintf("message %d is at the front of %s now, not %d", c.mail.front().number, c.address, number), Remedy: "look at the address again: the message may have been called meanwhile"}
+	case m.deadFull(c.fn.dead):
+		return &Denial{Detail: fmt.Sprintf("dead letters of %s have reached their bound", c.fn.name), Remedy: "replay or discard some"}
+	}
+	return nil
+}
+
+// skip sets the message at the front aside. What is behind it begins anew, as behind one that the function has been found to fail on.
+func (m *Machine) skip(c *cell, by string) {
+	msg := c.mail.pop()
+	m.mailBytes -= msg.size
+	why := "no attempt has failed"
+	if c.failedSince != 0 {
+		why = fmt.Sprintf("%d attempts failed, the last one with: %s", c.attempts, c.lastError)
+	}
+	m.setAside(m.letterOf(c, msg, "skipped by an operator", fmt.Sprintf("%s; skipped by %s", why, by)), c.fn.dead)
+	m.finish(msg)
+	if c.timerIndex >= 0 {
+		heap.Remove(&m.backoffs, c.timerIndex)
+	}
+	c.attempts, c.failedSince, c.lastError, c.crowded = 0, 0, "", false
+	c.trial.alone, c.trial.faultTo, c.trial.wrongAt = 0, 0, 0
+	c.batch = 0
+	c.passTrial()
+	m.proceed(c)
+}
+
+// letterOf is the dead letter of a message of the cell.
+func (m *Machine) letterOf(c *cell, msg *message, reason, detail string) api.DeadLetter {
+	d := api.DeadLetter{
+		Kind: api.DeadMessage, From: cutText(c.fn.name.String()), Reason: reason, Detail: cutText(detail),
+		Address: msg.Target, Caller: msg.Caller, TypeName: msg.Argument.TypeName, Value: msg.Argument.Value,
+	}
+	if msg.origin != nil {
+		d.Source, d.Offset = msg.origin.id, msg.offset
+	}
+	return d
+}
