@@ -35,6 +35,7 @@ func (d *Dispatcher) keepCommitting() {
 // It is not cancelled when the gateway stops in order: who drains waits for it. When the incarnation ends the outcome does
 // not matter to anybody any more: the store is read again by whoever comes next.
 func (d *Dispatcher) commit(c *statestore.Commit) error {
+	d.pace.began(time.Now())
 	for wait := askFirst; ; wait = min(2*wait, askMax) {
 		err := d.tryCommit(c)
 		if errors.Is(err, statestore.ErrDoubt) && d.ctx.Err() == nil {
@@ -46,6 +47,7 @@ func (d *Dispatcher) commit(c *statestore.Commit) error {
 		}
 		switch {
 		case err == nil:
+			d.pace.ended(time.Now())
 			d.away.end("commit")
 			return nil
 		case d.ctx.Err() != nil:

@@ -24,6 +24,7 @@ type function struct {
 	keptBytes int64
 	stored    int64 // messages that are only in the store
 	storedBy  int64 // the same in bytes
+	strange   int64 // messages in packs for a function that the module does not declare: they stay there
 
 	stateMean  int // what the states of an address weigh that is loaded, about
 	loadsOut   int // addresses whose states are asked for

@@ -119,13 +119,8 @@ func (m *Machine) Gauges() Gauges {
 	}
 	for _, s := range m.sourceList {
 		g.MailMessages += int64(s.pending)
-		for t := range s.waiting {
-			for _, msg := range s.waiting[t].all() {
-				if msg.source == s {
-					g.OldestMS[s.id] = max(g.OldestMS[s.id], m.now-msg.arrived)
-					break
-				}
-			}
+		if s.pending > 0 {
+			g.OldestMS[s.id] = m.oldestOf(s)
 		}
 	}
 	for _, l := range m.laneList {

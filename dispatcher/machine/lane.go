@@ -14,6 +14,8 @@ type lane struct {
 	outbox bool
 	next   uint64
 
+	started bool // its first cursor is written, for what is shown
+
 	gathered      []api.Output // since the last cut, from number next on
 	gatheredBytes int
 	room          int // for what gathers next: about as much as last time
@@ -126,6 +128,9 @@ func (m *Machine) Delivered(id statestore.LaneID, below uint64) {
 
 // LaneStarted tells that a lane has written its first cursor.
 func (m *Machine) LaneStarted(id statestore.LaneID, token uint64) {
+	if l := m.lanes[id.Egress]; l != nil {
+		l.started = true
+	}
 	m.laneStarts = append(m.laneStarts, id)
 	m.waitFor(token)
 }

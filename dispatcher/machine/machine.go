@@ -21,6 +21,7 @@ type Machine struct {
 	work  Work
 	stats Stats
 	ids   uint64
+	looks uint32 // for what is stuck
 
 	calls []Call // empty; room for those of the next Work
 
@@ -179,6 +180,7 @@ func (m *Machine) claimLanes(claim *statestore.Claim) {
 		l := &lane{id: kept.LaneID, outbox: true, next: max(kept.Next, 1), bytes: kept.Bytes, delivered: kept.Low, trimmed: kept.Low}
 		l.claimed(kept.Bytes, m.now)
 		m.addLane(l)
+		l.started = kept.Started
 	}
 	for _, id := range sortedKeys(m.cfg.Egresses) {
 		if m.lanes[id] == nil {
@@ -205,8 +207,10 @@ func (m *Machine) claimPacks(claim *statestore.Claim) {
 			msg := &message{Message: kept.Messages[i].Message, number: kept.Messages[i].Number, pack: p, arrived: m.now}
 			msg.size = msg.Size()
 			p.messages = append(p.messages, msg)
-			if m.function(msg.Target.Type).declared {
+			if f := m.function(msg.Target.Type); f.declared {
 				all = append(all, msg)
+			} else {
+				f.strange++
 			}
 		}
 	}

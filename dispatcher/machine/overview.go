@@ -175,6 +175,8 @@ func (m *Machine) bounds() []Bound {
 	}
 	return []Bound{
 		{"mailboxes", false, int64(m.mailBytes), int64(c.MailBytesMax)},
+		{"states_in_use", false, int64(m.busyBytes), int64(c.BusyBytesMax)},
+		{"calls", false, int64(m.calledBytes), int64(c.CallBytesMax)},
 		{"state_cache", false, int64(m.restBytes), int64(c.CacheBytesMax)},
 		{"effects", false, int64(m.effectBytes), int64(c.EffectBytesMax)},
 		{"effects", true, int64(m.effects), int64(c.EffectsMax)},
@@ -184,6 +186,7 @@ func (m *Machine) bounds() []Bound {
 		{"outbox", false, outbox, c.OutboxBytesMax},
 		{"dead_letters", false, letterBytes, c.DeadLetterBytesMax},
 		{"dead_letters", true, letters, c.DeadLettersMax},
+		{"timers", false, int64(m.timers.bytes), int64(c.TimerBytesMax)},
 		{"timers", true, int64(len(m.timers.heap)), int64(c.TimersMax)},
 		{"request_keys", false, keyBytes, c.OnceBytesMax},
 		{"request_keys", true, keys, c.OnceMax},

@@ -1,0 +1,321 @@
+package machine
+
+import (
+	"cmp"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+
+	"github.com/stategate/stategate/api"
+)
+
+// Why something is stuck. Those that concern egresses and the store are told by who knows them.
+const (
+	StuckEndpointDown  = "endpoint_down"     // the endpoint cannot be reached, or says that it is overloaded
+	StuckEndpointBusy  = "endpoint_busy"     // all its slots are taken by calls that take long
+	StuckPoisoned      = "poisoned"          // the function itself keeps answering badly
+	StuckTimesOut      = "times_out"         // the function does not answer in time
+	StuckPaused        = "paused"            // an operator has stopped it
+	StuckUndeclared    = "undeclared"        // the module does not declare it any more
+	StuckBound         = "bound_reached"     // or nearly: 95 %
+	StuckDeadLetters   = "dead_letters_full" // no more may be set aside
+	StuckEgressAway    = "egress_away"
+	StuckLaneHalted    = "lane_halted"
+	StuckIngressHalted = "ingress_halted"
+	StuckStoreAway     = "store_away"
+	StuckStoreSlow     = "store_slow"
+)
+
+// What is stuck, or what it waits for.
+const (
+	OnAddress  = "address"
+	OnFunction = "function"
+	OnEndpoint = "endpoint"
+	OnIngress  = "ingress"
+	OnEgress   = "egress"
+	OnStore    = "store"
+	OnBound    = "bound"
+)
+
+// Stuck is one thing that waits longer than it should, or all that wait for one thing.
+type Stuck struct {
+	Cause     string
+	Since     int64 // Unix milliseconds; 0: nobody knows
+	Kind      string
+	Name      string
+	Address   api.Address // the one, or the oldest of several; zero: none
+	Message   uint64      // at the front of its mailbox; 0: none, or only in the store
+	Count     int64       // addresses that it concerns; of bounds, what is used
+	Text      string
+	LastError string
+}
+
+const (
+	stuckAfter   = 5_000  // milliseconds for which an attempt may fail, or an address wait for a slot, before it is told
+	slowAfter    = 10_000 // the same of a call that is out
+	stuckShown   = 10     // addresses of one function and cause that are told one by one; the others by their number
+	nearlyFull   = 95     // percent of a bound
+	stuckPerTurn = 10_000 // cells that are looked at in one turn of the loop
+)
+
+// StuckLook is a look at everything that waits. There may be a million addresses of them: it goes on over many turns, between which
+// the machine does its work, so what it tells is not of one moment.
+type StuckLook struct {
+	number uint32
+	lists  []func() []*cell // that are to be looked through
+	at     int              // place in the first of them; what is there and above has been seen
+	groups map[stuckKey]*stuckGroup
+}
+
+// stuckKey tells those apart that are told apart.
+type stuckKey struct {
+	cause string
+	fn    *function // nil: of the gate
+	gate  *gate
+}
+
+type stuckGroup struct {
+	count  int64
+	oldest []stuckCell // the oldest first, at most stuckShown
+}
+
+type stuckCell struct {
+	since   int64
+	address api.Address
+	message uint64
+	failed  string
+}
+
+// LookForStuck begins a look.
+func (m *Machine) LookForStuck() *StuckLook {
+	m.looks++
+	l := &StuckLook{number: m.looks, groups: map[stuckKey]*stuckGroup{}, at: math.MaxInt}
+	l.lists = append(l.lists, func() []*cell { return m.backoffs })
+	for _, g := range m.gateList {
+		for _, q := range []*fifo[*cell]{&g.fresh, &g.alone, &g.retry} {
+			if q.len() > 0 {
+				l.lists = append(l.lists, q.all)
+			}
+		}
+	}
+	for _, f := range m.flights { // as many as there are slots
+		m.lookAt(l, f.cell)
+	}
+	return l
+}
+
+// GoOn looks at some more, and reports whether that was all. It goes through each list from its end: what is taken out between two turns
+// is taken out at the front, and what stands behind it moves to the front, where it is still to be seen.
+func (m *Machine) GoOn(l *StuckLook) (done bool) {
+	for left := stuckPerTurn; left > 0; {
+		if len(l.lists) == 0 {
+			return true
+		}
+		list := l.lists[0]()
+		l.at = min(l.at, len(list))
+		some := list[max(0, l.at-left):l.at]
+		for i := len(some) - 1; i >= 0; i-- {
+			m.lookAt(l, some[i])
+		}
+		left -= len(some)
+		if l.at -= len(some); l.at == 0 {
+			l.lists, l.at = l.lists[1:], math.MaxInt
+		}
+	}
+	return len(l.lists) == 0
+}
+
+// lookAt judges one address that waits.
+func (m *Machine) lookAt(l *StuckLook, c *cell) {
+	g := c.fn.gate
+	if c.looked == l.number {
+		return
+	}
+	c.looked = l.number
+	if c.fn.name == OnceType || c.mail.len() == 0 || c.phase != ready && c.phase != calling && c.phase != backoff {
+		return
+	}
+	switch {
+	case c.failedSince != 0 && (g.open || m.now-c.failedSince >= stuckAfter):
+		m.lookAtFailing(l, c)
+	case c.phase == calling && m.now-c.callSince >= slowAfter:
+		l.add(stuckKey{StuckTimesOut, c.fn, nil}, c, c.callSince)
+	case c.phase == ready && g.open:
+		l.add(stuckKey{StuckEndpointDown, nil, g}, c, c.mail.front().arrived)
+	case c.phase == ready && m.now-c.mail.front().arrived >= stuckAfter:
+		l.add(stuckKey{StuckEndpointBusy, nil, g}, c, c.mail.front().arrived)
+	}
+}
+
+func (m *Machine) lookAtFailing(l *StuckLook, c *cell) {
+	g := c.fn.gate
+	switch {
+	case c.crowded:
+		l.add(stuckKey{StuckDeadLetters, c.fn, nil}, c, c.failedSince)
+	case c.failKind == FailEndpoint, c.failKind == FailTimeout && g.open:
+		l.add(stuckKey{StuckEndpointDown, nil, g}, c, c.failedSince)
+	case c.failKind == FailTimeout:
+		l.add(stuckKey{StuckTimesOut, c.fn, nil}, c, c.failedSince)
+	case c.failKind == FailBusy:
+		l.add(stuckKey{StuckBound, c.fn, nil}, c, c.failedSince)
+	default:
+		l.add(stuckKey{StuckPoisoned, c.fn, nil}, c, c.failedSince)
+	}
+}
+
+// add counts an address in its group, and notes it where it is among the oldest.
+func (l *StuckLook) add(key stuckKey, c *cell, since int64) {
+	g := l.groups[key]
+	if g == nil {
+		g = &stuckGroup{}
+		l.groups[key] = g
+	}
+	g.count++
+	if len(g.oldest) == stuckShown && since >= g.oldest[stuckShown-1].since {
+		return
+	}
+	if len(g.oldest) == stuckShown {
+		g.oldest = g.oldest[:stuckShown-1]
+	}
+	at, _ := slices.BinarySearchFunc(g.oldest, since+1, func(s stuckCell, since int64) int { return cmp.Compare(s.since, since) })
+	g.oldest = slices.Insert(g.oldest, at, stuckCell{since, c.address, c.mail.front().number, c.lastError})
+}
+
+// Told is what a look has found, and what else stands still, the oldest first.
+func (m *Machine) Told(l *StuckLook) []Stuck {
+	var out []Stuck
+	for key, g := range l.groups {
+		switch {
+		case key.fn == nil:
+			out = append(out, m.tellEndpoint(key, g))
+		case key.cause == StuckDeadLetters || key.cause == StuckBound:
+			out = append(out, tellFunction(key, g, int(g.count)))
+		default:
+			out = append(out, tellAddresses(key, g)...)
+		}
+	}
+	for _, g := range m.openGates { // whose addresses are all in the store alone
+		if _, told := l.groups[stuckKey{StuckEndpointDown, nil, g}]; !told && m.storedOf(g) > 0 {
+			out = append(out, m.tellEndpoint(stuckKey{StuckEndpointDown, nil, g}, &stuckGroup{}))
+		}
+	}
+	out = append(append(out, m.stuckBounds()...), m.stuckStrangers()...)
+	slices.SortFunc(out, CompareStuck)
+	return out
+}
+
+// CompareStuck puts the oldest first, and those last whose age nobody knows.
+func CompareStuck(a, b Stuck) int {
+	if (a.Since == 0) != (b.Since == 0) {
+		return cmp.Compare(b.Since, a.Since)
+	}
+	return cmp.Or(cmp.Compare(a.Since, b.Since), strings.Compare(a.Cause, b.Cause), strings.Compare(a.Name, b.Name), strings.Compare(a.Address.ID, b.Address.ID))
+}
+
+// tellEndpoint is one line for all that wait for an endpoint.
+func (m *Machine) tellEndpoint(key stuckKey, g *stuckGroup) Stuck {
+	s := Stuck{Cause: key.cause, Kind: OnEndpoint, Name: key.gate.key, Count: g.count}
+	if len(g.oldest) > 0 {
+		o := g.oldest[0]
+		s.Since, s.Address, s.Message, s.LastError = o.since, o.address, o.message, o.failed
+	}
+	s.Text = fmt.Sprintf("all slots of the endpoint are taken, and %d addresses wait for one", g.count)
+	if key.cause == StuckEndpointDown {
+		s.Text = fmt.Sprintf("the endpoint %s; %d addresses wait for it", troubleOf(key.gate.lastKind), g.count)
+		if stored := m.storedOf(key.gate); stored > 0 {
+			s.Text += fmt.Sprintf(", and %d messages that are only in the store", stored)
+		}
+	}
+	return s
+}
+
+// storedOf counts the messages for functions of an endpoint that are only in the store.
+func (m *Machine) storedOf(g *gate) (n int64) {
+	for _, f := range m.functionList {
+		if f.gate == g && f.declared && f.name != OnceType {
+			n += f.stored
+		}
+	}
+	return n
+}
+
+// tellAddresses tells the oldest one by one, and how many there are beside.
+func tellAddresses(key stuckKey, g *stuckGroup) (out []Stuck) {
+	text := "the function keeps answering badly"
+	if key.cause == StuckTimesOut {
+		text = "the function does not answer in time"
+	}
+	for _, o := range g.oldest {
+		out = append(out, Stuck{
+			Cause: key.cause, Since: o.since, Kind: OnAddress, Name: key.fn.name.String(), Address: o.address, Message: o.message, Count: 1, Text: text, LastError: o.failed,
+		})
+	}
+	if more := g.count - int64(len(g.oldest)); more > 0 {
+		s := tellFunction(key, g, int(more))
+		s.Text = fmt.Sprintf("%s: %d more addresses, none of them for longer", text, more)
+		s.Since, s.Address, s.Message, s.LastError = g.oldest[len(g.oldest)-1].since, api.Address{}, 0, ""
+		out = append(out, s)
+	}
+	return out
+}
+
+// tellFunction is one line for all addresses of a function.
+func tellFunction(key stuckKey, g *stuckGroup, count int) Stuck {
+	o := g.oldest[0]
+	s := Stuck{
+		Cause: key.cause, Since: o.since, Kind: OnFunction, Name: key.fn.name.String(), Address: o.address, Message: o.message, Count: int64(count), LastError: o.failed,
+		Text: "the gateway has no room for what the function replies; the addresses are tried again",
+	}
+	if key.cause == StuckDeadLetters {
+		s.Text = "what the function fails on would be set aside, and its dead letters have reached their bound"
+	}
+	return s
+}
+
+// stuckBounds are those that stop something when they are reached. Others are full because that is what they are for.
+func (m *Machine) stuckBounds() (out []Stuck) {
+	full := func(kind, name string, used, limit int64, what string) {
+		if used > 0 && used >= limit-limit/100*(100-nearlyFull) {
+			out = append(out, Stuck{Cause: StuckBound, Kind: kind, Name: name, Count: used, Text: fmt.Sprintf("%s: %d of %d", what, used, limit)})
+		}
+	}
+	var stored int64
+	for _, f := range m.functionList {
+		stored += f.keptBytes + f.storedBy
+		full(OnFunction, f.name.String(), f.keptBytes+f.storedBy, m.cfg.KeptBytesMax, "bytes of messages that are kept for the function; at the bound sources that name it wait, and events for it")
+	}
+	full(OnBound, "stored", stored, m.cfg.StoredBytesMax, "bytes of messages that are kept for all functions; at the bound all sources and events wait")
+	for _, l := range m.laneList {
+		full(OnEgress, l.id.Egress, l.bytes, m.cfg.OutboxBytesMax, "bytes of outputs that are not delivered; at the bound all sources and events wait")
+	}
+	if t := m.onces.total; t != nil && t.phase != loading {
+		keys, bytes := m.onceSums()
+		full(OnBound, "request_keys", keys, m.cfg.OnceMax, "keys of requests that are remembered; at the bound requests with new ones are refused until some expire")
+		full(OnBound, "request_keys", bytes, m.cfg.OnceBytesMax, "bytes of keys of requests that are remembered; at the bound requests with new ones are refused until some expire")
+	}
+	for _, origin := range sortedKeys(m.dead) {
+		d := m.dead[origin]
+		kind, name, _ := strings.Cut(origin, " ")
+		if m.deadFull(d) {
+			out = append(out, Stuck{Cause: StuckDeadLetters, Kind: kind, Name: name, Count: d.letters, Text: fmt.Sprintf("%d dead letters of %d bytes have reached their bound: it waits with what would be set aside", d.letters, d.bytes)})
+			continue
+		}
+		full(kind, name, d.letters, m.cfg.DeadLettersMax, "dead letters; at the bound it waits with what would be set aside")
+		full(kind, name, d.bytes, m.cfg.DeadLetterBytesMax, "bytes of dead letters; at the bound it waits with what would be set aside")
+	}
+	return out
+}
+
+// stuckStrangers are functions with messages that the module does not declare any more.
+func (m *Machine) stuckStrangers() (out []Stuck) {
+	for _, f := range m.functionList {
+		if n := f.stored + f.strange; !f.declared && n > 0 {
+			out = append(out, Stuck{
+				Cause: StuckUndeclared, Kind: OnFunction, Name: f.name.String(), Count: n,
+				Text: fmt.Sprintf("%d messages wait for a function that the module does not declare", n),
+			})
+		}
+	}
+	return out
+}
