@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/uuid"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -84,7 +85,7 @@ func operatorDecides(t *testing.T, b *broker) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := b.apart(t, "decide-"+strings.ReplaceAll(name, " ", "-"))
-			b.cfg.StoreID = "7b1f4b3e-0000-4000-8000-" + fmt.Sprintf("%012x", len(name)*1000+int(c.next)) // a cursor of its own
+			b.cfg.StoreID = uuid.NewString() // a cursor of its own
 			o, l := forgotten(t, b)
 			for _, wrong := range []uint64{0, 11, 1 << 63} {
 				var none *egress.NoOutput
@@ -145,10 +146,10 @@ func operatorAcceptsAnOlderStore(t *testing.T, b *broker) {
 
 // crashInTheDecision kills the relay at each point of carrying a decision out. Either the cursor is there, or the lane stands still again.
 func crashInTheDecision(t *testing.T, b *broker) {
-	for i, point := range []string{"open", "sent", "committed", "decided"} {
+	for _, point := range []string{"open", "sent", "committed", "decided"} {
 		t.Run(point, func(t *testing.T) {
 			b := b.apart(t, "crash-"+point)
-			b.cfg.StoreID = fmt.Sprintf("7b1f4b3e-0000-4000-8000-00000000010%d", i)
+			b.cfg.StoreID = uuid.NewString()
 			var l *life
 			armed, ready := make(chan struct{}), make(chan struct{})
 			o, l := forgotten(t, b, func(r *Relay) {
