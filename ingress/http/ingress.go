@@ -49,6 +49,8 @@ type Config struct {
 	Allow  func(authorization string) bool
 	Owner  Owner       // may be nil: nobody else works
 	Onward *tls.Config // by which members reach each other; nil: without TLS
+	// Paused reports whether an operator has paused an ingress, on the member that works; nil: none ever is. Each event asks it.
+	Paused func(ingress string) bool
 	// DrainMax bounds how long a stop waits for requests that are being answered. Default 4 s.
 	DrainMax time.Duration
 	// BodyTimeMax bounds how long a request may take to arrive. Default 30 s.

@@ -18,6 +18,7 @@ type problem struct {
 	detail string // what is wrong, and what has happened
 	remedy string // what to do
 	again  bool   // it may be sent again, by a program too; 503 always may
+	after  int    // seconds until then; 0: one
 }
 
 func answer(w nethttp.ResponseWriter, p *problem) {
@@ -33,7 +34,7 @@ func answer(w nethttp.ResponseWriter, p *problem) {
 		Remedy string `json:"remedy"`
 	}{"about:blank", nethttp.StatusText(p.status), p.status, p.detail, p.remedy}) // texts can always be encoded
 	if p.status == nethttp.StatusServiceUnavailable || p.again {
-		w.Header().Set("Retry-After", "1")
+		w.Header().Set("Retry-After", strconv.Itoa(max(p.after, 1)))
 	}
 	write(w, p.status, "application/problem+json", body.Bytes())
 }

@@ -225,6 +225,9 @@ func (s *Server) serve(w nethttp.ResponseWriter, r *nethttp.Request, ask request
 	_ = control.SetWriteDeadline(time.Now().Add(s.cfg.BodyTimeMax + limit + answerTimeMax))
 	key, value, held, wrong := s.argument(r, &ask)
 	defer s.bodies.give(held)
+	if wrong == nil {
+		wrong = s.paused(ask.ingress)
+	}
 	if wrong != nil {
 		discard(control, r)
 		answer(w, wrong)
@@ -258,9 +261,24 @@ func (s *Server) serve(w nethttp.ResponseWriter, r *nethttp.Request, ask request
 	}
 }
 
+// paused refuses what comes while an operator has paused its ingress.
+func (s *Server) paused(in *Ingress) *problem {
+	if s.cfg.Paused == nil || !s.cfg.Paused(in.ID) {
+		return nil
+	}
+	return &problem{status: nethttp.StatusServiceUnavailable, detail: fmt.Sprintf("the ingress %s is paused by an operator; nothing has happened", in.ID),
+		remedy: "send it again when it is resumed", after: pausedRetry}
+}
+
+// pausedRetry is after how many seconds who is refused may look again.
+const pausedRetry = 10
+
 // argument reads headers and body; held is what the body has taken of the budget.
 func (s *Server) argument(r *nethttp.Request, ask *request) (key string, value api.TypedValue, held int64, wrong *problem) {
 	if key, wrong = keyOf(r.Header, ask); wrong != nil {
+		return key, value, 0, wrong
+	}
+	if wrong = s.paused(ask.ingress); wrong != nil { // nobody sends a body for nothing
 		return key, value, 0, wrong
 	}
 	of, wrong := kindOf(r.Header, ask.valueType)

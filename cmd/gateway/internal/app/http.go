@@ -18,7 +18,7 @@ func (a *App) newHTTP() *ingresshttp.Server {
 		return nil
 	}
 	cfg := ingresshttp.Config{
-		Allow: a.cfg.HTTP.Allow, Onward: a.cfg.HTTP.Onward, Owner: (&owner{store: a.cfg.Store, self: a.member.ID}).find,
+		Allow: a.cfg.HTTP.Allow, Onward: a.cfg.HTTP.Onward, Owner: (&owner{store: a.cfg.Store, self: a.member.ID}).find, Paused: a.pausedIngress,
 		DrainMax: a.cfg.DrainMax * 4 / 10, Log: a.log, Hooks: a.ingressHooks(),
 	}
 	for i := range a.cfg.Module.HTTPIngresses {
@@ -45,9 +45,18 @@ func httpIngress(m *module.HTTPIngress) ingresshttp.Ingress {
 	return in
 }
 
+// pausedIngress reports whether an operator has paused an ingress. A member that does not work has none.
+func (a *App) pausedIngress(id string) bool {
+	d := a.life.Load()
+	return d != nil && d.PausedIngress(id)
+}
+
+// httpSources stands for all HTTP ingresses of the module, which are one source here.
+const httpSources = "http"
+
 // httpSource lets an incarnation answer requests.
 func (a *App) httpSource() *source {
-	return &source{id: "http", run: func(ctx context.Context, engine ingress.Engine) error { return a.http.Work(ctx, engine.(door)) }}
+	return &source{id: httpSources, run: func(ctx context.Context, engine ingress.Engine) error { return a.http.Work(ctx, engine.(door)) }}
 }
 
 // owner finds the member that works. An answer is good for a moment: the store is not asked for each request that is passed on.
