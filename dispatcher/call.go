@@ -2,6 +2,7 @@ package dispatcher
 
 import (
 	"context"
+	"math"
 	"slices"
 	"sync"
 	"time"
@@ -211,7 +212,7 @@ func (s *sending) reply(body []byte, bulk int) (*machine.Reply, *endpoint.Failur
 	if err != nil {
 		return nil, &endpoint.Failure{Kind: endpoint.BadReply, Status: 200, Text: err.Error()}
 	}
-	reply.BulkCalls = bulk
+	reply.BulkCalls = int32(min(bulk, math.MaxInt32))
 	return reply, nil
 }
 

@@ -42,6 +42,9 @@ func (m *Machine) startCall(c *cell, g *gate, retry bool, r *request) {
 		msg := c.mail.at(i)
 		call.Messages[i] = msg.Message
 		bytes += msg.size
+		if msg.Trace.Sampled() {
+			call.tellArrival(i, msg)
+		}
 	}
 	m.calledBytes += bytes
 	g.bytes += bytes
@@ -158,7 +161,7 @@ func (m *Machine) Replied(id ID, reply *Reply) *Failure {
 	if !ok {
 		return nil
 	}
-	m.announced(f, reply.BulkCalls)
+	m.announced(f, int(reply.BulkCalls))
 	if failure := m.unusable(f, reply); failure != nil {
 		m.failed(f, *failure)
 		return failure
@@ -197,6 +200,7 @@ func (m *Machine) finished(f flight, reply *Reply) {
 	m.stats.Calls++
 	m.stats.Invocations += int64(c.batch)
 	m.apply(f, reply)
+	m.trace(reply.Trace)
 	c.attempts, c.failedSince, c.lastError, c.alone = 0, 0, "", false
 	c.loosen()
 	for range c.batch {
@@ -336,24 +340,24 @@ func (m *Machine) apply(f flight, reply *Reply) {
 	c := f.cell
 	m.effect(false)
 	for i := range reply.Sends {
-		m.send(c.address, reply.Sends[i])
+		m.send(c.address, reply.Sends[i], reply.Trace)
 	}
 	for i := range reply.Delayed {
-		m.delay(c.address, &reply.Delayed[i])
+		m.delay(c.address, &reply.Delayed[i], reply.Trace)
 	}
 	for i := range reply.Outputs {
-		m.output(c.address, &reply.Outputs[i])
+		m.output(c.address, &reply.Outputs[i], reply.Trace)
 	}
 	m.mutate(c, reply.Mutations, f.built)
 }
 
 // send delivers a message at once; the next cut keeps it if it is still waiting.
-func (m *Machine) send(from api.Address, s Send) {
+func (m *Machine) send(from api.Address, s Send, trace *api.Trace) {
 	if s.Target.Type == ReplyType {
-		m.reply(&s)
+		m.reply(&s, trace)
 		return
 	}
-	msg := &message{Message: api.Message{Target: s.Target, Caller: from, Argument: s.Argument}}
+	msg := &message{Message: api.Message{Target: s.Target, Caller: from, Argument: s.Argument, Trace: trace}}
 	if !m.deliverable(&msg.Message, nil, 0) {
 		return
 	}

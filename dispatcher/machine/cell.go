@@ -18,12 +18,13 @@ type message struct {
 	source  *source // not nil: only the source can replay it
 	origin  *source // the source that has brought it, as long as this member remembers
 	offset  int64
-	target  int
 	arrived int64
 
 	pack     *pack // not nil: it is in this pack
-	spilled  bool  // it is in the store's mail
+	target   int32
+	spilled  bool // it is in the store's mail
 	finished bool
+	waited   bool // a call has told when it arrived; of messages in a sampled trace
 }
 
 // phase is what a cell waits for.

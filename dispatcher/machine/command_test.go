@@ -308,7 +308,7 @@ func parseReply(args []string) *machine.Reply {
 		case "incomplete":
 			r.Incomplete = true
 		case "bulk":
-			r.BulkCalls = int(number(next()))
+			r.BulkCalls = int32(number(next()))
 		default:
 			panic(fmt.Sprintf("unknown effect %q", verb))
 		}

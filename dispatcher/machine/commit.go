@@ -104,6 +104,7 @@ func (m *Machine) cutNow() {
 	out.sealed, out.sealedBytes = m.events.sealed, m.events.bytes
 	m.work.Sealed = m.events.sealed
 	m.events.sealed, m.events.bytes = nil, 0
+	m.work.Traced, m.traced = m.traced, nil
 	c.NextNumber = m.nextNumber
 
 	m.gen++

@@ -64,7 +64,7 @@ func (l *lane) claimed(bytes, now int64) {
 }
 
 // output gathers a record for its egress. One for an egress that the module does not declare is set aside, alone.
-func (m *Machine) output(from api.Address, o *Output) {
+func (m *Machine) output(from api.Address, o *Output, trace *api.Trace) {
 	l := m.lanes[o.Egress]
 	if l == nil {
 		m.setAside(api.DeadLetter{
@@ -73,7 +73,7 @@ func (m *Machine) output(from api.Address, o *Output) {
 		}, m.deadOf(api.OriginFunction(from.Type)))
 		return
 	}
-	out := api.Output{Sender: from, Value: o.Value}
+	out := api.Output{Sender: from, Value: o.Value, Trace: trace}
 	size := out.Size()
 	if l.gathered == nil {
 		l.gathered = make([]api.Output, 0, l.room)

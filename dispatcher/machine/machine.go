@@ -111,6 +111,7 @@ type Machine struct {
 	deadLetters    []api.DeadLetter
 	deadEnds       []uint64
 	acts           []statestore.Act
+	traced         []*api.Trace // of calls, up to tracedMax
 	nextAct        uint64
 	tokens         []uint64
 }

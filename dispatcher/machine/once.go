@@ -110,7 +110,7 @@ func onceCaller(key, nonce string) api.Address {
 }
 
 // replyOnce takes a message to the record of a key, if the address is one's.
-func (m *Machine) replyOnce(s *Send) bool {
+func (m *Machine) replyOnce(s *Send, trace *api.Trace) bool {
 	key, nonce, ok := strings.Cut(s.Target.ID, ".")
 	if !ok || len(key) != KeyBytes || len(nonce) != NonceBytes {
 		return false
@@ -119,7 +119,7 @@ func (m *Machine) replyOnce(s *Send) bool {
 		m.stats.RepliesDropped++
 		return true
 	}
-	msg := &message{Message: api.Message{Target: api.Address{Type: OnceType, ID: key}, Argument: s.Argument}}
+	msg := &message{Message: api.Message{Target: api.Address{Type: OnceType, ID: key}, Argument: s.Argument, Trace: trace}}
 	msg.Argument.TypeName = "r" + nonce + s.Argument.TypeName
 	m.put(msg)
 	return true
@@ -200,7 +200,7 @@ func (m *Machine) takeOnce(c *cell, msg *api.Message) {
 		m.answerOnce(nonce, Answer{Outcome: Crowded})
 		return
 	case !known:
-		m.beginOnce(c, api.Message{Target: msg.Caller, Argument: v}, verb == "c", nonce, digest)
+		m.beginOnce(c, api.Message{Target: msg.Caller, Argument: v, Trace: msg.Trace}, verb == "c", nonce, digest)
 	case string(c.values[at].Value[NonceBytes:]) != digest:
 		m.answerOnce(nonce, Answer{Outcome: Conflict})
 		return

@@ -146,7 +146,7 @@ func (m *Machine) replayOutput(d *api.DeadLetter) (full, why string) {
 		return fmt.Sprintf("undelivered outputs of %s have reached their bound", d.From), ""
 	}
 	o := Output{Egress: d.From, Value: api.TypedValue{TypeName: d.TypeName, HasValue: !d.NoValue, Value: d.Value}}
-	m.output(d.Address, &o)
+	m.output(d.Address, &o, nil)
 	m.events.bytes += len(d.Value)
 	return "", ""
 }

@@ -37,8 +37,8 @@ func (m *Machine) Forget(id string) { delete(m.replies.waiting, id) }
 
 // reply takes a message to somebody outside. The first one wins; what nobody waits for is counted and dropped, for whoever waited is
 // gone, or has never been.
-func (m *Machine) reply(s *Send) {
-	if m.replyOnce(s) {
+func (m *Machine) reply(s *Send, trace *api.Trace) {
+	if m.replyOnce(s, trace) {
 		return
 	}
 	token, ok := m.replies.waiting[s.Target.ID]

@@ -207,8 +207,8 @@ func (m *Machine) arriveAt(s *source, r *api.Record, w *way) {
 		return
 	}
 	msg := &message{
-		Message: api.Message{Target: api.Address{Type: w.route.Target, ID: r.ID}, Argument: r.Value},
-		number:  m.draw(), source: s, origin: s, offset: r.Offset, target: t, arrived: m.now,
+		Message: api.Message{Target: api.Address{Type: w.route.Target, ID: r.ID}, Argument: r.Value, Trace: r.Trace},
+		number:  m.draw(), source: s, origin: s, offset: r.Offset, target: int32(t), arrived: m.now,
 	}
 	msg.size = msg.Size()
 	s.pending++

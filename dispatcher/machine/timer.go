@@ -52,17 +52,17 @@ type timer struct {
 }
 
 // delay sends a message later, or cancels one.
-func (m *Machine) delay(from api.Address, d *Delayed) {
+func (m *Machine) delay(from api.Address, d *Delayed, trace *api.Trace) {
 	if d.Cancel {
 		m.cancel(token{from.ID, d.Token})
 		return
 	}
-	msg := api.Message{Target: d.Target, Caller: from, Argument: d.Argument}
+	msg := api.Message{Target: d.Target, Caller: from, Argument: d.Argument, Trace: trace}
 	if d.Token != "" { // a pending token that is used again replaces the older message
 		m.cancel(token{from.ID, d.Token})
 	}
 	if err := api.CheckAddress(d.Target); err != nil {
-		m.send(from, d.Send) // there is no storing it: it is set aside, or dropped, at once
+		m.send(from, d.Send, trace) // there is no storing it: it is set aside, or dropped, at once
 		return
 	}
 	m.newTimer(m.after(d.Delay), d.Token, msg)
@@ -170,7 +170,7 @@ func (m *Machine) fire() {
 		}
 		m.stats.TimersFired++
 		m.effect(false)
-		m.send(t.Message.Caller, Send{Target: t.Message.Target, Argument: t.Message.Argument})
+		m.send(t.Message.Caller, Send{Target: t.Message.Target, Argument: t.Message.Argument}, t.Message.Trace)
 	}
 }
 

@@ -29,6 +29,8 @@ type Work struct {
 	// Sealed are the tokens of events from outside that Commit holds, or what came of them. When this memory is dropped, what became
 	// of them only the store knows. Others that are not Done have not happened.
 	Sealed []uint64
+	// Traced are the sampled traces of the calls whose effects Commit holds, up to a bound.
+	Traced []*api.Trace
 
 	// Outputs have become durable with the commit that ended last: hand them over in this order.
 	Outputs []statestore.OutputPack
@@ -95,7 +97,13 @@ type Call struct {
 	// Bulk marks calls that travel in one request: those with the same number, which stand one behind the other in Work.Calls, two at
 	// least, all of one endpoint. 0: this one goes alone, as an ordinary request.
 	Bulk uint64
+	// Arrived says when messages of sampled traces came. nil where there is none: nearly always, so it is a pointer.
+	Arrived *Arrivals
 }
+
+// Arrivals are the times at which the messages of a call came, in Unix milliseconds. 0: an earlier call has told it, or the message is in no
+// sampled trace.
+type Arrivals []int64
 
 // CallState is one state as the function is shown it.
 type CallState struct {
@@ -108,9 +116,11 @@ type CallState struct {
 type Reply struct {
 	// Incomplete: the function wants these states before it runs; everything else is empty.
 	Incomplete bool
-	Missing    []statestore.StateSpec
 	// BulkCalls is how many calls of a bulk the endpoint runs at once, as it has said with this reply; below 2: it takes no bulk calls.
-	BulkCalls int
+	BulkCalls int32
+	Missing   []statestore.StateSpec
+	// Trace is what it has caused goes on in: that of the call's messages, with the call's own span. nil: none.
+	Trace *api.Trace
 
 	Sends     []Send
 	Delayed   []Delayed

@@ -180,8 +180,8 @@ func (inc *incarnation) announces(c *machine.Call, reply *machine.Reply) *machin
 	if c.Bulk != 0 {
 		inc.bulks.broken[endpoint] = 0
 	}
-	reply.BulkCalls = inc.life.bulks[endpoint]
-	inc.bulks.takes[endpoint] = reply.BulkCalls
+	reply.BulkCalls = int32(inc.life.bulks[endpoint])
+	inc.bulks.takes[endpoint] = int(reply.BulkCalls)
 	return reply
 }
 
