@@ -45,13 +45,13 @@ func (d *Dispatcher) sort(calls []machine.Call, now time.Time) []parcel {
 	var failure *endpoint.Failure
 	var nowhere []outcome
 	for i := range calls {
-		next := sending{call: &calls[i], words: last.words}
+		next := sending{call: &calls[i], words: last.words, span: d.calling(&calls[i])}
 		if i == 0 || next.call.Function != last.call.Function {
 			client, failure = d.resolve(&next)
 		}
 		last = next
 		if failure != nil {
-			nowhere = append(nowhere, outcome{call: next.call, failure: failure})
+			nowhere = append(nowhere, outcome{call: next.call, failure: failure, span: next.span})
 			continue
 		}
 		p := find(parcels, client, next.call.Timeout)
@@ -92,7 +92,7 @@ func (d *Dispatcher) attemptBulk(p *parcel) {
 	buffer := bulkBodies.Get().(*[]byte)
 	*buffer = appendBulk((*buffer)[:0], p.calls)
 	d.sends(len(p.calls))
-	rest := p.client.Bulk(ctx, *buffer, len(p.calls), func() {
+	rest := p.client.BulkTraced(ctx, *buffer, len(p.calls), p.trace(), func() {
 		if cap(*buffer) <= bulkBodyKeptMax {
 			bulkBodies.Put(buffer)
 		}
@@ -113,7 +113,7 @@ func (d *Dispatcher) judge(p *parcel, bulk int, answers []endpoint.Answer) []out
 		if a.Failure == nil {
 			ended[i] = d.read(s, a.Reply, bulk, a.Room)
 		} else {
-			ended[i] = outcome{call: s.call, failure: a.Failure}
+			ended[i] = outcome{call: s.call, failure: a.Failure, span: s.span}
 			d.cfg.Pool.Release(a.Room)
 		}
 		ended[i].took = took
@@ -127,7 +127,7 @@ func (p *parcel) left(rest *endpoint.Failure) []outcome {
 	var ended []outcome
 	for i := range p.calls {
 		if s := &p.calls[i]; !s.told {
-			ended = append(ended, outcome{call: s.call, failure: rest, took: took})
+			ended = append(ended, outcome{call: s.call, failure: rest, span: s.span, took: took})
 		}
 	}
 	return ended

@@ -33,9 +33,9 @@ func (d *Dispatcher) start(call machine.Call) {
 	go func() {
 		defer d.wait.Done()
 		began := time.Now()
-		s := sending{call: &call}
+		s := sending{call: &call, span: d.calling(&call)}
 		client, failure := d.resolve(&s)
-		o := outcome{call: &call, failure: failure}
+		o := outcome{call: &call, failure: failure, span: s.span}
 		if failure == nil {
 			o = d.attempt(client, &s)
 		}
@@ -48,6 +48,7 @@ func (d *Dispatcher) start(call machine.Call) {
 type sending struct {
 	call  *machine.Call
 	words *words // of its function
+	span  *Span  // nil: it is in no trace
 	told  bool   // its outcome
 }
 
@@ -56,6 +57,7 @@ type outcome struct {
 	call    *machine.Call
 	reply   *machine.Reply
 	failure *endpoint.Failure
+	span    *Span
 	took    time.Duration
 	room    int64 // that the reply takes of the pool's budget, until the machine has it; 0: it is small
 }
@@ -94,6 +96,7 @@ func (d *Dispatcher) ended(m *machine.Machine, o *outcome) {
 	d.running.Add(-1) // here, so that a drain that sees none has also seen what they brought
 	switch f := o.failure; {
 	case f == nil:
+		o.reply.Trace = o.span.trace()
 		o.failure = refused(m.Replied(o.call.ID, o.reply))
 	case f.Kind == endpoint.Canceled: // by a drain or the end: nothing is known, and nobody waits
 	case f.Kind == endpoint.Unanswered || f.Kind == endpoint.NoBulk:
@@ -101,6 +104,7 @@ func (d *Dispatcher) ended(m *machine.Machine, o *outcome) {
 	default:
 		m.Failed(o.call.ID, failureOf(f))
 	}
+	d.called(o)
 	d.observe(o.call, o.reply, o.failure, o.took)
 	o.call.States, o.call.Messages, o.reply = nil, nil, nil // of a bulk others may be out for long
 	if o.room > 0 {
@@ -183,9 +187,9 @@ func (d *Dispatcher) attempt(client *endpoint.Client, s *sending) outcome {
 	}()
 	*buffer = appendRequest((*buffer)[:0], s.call)
 	d.sends(1)
-	body, bulk, failure := client.Call(ctx, *buffer)
+	body, bulk, failure := client.CallTraced(ctx, *buffer, s.span.trace())
 	if failure != nil {
-		return outcome{call: s.call, failure: failure}
+		return outcome{call: s.call, failure: failure, span: s.span}
 	}
 	return d.read(s, body, bulk, endpoint.Room(body))
 }
@@ -197,7 +201,7 @@ func (d *Dispatcher) read(s *sending, body []byte, bulk int, room int64) outcome
 		d.cfg.Pool.Release(room)
 		room = 0
 	}
-	return outcome{call: s.call, reply: reply, failure: failure, room: room}
+	return outcome{call: s.call, reply: reply, failure: failure, span: s.span, room: room}
 }
 
 func (d *Dispatcher) sends(calls int) {

@@ -21,7 +21,10 @@ func (d *Dispatcher) keepCommitting() {
 		case <-d.ctx.Done():
 			return
 		case c := <-d.commits:
-			if err := d.commit(c); err != nil {
+			began := time.Now()
+			err := d.commit(c)
+			d.committed(c, began, err)
+			if err != nil {
 				d.fail(err)
 				return
 			}

@@ -74,6 +74,7 @@ type Dispatcher struct {
 	endCalls context.CancelFunc
 
 	commits chan *statestore.Commit // room for the one commit that there can be
+	traced  []*api.Trace            // of calls whose effects it holds; set before it is sent, and let alone until it has ended
 	running atomic.Int64            // calls under way
 	room    atomic.Int64            // of the pool's budget, that large replies hold which the machine does not have yet
 	mending chan struct{}           // holds a token while dead letters are being ended

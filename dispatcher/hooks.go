@@ -22,6 +22,8 @@ type Hooks struct {
 	// Commit counts tries of a commit. result is "ok", "fenced", "doubt", "unavailable" or "refused"; effects is how many
 	// changes it holds.
 	Commit func(result string, took time.Duration, effects int)
+	// Traces are of what is in a trace; see there.
+	Traces Traces
 	// DeadLetter sees each dead letter when it becomes part of the next commit.
 	DeadLetter func(d *api.DeadLetter)
 	// Restarted says that what was in memory is dropped, and why.

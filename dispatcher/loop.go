@@ -81,6 +81,7 @@ func (d *Dispatcher) loop(m *machine.Machine, clock *clock) {
 func (d *Dispatcher) carry(w *machine.Work) {
 	if w.Commit != nil {
 		d.seal(w.Sealed)
+		d.traced = w.Traced
 		d.commits <- w.Commit // never waits: there is one at a time
 	}
 	for i := range w.Finished { // before replies and deliveries: whoever sees those may ask for positions

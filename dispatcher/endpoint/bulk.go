@@ -7,6 +7,8 @@ import (
 	"io"
 	"net/http"
 	"sync/atomic"
+
+	"github.com/stategate/stategate/api"
 )
 
 // Bulk makes one attempt for many calls in one request, numbered from 1 to calls. It tells answers as they come, those that have come
@@ -19,7 +21,13 @@ import (
 // Timeout is what each call would have met alone, as far as that can be known; a NoBulk says that the endpoint takes no bulk calls; all
 // that one of the calls may have done to the others is Unanswered. When the attempt was Canceled nothing is known.
 func (c *Client) Bulk(ctx context.Context, body []byte, calls int, sent func(), told func(bulk int, answers []Answer)) (rest *Failure) {
+	return c.BulkTraced(ctx, body, calls, nil, sent, told)
+}
+
+// BulkTraced is Bulk with a header that says in which trace the request is; nil: in none.
+func (c *Client) BulkTraced(ctx context.Context, body []byte, calls int, in *api.Trace, sent func(), told func(bulk int, answers []Answer)) (rest *Failure) {
 	a := c.begin(ctx, &c.bulk, body)
+	a.in = in
 	a.once = true // a call that kills its server must not kill another one by the same attempt
 	b := bulk{attempt: a, sent: sent, told: told, answered: make([]bool, calls), left: calls}
 	defer b.end()

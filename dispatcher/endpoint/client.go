@@ -12,6 +12,8 @@ import (
 	"net/http/httptrace"
 	"sync/atomic"
 	"time"
+
+	"github.com/stategate/stategate/api"
 )
 
 const contentType = "application/octet-stream"
@@ -110,7 +112,13 @@ func (c *Client) Close() {
 // unseen, as HTTP/2 can say, a few times. One that lost its connection through what came over it is sent again once, alone, if it was not
 // alone before: it may have been another's reply.
 func (c *Client) Call(ctx context.Context, body []byte) (reply []byte, bulk int, fail *Failure) {
+	return c.CallTraced(ctx, body, nil)
+}
+
+// CallTraced is Call with a header that says in which trace the call is; nil: in none.
+func (c *Client) CallTraced(ctx context.Context, body []byte, in *api.Trace) (reply []byte, bulk int, fail *Failure) {
 	a := c.begin(ctx, &c.base, body)
+	a.in = in
 	defer a.end()
 	reply, fail = a.try()
 	if fail != nil && a.broken && !a.wasAlone {
@@ -182,6 +190,7 @@ func (a *attempt) response() (*http.Response, *Failure) {
 type attempt struct {
 	client *Client
 	base   *asking
+	in     *api.Trace      // nil: in none
 	parent context.Context // the caller's
 	loan   loan            // has its own mutex
 
@@ -254,6 +263,9 @@ func (a *attempt) request() *http.Request {
 	request.Body = http.NoBody
 	if signer := a.client.pool.signer; signer != nil {
 		request.Header = signer.signed(a.base.request.Header, a.loan.data) // nobody ends the loan before this call does
+	}
+	if a.in != nil {
+		request.Header = traced(request.Header, a.in)
 	}
 	if size := len(a.loan.data); size > 0 {
 		request.ContentLength = int64(size)

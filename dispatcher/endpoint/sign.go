@@ -91,14 +91,19 @@ func (s *Signer) signed(headers http.Header, body []byte) http.Header {
 	return headers
 }
 
-// appendHead appends what stands before the body of a request, with its signature.
+// appendHead appends what stands before the body of a request, with its signature and the trace that it is in.
 func (a *attempt) appendHead(b, body []byte) []byte {
 	h, signer := &a.base.head, a.client.pool.signer
-	if signer == nil {
+	if signer == nil && a.in == nil {
 		return h.append(b, len(body))
 	}
 	b = strconv.AppendInt(append(b, h.before...), int64(len(body)), 10)
-	b = append(append(b, "\r\n"+signatureHeader+": "...), signer.header(a.base.request.Header["Content-Type"][0], body, time.Now())...)
+	if signer != nil {
+		b = append(append(b, "\r\n"+signatureHeader+": "...), signer.header(a.base.request.Header["Content-Type"][0], body, time.Now())...)
+	}
+	if a.in != nil {
+		b = a.in.Append(append(b, "\r\n"+traceHeader+": "...))
+	}
 	return append(b, h.after...)
 }
 
