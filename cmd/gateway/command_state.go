@@ -11,24 +11,24 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/stategate/stategate/cmd/gateway/internal/config"
-	"github.com/stategate/stategate/cmd/gateway/internal/nearest"
 	"github.com/stategate/stategate/statestore"
 )
 
 func newState() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "state",
-		Short: "Take the state of addresses out of a store, or put it into one",
-		Long: `state moves the state of addresses as JSON Lines: into a store, from wherever it was before; out of one, to keep it, to look
-at it or to put it into another store. docs/MIGRATION.md has the form of the file and how to make one with a StateFun application.`,
+		Short: "Show and change state of a gateway that runs; take it out of a store, or put it into one",
+		Long: `state shows and changes the values of one address by the admin side of a gateway that runs (get, set, delete), and moves the state of
+addresses as JSON Lines (export, import): into a store, from wherever it was before; out of one, to keep it, to look at it or to put
+it into another store. docs/MIGRATION.md has the form of the file and how to make one with a StateFun application.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 0 {
-				return usage("state needs export or import")
+				return usage("state needs get, set, delete, export or import")
 			}
-			return usage("%s: %s", about("unknown command", "state ", args[0]), nearest.Guess(args[0], []string{"export", "import"}))
+			return unknownVerb(cmd, args[0])
 		},
 	}
-	cmd.AddCommand(newStateExport(), newStateImport())
+	cmd.AddCommand(newStateGet(), newStateSet(), newStateDelete(), newStateExport(), newStateImport())
 	return cmd
 }
 

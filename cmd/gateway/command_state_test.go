@@ -125,7 +125,7 @@ func TestStateImportOfStandardInput(t *testing.T) {
 func TestStateUsage(t *testing.T) {
 	store, file := stateWorld(t, stateLines)
 	for want, args := range map[string][]string{
-		"state needs export or import": {"state"}, "unknown command state exprot: did you mean export?": {"state", "exprot"}, "takes one file, or - for standard input; got 0": {"state", "import"},
+		"state needs get, set, delete, export or import": {"state"}, "unknown command state exprot: did you mean export?": {"state", "exprot"}, "takes one file, or - for standard input; got 0": {"state", "import"},
 		"got 2": {"state", "import", file, file}, "takes no arguments": {"state", "export", file}, "flag --function: want NAMESPACE/NAME": {"state", "export", "--store", store, "--function", "cart"},
 		"memory: ends with the gateway that it belongs to": {"state", "export", "--store", "memory:"}, "unknown flag --overwirte: did you mean --overwrite?": {"state", "import", "--overwirte", file},
 	} {

@@ -37,14 +37,34 @@ its address, and keeps what it answers - exactly once. It reads the module.yaml 
 		},
 	}
 	root.SetFlagErrorFunc(flagError)
-	root.AddCommand(newRun(), newDev(), newGuard(), newInit(), newCheck(), newState(), newConfig(), newVersion())
+	root.AddGroup(&cobra.Group{ID: runGroup, Title: "Write and run an application:"}, &cobra.Group{ID: seeGroup, Title: "See and mend one that runs:"})
+	addTo(root, runGroup, newInit(), newDev(), newCheck(), newRun(), newConfig())
+	addTo(root, seeGroup, newStatus(), newStuck(), newFunctions(), newAddresses(), newState(), newTimers(), newIngresses(), newEgresses(), newDeadLetters(), newMembers(), newModule(),
+		newSettings(), newAudit(), newLogLevel())
+	root.AddCommand(newGuard(), newVersion())
 	root.SetHelpCommand(newHelp())
 	return root
 }
 
+// Groups of commands in --help.
+const (
+	runGroup = "run"
+	seeGroup = "see"
+)
+
+func addTo(root *cobra.Command, group string, commands ...*cobra.Command) {
+	for _, c := range commands {
+		c.GroupID = group
+	}
+	root.AddCommand(commands...)
+}
+
 // execute runs one command line and answers its exit code.
 func execute(ctx context.Context, args []string, stdout, stderr io.Writer) int {
-	root := newRoot()
+	return executeRoot(ctx, newRoot(), args, stdout, stderr)
+}
+
+func executeRoot(ctx context.Context, root *cobra.Command, args []string, stdout, stderr io.Writer) int {
 	root.SetArgs(args)
 	root.SetOut(stdout)
 	root.SetErr(stderr)

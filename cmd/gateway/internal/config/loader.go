@@ -201,7 +201,7 @@ func chooseStore(c *Config, layers []layer) error {
 
 // unknownVariables warns of what looks like a setting and is none. Values are not shown.
 func unknownVariables(variables map[string]string) []string {
-	known := []string{configVariable}
+	known := append([]string{configVariable}, askVariables...)
 	for i := range settings {
 		known = append(known, settings[i].variable())
 	}

@@ -265,6 +265,9 @@ func find(key string) *setting {
 	return nil
 }
 
+// askVariables are those of the commands that ask a gateway: whoever runs one may have set them too.
+var askVariables = []string{"STATEGATE_URL", "STATEGATE_TOKEN_FILE", "STATEGATE_CA_FILE"}
+
 // foreign are variables that are not meant for us although they look so: those of tests, and those that Kubernetes sets in
 // every pod for a service whose name begins with stategate.
 var foreign = regexp.MustCompile(`^STATEGATE_(TEST_.*|(.+_)?(SERVICE_HOST|SERVICE_PORT(_.+)?|PORT(_[0-9]+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?))$`)

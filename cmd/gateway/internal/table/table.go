@@ -20,9 +20,15 @@ type Writer struct {
 	out    io.Writer
 	head   []string
 	widths []int
-	held   [][]string
+	held   []line
 	begun  bool // the head is written
 	err    error
+}
+
+// line is a row, or a note below one.
+type line struct {
+	cells []string
+	note  string
 }
 
 // New begins a table with the names of its columns, which are written with the first row.
@@ -38,7 +44,14 @@ func (w *Writer) Row(cells ...string) error {
 	for len(cells) < len(w.head) {
 		cells = append(cells, "")
 	}
-	w.held = append(w.held, cells)
+	return w.hold(line{cells: cells})
+}
+
+// Note adds a line of its own below a row, over all columns.
+func (w *Writer) Note(text string) error { return w.hold(line{note: text}) }
+
+func (w *Writer) hold(l line) error {
+	w.held = append(w.held, l)
 	if len(w.held) == rowsHeld {
 		return w.Flush()
 	}
@@ -50,16 +63,16 @@ func (w *Writer) Flush() error {
 	if len(w.held) == 0 || w.err != nil {
 		return w.err
 	}
-	for _, row := range w.held {
-		w.widen(row)
+	for _, l := range w.held {
+		w.widen(l.cells)
 	}
 	var b strings.Builder
 	if !w.begun {
 		w.begun = true
-		w.line(&b, w.head)
+		w.write(&b, line{cells: w.head})
 	}
-	for _, row := range w.held {
-		w.line(&b, row)
+	for _, l := range w.held {
+		w.write(&b, l)
 	}
 	w.held = w.held[:0]
 	_, w.err = io.WriteString(w.out, b.String())
@@ -77,8 +90,12 @@ func (w *Writer) widen(cells []string) {
 	}
 }
 
-func (w *Writer) line(b *strings.Builder, cells []string) {
-	last := len(cells) - 1
+func (w *Writer) write(b *strings.Builder, l line) {
+	if l.cells == nil {
+		b.WriteString(l.note + "\n")
+		return
+	}
+	cells, last := l.cells, len(l.cells)-1
 	for last > 0 && cells[last] == "" {
 		last--
 	}

@@ -23,10 +23,10 @@ func TestTable(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if err := w.Flush(); err != nil {
+	if err := errors.Join(w.Note("  a note that is wider than any column and widens none"), w.Flush()); err != nil {
 		t.Fatal(err)
 	}
-	want := "NAME    N   WHY\na       1   x y\näöü123  22\nb\n" + strings.Repeat("l", 70) + "  3   z\n"
+	want := "NAME    N   WHY\na       1   x y\näöü123  22\nb\n" + strings.Repeat("l", 70) + "  3   z\n  a note that is wider than any column and widens none\n"
 	if got := b.String(); got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}

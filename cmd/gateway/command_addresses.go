@@ -1,0 +1,160 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+
+	"github.com/spf13/cobra"
+
+	"github.com/stategate/stategate/api"
+	"github.com/stategate/stategate/cmd/gateway/internal/client"
+	"github.com/stategate/stategate/cmd/gateway/internal/table"
+)
+
+func newAddresses() *cobra.Command {
+	var a asking
+	var prefix string
+	cmd := &cobra.Command{
+		Use:   "addresses NAMESPACE/NAME",
+		Short: "List the addresses of a function; show, retry, skip, pause and resume one",
+		Long: `addresses lists what the store keeps of a function: the ids that have state or messages. Its verbs are for one address, which is named by
+its function and its id.`,
+		Example: `  gateway addresses shop/cart --prefix customer-7
+  gateway addresses show shop/cart ada
+  gateway addresses retry shop/cart ada
+  gateway addresses skip shop/cart ada --message 17`,
+		Args:              orVerb(arguments(1, 1, "the name of a function, as NAMESPACE/NAME")),
+		ValidArgsFunction: a.functionArgument(),
+	}
+	a.register(cmd)
+	a.registerLimit(cmd)
+	cmd.Flags().StringVar(&prefix, "prefix", "", "only ids that begin with this")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		f, err := typeName(args[0])
+		if err != nil {
+			return err
+		}
+		query := url.Values{"function": {f.String()}}
+		if prefix != "" {
+			query.Set("prefix", prefix)
+		}
+		return a.run(cmd, func(ctx context.Context, c *client.Client, out io.Writer) error {
+			return list(ctx, &a, c, out, cmd.ErrOrStderr(), addressList(query))
+		})
+	}
+	cmd.AddCommand(
+		newAddressesShow(),
+		newAddressesVerb("retry", "Try now what waits for the time of its next attempt", "is tried now"),
+		newAddressesSkip(),
+		newAddressesVerb("pause", "Start no more calls to an address: its messages wait", "is paused"),
+		newAddressesVerb("resume", "Call an address again", "is resumed"),
+	)
+	return cmd
+}
+
+// answeredListedAddress is an address in the list.
+type answeredListedAddress struct {
+	Address          answeredAddress
+	InMemory         bool
+	Phase            string
+	Messages, Stored int64
+	Failing          bool
+	Attempts         int64
+	LastError        string
+	Paused           json.RawMessage
+}
+
+func addressList(query url.Values) listing[answeredListedAddress] {
+	return listing[answeredListedAddress]{
+		path: "/v1/addresses", query: query, head: []string{"ID", "MESSAGES", "STORED", "PHASE", "FAILING", "PAUSED", "LAST ERROR"}, none: "the store keeps no such address",
+		row: func(x answeredListedAddress) []string {
+			failing := table.None
+			if x.Failing {
+				failing = plural(x.Attempts, "attempt", "attempts")
+			}
+			return []string{table.Word(x.Address.ID), table.Count(x.Messages), table.Count(x.Stored), orNone(table.Text(x.Phase)), failing, pausedText(x.Paused, false), orNone(table.Short(x.LastError, 200))}
+		},
+	}
+}
+
+func newAddressesVerb(verb, short, done string) *cobra.Command {
+	var a asking
+	cmd := &cobra.Command{
+		Use: verb + " NAMESPACE/NAME ID", Short: short, Example: "  gateway addresses " + verb + " shop/cart ada",
+		Args: arguments(2, 2, "a function and an id: NAMESPACE/NAME ID"), ValidArgsFunction: a.functionArgument(),
+	}
+	a.registerSilent(cmd)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		address, err := addressOf(args)
+		if err != nil {
+			return err
+		}
+		path, query := client.AddressPath(address, verb)
+		return a.change(cmd, client.Request{Method: http.MethodPost, Path: path, Query: query}, addressText(address)+" "+done)
+	}
+	return cmd
+}
+
+func newAddressesSkip() *cobra.Command {
+	var a asking
+	var message string
+	cmd := &cobra.Command{
+		Use:   "skip NAMESPACE/NAME ID",
+		Short: "Set the message at the front aside, so that those behind it go on",
+		Long: `skip makes the message at the front of an address a dead letter, exactly once: it can be looked at and replayed later. --message is its number, as "gateway
+stuck" and "gateway addresses show" tell it: when another one is at the front meanwhile, nothing is skipped. Without --message it shows the one at the
+front and asks on a terminal.`,
+		Example: `  gateway addresses show shop/cart ada
+  gateway addresses skip shop/cart ada --message 17`,
+		Args: arguments(2, 2, "a function and an id: NAMESPACE/NAME ID"), ValidArgsFunction: a.functionArgument(),
+	}
+	a.registerSilent(cmd)
+	cmd.Flags().StringVar(&message, "message", "", "number of the message that is to be at the front")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		address, err := addressOf(args)
+		if err != nil {
+			return err
+		}
+		number, err := strconv.ParseUint(message, 10, 63)
+		if message != "" && err != nil {
+			return usage("flag --message: want the number of a message")
+		}
+		if message == "" {
+			if number, err = a.askFront(cmd, address); err != nil {
+				return err
+			}
+		}
+		path, query := client.AddressPath(address, "skip")
+		return a.change(cmd, client.Request{Method: http.MethodPost, Path: path, Query: query, Body: map[string]uint64{"message": number}},
+			fmt.Sprintf("message %d of %s is set aside; gateway deadletters shows it", number, addressText(address)))
+	}
+	return cmd
+}
+
+// askFront shows the message at the front and asks whether it is to be skipped.
+func (a *asking) askFront(cmd *cobra.Command, address api.Address) (number uint64, err error) {
+	if !canAsk(cmd) {
+		return 0, usage("addresses skip needs --message NUMBER where nobody can be asked; gateway addresses show tells the number")
+	}
+	c, err := a.open()
+	if err != nil {
+		return 0, err
+	}
+	defer c.Close()
+	path, query := client.AddressPath(address)
+	var shown answeredView
+	if err := c.Get(cmd.Context(), path, query, &shown); err != nil {
+		return 0, err
+	}
+	front := shown.Mailbox.Front
+	if front == nil {
+		return 0, fmt.Errorf("no message is known to be at the front of %s", addressText(address))
+	}
+	fmt.Fprintln(cmd.ErrOrStderr(), front.text())
+	return front.Number, confirm(cmd, false, fmt.Sprintf("Set message %d of %s aside", front.Number, addressText(address)))
+}

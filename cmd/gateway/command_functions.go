@@ -1,0 +1,201 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/stategate/stategate/api"
+	"github.com/stategate/stategate/cmd/gateway/internal/client"
+	"github.com/stategate/stategate/cmd/gateway/internal/table"
+)
+
+const functionsPath = "/v1/functions"
+
+func newFunctions() *cobra.Command {
+	var a asking
+	cmd := &cobra.Command{
+		Use:   "functions [NAMESPACE/NAME]",
+		Short: "List functions and what waits for them; pause and resume them",
+		Example: `  gateway functions
+  gateway functions shop/cart
+  gateway functions pause shop/cart
+  gateway functions resume shop/cart`,
+		Args:              orVerb(arguments(0, 1, "at most one name, as NAMESPACE/NAME")),
+		ValidArgsFunction: a.completeNames(functionsPath, "function"),
+	}
+	a.register(cmd)
+	a.registerLimit(cmd)
+	a.registerWatch(cmd)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if len(args) == 0 {
+			return a.run(cmd, func(ctx context.Context, c *client.Client, out io.Writer) error {
+				return list(ctx, &a, c, out, cmd.ErrOrStderr(), functionList())
+			})
+		}
+		f, err := typeName(args[0])
+		if err != nil {
+			return err
+		}
+		return a.run(cmd, func(ctx context.Context, c *client.Client, out io.Writer) error {
+			return one(ctx, &a, c, out, client.Request{Path: client.Path("v1", "functions", f.Namespace, f.Name)}, func(f answeredFunction) error { return f.write(out) })
+		})
+	}
+	cmd.AddCommand(
+		newPauseOf("pause", "functions", "function", "Start no more calls to any address of a function: its messages wait", functionsPath),
+		newPauseOf("resume", "functions", "function", "Call the addresses of a function again", functionsPath),
+	)
+	return cmd
+}
+
+// answeredFunction is a function of the module, or of what the store keeps.
+type answeredFunction struct {
+	Function  string
+	Declared  bool
+	Endpoint  string
+	Endpoints []struct {
+		Endpoint               string
+		Open                   bool
+		Outages, Calls, Queued int64
+	}
+	OnFailure string
+	States    []struct {
+		Name, TypeName, Expiration string
+		TTLSeconds                 float64
+	}
+	Waiting     answeredWaiting
+	Paused      json.RawMessage
+	DeadLetters int64
+}
+
+type answeredWaiting struct {
+	Messages, Bytes           int64
+	OldestSeconds             float64
+	Failing, Stuck            int64
+	FailingSeconds, Attempts  float64
+	CallSeconds               float64
+	Kept, KeptBytes, Paused   int64
+	LastError, OldestFunction string
+}
+
+func functionList() listing[answeredFunction] {
+	return listing[answeredFunction]{
+		path: functionsPath, head: []string{"FUNCTION", "MESSAGES", "OLDEST", "FAILING", "STUCK", "DEAD", "NOTES"}, none: "there is no function",
+		row: func(f answeredFunction) []string {
+			return []string{table.Word(f.Function), table.Count(f.Waiting.Messages), ageOrNone(f.Waiting.OldestSeconds), table.Count(f.Waiting.Failing), table.Count(f.Waiting.Stuck),
+				table.Count(f.DeadLetters), f.notes()}
+		},
+	}
+}
+
+func (f *answeredFunction) notes() string {
+	var notes []string
+	if !f.Declared {
+		notes = append(notes, "not declared")
+	}
+	if paused(f.Paused) != nil {
+		notes = append(notes, "paused")
+	}
+	for _, e := range f.Endpoints {
+		if e.Open {
+			notes = append(notes, "down: "+table.Text(e.Endpoint))
+		}
+	}
+	return orNone(strings.Join(notes, ", "))
+}
+
+// endpointsShown bounds the lines of endpoints: a template may name one for each function.
+const endpointsShown = 20
+
+func (f *answeredFunction) write(out io.Writer) error {
+	pairs := [][2]string{
+		{"function", table.Word(f.Function)}, {"declared", yesOrNo(f.Declared)}, {"paused", pausedText(f.Paused, true)}, {"endpoint", table.Text(f.Endpoint)}, {"onFailure", table.Text(f.OnFailure)},
+		{"messages", fmt.Sprintf("%d, %s", f.Waiting.Messages, table.Bytes(f.Waiting.Bytes))}, {"oldest", ageOrNone(f.Waiting.OldestSeconds)},
+		{"failing", fmt.Sprintf("%d addresses, %d of them stuck", f.Waiting.Failing, f.Waiting.Stuck)},
+		{"dead letters", decimal(f.DeadLetters)},
+	}
+	for i, e := range f.Endpoints {
+		if i == endpointsShown {
+			pairs = append(pairs, [2]string{"", fmt.Sprintf("and %d more endpoints", len(f.Endpoints)-i)})
+			break
+		}
+		state := "answers"
+		if e.Open {
+			state = "is down"
+		}
+		pairs = append(pairs, [2]string{"calls", fmt.Sprintf("%d to %s, which %s; %d addresses queue", e.Calls, table.Text(e.Endpoint), state, e.Queued)})
+	}
+	for _, s := range f.States {
+		text := table.Word(s.Name) + " " + table.Word(s.TypeName)
+		if s.TTLSeconds > 0 {
+			text += " expires " + table.Age(s.TTLSeconds) + " " + table.Text(s.Expiration)
+		}
+		pairs = append(pairs, [2]string{"state", text})
+	}
+	return table.Fields(out, pairs...)
+}
+
+// newPauseOf is a verb of a noun: pause or resume.
+func newPauseOf(verb, noun, what, short, path string) *cobra.Command {
+	var a asking
+	cmd := &cobra.Command{
+		Use:               verb + " NAMESPACE/NAME",
+		Short:             short,
+		Example:           fmt.Sprintf("  gateway %s %s shop/cart", noun, verb),
+		Args:              arguments(1, 1, "the name of one "+what+", as NAMESPACE/NAME"),
+		ValidArgsFunction: a.completeNames(path, what),
+	}
+	a.registerSilent(cmd)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		f, err := typeName(args[0])
+		if err != nil {
+			return err
+		}
+		return a.change(cmd, client.Request{Method: http.MethodPost, Path: client.Path("v1", noun, f.Namespace, f.Name, verb)}, what+" "+table.Word(f.String())+" is "+verb+"d")
+	}
+	return cmd
+}
+
+// change asks for a change and says that it is made.
+func (a *asking) change(cmd *cobra.Command, r client.Request, done string) error {
+	return a.run(cmd, func(ctx context.Context, c *client.Client, out io.Writer) error {
+		if _, err := c.Do(ctx, r); err != nil {
+			return err
+		}
+		_, err := fmt.Fprintln(out, done)
+		return err
+	})
+}
+
+func ageOrNone(seconds float64) string {
+	if seconds == 0 {
+		return table.None
+	}
+	return table.Age(seconds)
+}
+
+func orNone(text string) string {
+	if text == "" {
+		return table.None
+	}
+	return text
+}
+
+func yesOrNo(is bool) string {
+	if is {
+		return "yes"
+	}
+	return "no"
+}
+
+// functionArgument completes the first argument by a function, for addresses.
+func (a *asking) functionArgument() cobra.CompletionFunc {
+	return a.completeNames(functionsPath, "function")
+}
+
+func addressText(a api.Address) string { return table.Address(a.Type.String(), a.ID) }

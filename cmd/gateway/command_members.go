@@ -1,0 +1,55 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"io"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/stategate/stategate/cmd/gateway/internal/client"
+	"github.com/stategate/stategate/cmd/gateway/internal/table"
+)
+
+func newMembers() *cobra.Command {
+	var a asking
+	cmd := &cobra.Command{
+		Use:   "members",
+		Short: "List the gateways of this store: the one that works, and those that wait",
+		Example: `  gateway members
+  gateway members -o json | jq -r '.[] | select(.role == "active") | .admin'`,
+		Args: noArguments,
+	}
+	a.register(cmd)
+	a.registerWatch(cmd)
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		return a.run(cmd, func(ctx context.Context, c *client.Client, out io.Writer) error {
+			return list(ctx, &a, c, out, cmd.ErrOrStderr(), memberList(time.Now()))
+		})
+	}
+	return cmd
+}
+
+// answeredMember is a gateway.
+type answeredMember struct {
+	ID, Host            string
+	PID                 int64
+	Admin, Events       string
+	Started, LeaseUntil string
+	Role                string
+	Epoch               json.RawMessage
+}
+
+func memberList(now time.Time) listing[answeredMember] {
+	return listing[answeredMember]{
+		path: "/v1/members", head: []string{"ROLE", "HOST", "PID", "ADMIN", "EVENTS", "RUNS FOR", "EPOCH", "LEASE", "ID"}, none: "no gateway is known",
+		row: func(m answeredMember) []string {
+			lease := table.None
+			if m.LeaseUntil != "" {
+				lease = table.Until(m.LeaseUntil, now)
+			}
+			return []string{table.Text(m.Role), orNone(table.Text(m.Host)), table.Count(m.PID), orNone(table.Text(m.Admin)), orNone(table.Text(m.Events)), table.Since(m.Started, now), scalar(m.Epoch), lease, orNone(table.Text(m.ID))}
+		},
+	}
+}

@@ -1,0 +1,120 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+
+	"github.com/spf13/cobra"
+
+	"github.com/stategate/stategate/cmd/gateway/internal/client"
+	"github.com/stategate/stategate/cmd/gateway/internal/table"
+)
+
+func newModule() *cobra.Command {
+	var a asking
+	var changes bool
+	cmd := &cobra.Command{
+		Use:   "module",
+		Short: "Show the module as the gateway runs it, and what changed since the last start",
+		Long: `module lists every setting of every endpoint, ingress and egress with its value and where that comes from: a file and line, a placeholder, or the
+default. Secrets are not shown.`,
+		Example: `  gateway module
+  gateway module --changes`,
+		Args: noArguments,
+	}
+	a.register(cmd)
+	cmd.Flags().BoolVar(&changes, "changes", false, "only what changed since the last start")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		return a.run(cmd, func(ctx context.Context, c *client.Client, out io.Writer) error {
+			return one(ctx, &a, c, out, client.Request{Path: "/v1/module"}, func(m answeredModule) error { return m.write(out, cmd.ErrOrStderr(), changes) })
+		})
+	}
+	return cmd
+}
+
+// answeredModule is the module as it runs.
+type answeredModule struct {
+	Items []struct {
+		Kind, ID, At string
+		Settings     []answeredSetting
+	}
+	Changes []struct {
+		Kind, ID, Path string
+		Was, Is        json.RawMessage
+	}
+	Since string
+}
+
+type answeredSetting struct {
+	Path, Name string
+	Value      json.RawMessage
+	From       string
+}
+
+func (m *answeredModule) write(out, stderr io.Writer, onlyChanges bool) error {
+	if !onlyChanges {
+		w := table.New(out, "COMPONENT", "SETTING", "VALUE", "FROM")
+		for _, item := range m.Items {
+			name := componentName(item.Kind, item.ID)
+			if err := w.Row(name, "", "", table.Text(item.At)); err != nil {
+				return err
+			}
+			for _, s := range item.Settings {
+				if err := w.Row(name, table.Word(s.Path), scalar(s.Value), table.Text(s.From)); err != nil {
+					return err
+				}
+			}
+		}
+		if err := w.Flush(); err != nil {
+			return err
+		}
+	}
+	since := ""
+	if m.Since != "" {
+		since = " of " + table.Time(m.Since)
+	}
+	if len(m.Changes) == 0 {
+		_, err := fmt.Fprintf(stderr, "nothing has changed since the former start%s\n", since)
+		return err
+	}
+	if !onlyChanges {
+		fmt.Fprintln(out)
+	}
+	fmt.Fprintf(stderr, "%s changed since the former start%s\n", plural(int64(len(m.Changes)), "setting has", "settings have"), since)
+	w := table.New(out, "COMPONENT", "SETTING", "WAS", "IS")
+	for _, c := range m.Changes {
+		if err := w.Row(componentName(c.Kind, c.ID), table.Word(c.Path), scalar(c.Was), scalar(c.Is)); err != nil {
+			return err
+		}
+	}
+	return w.Flush()
+}
+
+func componentName(kind, id string) string { return table.Text(kind) + " " + table.Word(id) }
+
+func newSettings() *cobra.Command {
+	var a asking
+	cmd := &cobra.Command{
+		Use:   "settings",
+		Short: "Show the settings that the gateway runs with, and where each comes from",
+		Long: `settings lists the settings of the deployment as they count: from a flag, the environment, the file of settings, or the default. Secrets
+are not shown. "gateway config" is their manual.`,
+		Example: `  gateway settings
+  gateway settings -o json | jq '.[] | select(.from != "default")'`,
+		Args: noArguments,
+	}
+	a.register(cmd)
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		return a.run(cmd, func(ctx context.Context, c *client.Client, out io.Writer) error {
+			return list(ctx, &a, c, out, cmd.ErrOrStderr(), listing[answeredSetting]{
+				path: "/v1/settings", head: []string{"SETTING", "VALUE", "FROM"}, none: "there are no settings",
+				row: func(s answeredSetting) []string {
+					return []string{table.Word(s.Name), scalar(s.Value), table.Text(s.From)}
+				},
+			})
+		})
+	}
+	return cmd
+}

@@ -1,0 +1,249 @@
+package main
+
+import (
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+// Each command that changes something, with what it asks for.
+func TestOperatorChanges(t *testing.T) {
+	for _, c := range []struct{ args, asked, want string }{
+		{"functions pause shop/cart", "POST /v1/functions/shop/cart/pause", "function shop/cart is paused\n"},
+		{"functions resume shop/cart", "POST /v1/functions/shop/cart/resume", "function shop/cart is resumed\n"},
+		{"ingresses pause shop/in", "POST /v1/ingresses/shop/in/pause", "ingress shop/in is paused\n"},
+		{"ingresses resume shop/in", "POST /v1/ingresses/shop/in/resume", "ingress shop/in is resumed\n"},
+		{"ingresses forget shop/in --yes", "POST /v1/ingresses/shop/in/forget", "ingress shop/in is forgotten\n"},
+		{"egresses forget shop/out --yes", "POST /v1/egresses/shop/out/forget", "egress shop/out is forgotten\n"},
+		{"egresses decide shop/out --deliver stored --yes", `POST /v1/egresses/shop/out/lanes/0/decide {"deliver":"stored"}`, "lane 0 of shop/out goes on\n"},
+		{"egresses decide shop/out --lane 3 --deliver new --yes", `POST /v1/egresses/shop/out/lanes/3/decide {"deliver":"new"}`, "lane 3 of shop/out goes on\n"},
+		{"egresses decide shop/out --deliver 4711 --yes", `POST /v1/egresses/shop/out/lanes/0/decide {"deliver":4711}`, "lane 0 of shop/out goes on\n"},
+		{"addresses retry shop/cart a/b", "POST /v1/addresses/shop/cart/a%2Fb/retry", "shop/cart a/b is tried now\n"},
+		{"addresses pause shop/cart ..", "POST /v1/addresses/shop/cart/pause?id=..", "shop/cart .. is paused\n"},
+		{"addresses resume shop/cart ada", "POST /v1/addresses/shop/cart/ada/resume", "shop/cart ada is resumed\n"},
+		{"addresses retry shop/cart -- -x", "POST /v1/addresses/shop/cart/-x/retry", "shop/cart -x is tried now\n"},
+		{"addresses skip shop/cart ada --message 17", `POST /v1/addresses/shop/cart/ada/skip {"message":17}`, "message 17 of shop/cart ada is set aside; gateway deadletters shows it\n"},
+		{"log-level debug", `PUT /v1/log-level {"level":"debug"}`, "debug\n"},
+		{"deadletters replay 17", "POST /v1/deadletters/17/replay", "dead letter 17 is replayed\n"},
+		{"deadletters replay 17 --to shop/cart/a/b", `POST /v1/deadletters/17/replay {"to":{"id":"a/b","name":"cart","namespace":"shop"}}`, "dead letter 17 is replayed\n"},
+		{"deadletters discard 17", "DELETE /v1/deadletters/17", "dead letter 17 is discarded\n"},
+	} {
+		f := newFakeAdmin(t)
+		what := strings.Join(strings.Fields(c.asked)[:2], " ")
+		f.says(what, `{"level":"debug"}`)
+		code, stdout, stderr := call(t, strings.Fields(c.args)...)
+		if got := f.changes(); code != exitDone || stdout != c.want || stderr != "" || !slices.Equal(got, []string{c.asked}) {
+			t.Errorf("%s: exit %d, asked %q, stdout %q, stderr %q", c.args, code, got, stdout, stderr)
+		}
+		f.refuses(what, http.StatusConflict, "it cannot be done", "do something else")
+		code, stdout, stderr = call(t, strings.Fields(c.args)...)
+		if code != exitFailed || stdout != "" || !strings.Contains(stderr, "it cannot be done") || !strings.Contains(stderr, "do something else") || !strings.HasPrefix(stderr, "gateway: ") {
+			t.Errorf("%s: exit %d, stdout %q, stderr %q", c.args, code, stdout, stderr)
+		}
+	}
+}
+
+// Whoever asks is named, and has the token that was given.
+func TestOperatorWho(t *testing.T) {
+	f := newFakeAdmin(t)
+	f.says("POST /v1/functions/shop/cart/pause", "")
+	name := filepath.Join(t.TempDir(), "token")
+	if err := os.WriteFile(name, []byte("secret-of-mine\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	must(t, "is paused", "", "functions", "pause", "shop/cart", "--token-file", name)
+	t.Setenv(tokenVariable, name)
+	t.Setenv("SUDO_USER", "ann")
+	must(t, "is paused", "", "functions", "pause", "shop/cart")
+	host, _ := os.Hostname()
+	for i, a := range f.asked {
+		if a.header.Get("Authorization") != "Bearer secret-of-mine" || i == 1 && a.header.Get("Stategate-Operator") != "ann@"+host {
+			t.Errorf("asked with %q", a.header)
+		}
+	}
+	t.Setenv(tokenVariable, name+".none")
+	refused(t, exitFailed, "no such file", "stuck")
+}
+
+// What is wrong with a command line is said before anybody is asked.
+func TestOperatorUsage(t *testing.T) {
+	f := newFakeAdmin(t)
+	for _, c := range []struct{ args, want string }{
+		{"stuck x", "takes no arguments"},
+		{"stuck -o yaml", "flag --output: want table or json"},
+		{"stuck --limit -1", "flag --limit"},
+		{"stuck --watch=1ms", "flag --watch: want at least"},
+		{"stuck --watch -o json", "want it without -o json"},
+		{"stuck --url gate:1", "the URL of the admin side is like"},
+		{"stuck --ulr x", "unknown flag --ulr: did you mean --url?"},
+		{"functions puase shop/cart", "unknown command functions puase: did you mean pause?"},
+		{"functions a/b c/d", "functions wants at most one name, as NAMESPACE/NAME; got 2 arguments"},
+		{"functions a/b/c", "want a name as NAMESPACE/NAME"},
+		{"functions pause", "functions pause wants the name of one function, as NAMESPACE/NAME; got 0 arguments"},
+		{"functions pause cart", "want a name as NAMESPACE/NAME"},
+		{"addresses", "addresses wants the name of a function"},
+		{"addresses shwo a/b c", "unknown command addresses shwo: did you mean show?"},
+		{"addresses show a/b", "addresses show wants a function and an id: NAMESPACE/NAME ID; got 1 argument"},
+		{"addresses show a/b " + strings.Repeat("x", 70_000), "the address"},
+		{"addresses skip a/b c --message x", "flag --message: want the number"},
+		{"addresses skip a/b c --message -1", "flag --message: want the number"},
+		{"addresses skip a/b c", "addresses skip needs --message NUMBER where nobody can be asked"},
+		{"state gett", "unknown command state gett: did you mean get?"},
+		{"state get a/b", "state get wants"},
+		{"state get a/b c --raw", "--raw writes the bytes of one state"},
+		{"state set a/b c d e --force --if-unset", "want one of --if-version, --if-unset and --force"},
+		{"state set a/b c d e --json --base64", "want one of --json, --base64 and --bytes"},
+		{"state set a/b c d e --if-version \"", "flag --if-version: want a version"},
+		{"timers --function x", "flag --function: want NAMESPACE/NAME"},
+		{"ingresses forget a/b", "ingresses forget needs --yes where nobody can be asked: Where all partitions of ingress a/b have been is forgotten"},
+		{"egresses forget a/b", "egresses forget needs --yes where nobody can be asked"},
+		{"egresses decide a/b", "flag --deliver: want stored, new or the number"},
+		{"egresses decide a/b --deliver old", "flag --deliver: want stored, new or the number"},
+		{"egresses decide a/b --deliver new", "egresses decide needs --yes where nobody can be asked: What is stored of lane 0 of a/b is never delivered"},
+		{"deadletters shwo", "unknown command deadletters shwo: did you mean show?"},
+		{"deadletters --function a/b --egress c/d", "want one of --function, --ingress, --egress and --all"},
+		{"deadletters --function a", "flag --function: want NAMESPACE/NAME"},
+		{"deadletters show x", "want numbers of dead letters"},
+		{"deadletters show 0", "want numbers of dead letters"},
+		{"deadletters replay", "deadletters replay wants numbers, or one of"},
+		{"deadletters replay 1 x", "want numbers of dead letters"},
+		{"deadletters replay 1 --all", "not both"},
+		{"deadletters replay --all --function a/b", "want one of --function"},
+		{"deadletters replay 1 --reason x", "--reason is for"},
+		{"deadletters replay 1 2 --to a/b/c", "--to is for one dead letter; got 2 numbers"},
+		{"deadletters replay 1 --to a/b", "flag --to: want NAMESPACE/NAME/ID"},
+		{"deadletters replay --all --to a/b/c", "--to is for one dead letter"},
+		{"log-level debg", "unknown level debg: did you mean debug?"},
+		{"log-level info info", "log-level wants at most one level"},
+	} {
+		code, stdout, stderr := call(t, strings.Fields(c.args)...)
+		if code != exitUsage || stdout != "" || !strings.Contains(stderr, c.want) {
+			t.Errorf("%.60s: exit %d, stdout %q, stderr %q, want %q", c.args, code, stdout, stderr, c.want)
+		}
+	}
+	if len(f.asked) > 0 {
+		t.Errorf("somebody was asked: %v", f.asked[0].what)
+	}
+	refused(t, exitUsage, "the URL of the admin side has no user", "stuck", "--url", "http://u:hunter2@h")
+	if _, _, stderr := call(t, "stuck", "--url", "http://u:hunter2@h"); strings.Contains(stderr, "hunter2") {
+		t.Errorf("a password is said again: %s", stderr)
+	}
+	for _, url := range []string{"http://127.0.0.1:1", "http://[::1]:1"} {
+		refused(t, exitFailed, "--url or STATEGATE_URL names another", "stuck", "--url", url)
+	}
+}
+
+// Of several dead letters those that can be replayed are, and the others are named.
+func TestOperatorSeveralLetters(t *testing.T) {
+	f := newFakeAdmin(t)
+	f.says("POST /v1/deadletters/1/replay", `{"replayed":1}`)
+	f.refuses("POST /v1/deadletters/2/replay", http.StatusNotFound, "there is no dead letter 2", "list them")
+	f.says("POST /v1/deadletters/3/replay", `{"replayed":1}`)
+	code, stdout, stderr := call(t, "deadletters", "replay", "1", "2", "3")
+	if code != exitFailed || stdout != "dead letter 1 is replayed\ndead letter 3 is replayed\n" || stderr != "gateway: dead letter 2: there is no dead letter 2; list them\n" {
+		t.Errorf("exit %d, stdout %q, stderr %q", code, stdout, stderr)
+	}
+	f.refuses("POST /v1/deadletters/2/replay", http.StatusForbidden, "only operators may do this", "use a token")
+	f.changes()
+	code, _, stderr = call(t, "deadletters", "replay", "1", "2", "3")
+	if got := f.changes(); code != exitFailed || len(got) != 2 || !strings.Contains(stderr, "dead letter 2, after 1 of 3: only operators may do this") {
+		t.Errorf("exit %d, asked %q, stderr %q", code, got, stderr)
+	}
+}
+
+const fewTotals = `{"items":[{"origin":{"kind":"function","name":"shop/cart"},"letters":700,"bytes":17},{"origin":{"kind":"ingress","name":"shop/in"},"letters":50,"bytes":17}],"next":null}`
+
+// bulkServer answers batches: so many, each of 500, one letter of the second refused.
+func bulkServer(f *fakeAdmin, what string, letters int) {
+	f.says("GET "+totalsPath+"?limit=200", fewTotals)
+	done := 0
+	f.handle = map[string]http.HandlerFunc{what: func(w http.ResponseWriter, r *http.Request) {
+		n := min(batchLetters, letters-done)
+		done += n
+		next, refused := "null", ""
+		if done < letters {
+			next = fmt.Sprintf(`"%d"`, done)
+		} else if n > 1 {
+			refused, n = `{"number":777,"why":"no\u001b room"}`, n-1
+		}
+		fmt.Fprintf(w, `{"done":%d,"refused":[%s],"next":%s,"through":9000}`, n, refused, next)
+	}}
+}
+
+func TestOperatorBulk(t *testing.T) {
+	f := newFakeAdmin(t)
+	bulkServer(f, "POST /v1/deadletters/replay", 700)
+	code, stdout, stderr := call(t, "deadletters", "replay", "--function", "shop/cart")
+	want := []string{`POST /v1/deadletters/replay {"function":"shop/cart","limit":500}`, `POST /v1/deadletters/replay {"after":"500","function":"shop/cart","limit":500,"through":9000}`}
+	if got := f.changes(); !slices.Equal(got, want) {
+		t.Errorf("asked %q", got)
+	}
+	if code != exitFailed || !strings.HasPrefix(stdout, "replayed 699 dead letters in ") || stderr != "gateway: dead letter 777 is left: no\\x1b room\ngateway: 1 dead letter is left; gateway deadletters shows them\n" {
+		t.Errorf("exit %d, stdout %q, stderr %q", code, stdout, stderr)
+	}
+	bulkServer(f, "POST /v1/deadletters/discard", 1)
+	code, stdout, _ = call(t, "deadletters", "discard", "--ingress", "shop/in", "--reason", "null key", "--yes")
+	if got := f.changes(); code != exitDone || !strings.HasPrefix(stdout, "discarded 1 dead letter in ") || !slices.Equal(got, []string{`POST /v1/deadletters/discard {"ingress":"shop/in","limit":500,"reason":"null key"}`}) {
+		t.Errorf("exit %d, asked %q, stdout %q", code, got, stdout)
+	}
+	refused(t, exitUsage, "deadletters discard needs --yes where nobody can be asked: Discard for good 50 dead letters of ingress shop/in", "deadletters", "discard", "--ingress", "shop/in")
+	refused(t, exitUsage, "deadletters replay needs --yes where nobody can be asked: Replay 750 dead letters of every origin", "deadletters", "replay", "--all")
+	if got := f.changes(); len(got) > 0 {
+		t.Errorf("asked %q", got)
+	}
+	bulkServer(f, "POST /v1/deadletters/discard", 1)
+	must(t, "discarded 1 dead letter", "", "deadletters", "discard", "--all", "--yes")
+	if got := f.changes(); !slices.Equal(got, []string{`POST /v1/deadletters/discard {"all":true,"limit":500}`}) {
+		t.Errorf("asked %q", got)
+	}
+}
+
+// What stops many says how far it came.
+func TestOperatorBulkStops(t *testing.T) {
+	f := newFakeAdmin(t)
+	bulkServer(f, "POST /v1/deadletters/replay", 5000)
+	ctx, interrupt := contextOf(t)
+	first := f.handle["POST /v1/deadletters/replay"]
+	f.handle["POST /v1/deadletters/replay"] = func(w http.ResponseWriter, r *http.Request) { interrupt(); first(w, r) }
+	code, stdout, stderr := callIn(ctx, "deadletters", "replay", "--function", "shop/cart")
+	if got := f.changes(); code != exitFailed || len(got) != 1 || stdout != "" || !strings.HasPrefix(stderr, "gateway: interrupted: 500 dead letters are replayed; what is left can be replayed by the same command\n") {
+		t.Errorf("exit %d, asked %q, stdout %q, stderr %q", code, got, stdout, stderr)
+	}
+	bulkServer(f, "POST /v1/deadletters/replay", 5000)
+	n := 0
+	first = f.handle["POST /v1/deadletters/replay"]
+	f.handle["POST /v1/deadletters/replay"] = func(w http.ResponseWriter, r *http.Request) {
+		if n++; n == 2 {
+			panic(http.ErrAbortHandler)
+		}
+		first(w, r)
+	}
+	code, _, stderr = call(t, "deadletters", "replay", "--function", "shop/cart")
+	if code != exitFailed || !strings.Contains(stderr, "it is not known whether it was done") || !strings.Contains(stderr, "500 dead letters are replayed") {
+		t.Errorf("exit %d, stderr %q", code, stderr)
+	}
+	f.handle["POST /v1/deadletters/replay"] = func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, `{"done":0,"refused":[],"next":"7"}`) }
+	code, _, stderr = call(t, "deadletters", "replay", "--function", "shop/cart")
+	if code != exitFailed || !strings.Contains(stderr, "goes on where it has been") {
+		t.Errorf("exit %d, stderr %q", code, stderr)
+	}
+}
+
+// Elsewhere than on a terminal how far it is comes as a line each few seconds.
+func TestOperatorProgress(t *testing.T) {
+	var b strings.Builder
+	p := newBulkProgress(&b, "replayed", 1000)
+	p.add(500)
+	p.told = p.told.Add(-bulkToldEvery)
+	p.began = p.began.Add(-time.Second)
+	p.add(100)
+	p.clear()
+	if got := b.String(); !strings.HasPrefix(got, "replayed 600 of 1000, ") || !strings.HasSuffix(got, "/s\n") || strings.Count(got, "\n") != 1 {
+		t.Errorf("got %q", got)
+	}
+}
