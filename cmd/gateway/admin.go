@@ -2,17 +2,16 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
 	"sync/atomic"
 
-	"github.com/stategate/stategate/api"
 	"github.com/stategate/stategate/cmd/gateway/internal/admin"
 	"github.com/stategate/stategate/cmd/gateway/internal/app"
 	"github.com/stategate/stategate/cmd/gateway/internal/credential"
 	"github.com/stategate/stategate/cmd/gateway/internal/metrics"
+	"github.com/stategate/stategate/cmd/gateway/internal/report"
 	"github.com/stategate/stategate/cmd/gateway/internal/version"
 	"github.com/stategate/stategate/statestore"
 )
@@ -40,7 +39,7 @@ func (g *asked) snapshot(ctx context.Context) metrics.Snapshot {
 		return metrics.Snapshot{}
 	}
 	s := a.Status(ctx)
-	out := metrics.Snapshot{Active: s.Active, Ready: s.Unready == "", Gauges: a.Gauges(), Overview: a.Overview(), DeadLetters: a.DeadLetters()}
+	out := metrics.Snapshot{Active: s.Active, Ready: s.Unready == "", Gauges: a.Gauges(), Overview: a.Overview(), DeadLetters: a.DeadCount()}
 	for _, r := range s.Reasons {
 		out.Reasons = append(out.Reasons, r.Kind)
 	}
@@ -51,12 +50,12 @@ func (g *asked) snapshot(ctx context.Context) metrics.Snapshot {
 }
 
 // ownReasons are those of what the program reads beside the application.
-func (g *asked) ownReasons() (out []admin.Reason) {
+func (g *asked) ownReasons() (out []report.Reason) {
 	if g.files == nil {
 		return nil
 	}
 	for _, text := range g.files.Troubles() {
-		out = append(out, admin.Reason{Kind: "credentials", Text: text})
+		out = append(out, report.Reason{Kind: "credentials", Text: text})
 	}
 	return out
 }
@@ -66,48 +65,23 @@ func (g *asked) Turning(ctx context.Context) bool {
 	return a == nil || a.Turning(ctx)
 }
 
-func (g *asked) Status(ctx context.Context) admin.Status {
+func (g *asked) Status(ctx context.Context) report.Status {
 	a := g.app.Load()
 	if a == nil {
-		return admin.Status{Unready: "starting"}
+		return report.Status{Unready: "starting"}
 	}
 	s := a.Status(ctx)
-	out := admin.Status{Unready: s.Unready, Active: s.Active}
-	for _, r := range s.Reasons {
-		out.Reasons = append(out.Reasons, admin.Reason(r))
-	}
-	out.Reasons = append(out.Reasons, g.ownReasons()...)
-	return out
+	s.Reasons = append(s.Reasons, g.ownReasons()...)
+	return s
 }
 
 // errStarting is what is said of the store before it is open.
 var errStarting = fmt.Errorf("the gateway starts: %w", statestore.ErrUnavailable)
 
-func (g *asked) Address(ctx context.Context, address api.Address) (admin.Address, error) {
-	a := g.app.Load()
-	if a == nil {
-		return admin.Address{}, errStarting
-	}
-	found, err := a.Address(ctx, address)
-	return admin.Address(found), err
-}
-
-func (g *asked) DeadLetters(ctx context.Context, after uint64, limit int) ([]api.DeadLetter, error) {
+func (g *asked) Application() (admin.Application, error) {
 	a := g.app.Load()
 	if a == nil {
 		return nil, errStarting
 	}
-	return a.StoredDeadLetters(ctx, after, limit)
-}
-
-func (g *asked) Discard(ctx context.Context, number uint64) (bool, error) {
-	a := g.app.Load()
-	if a == nil {
-		return false, errStarting
-	}
-	found, err := a.DiscardDeadLetter(ctx, number)
-	if errors.Is(err, app.ErrStandby) {
-		err = admin.ErrStandby
-	}
-	return found, err
+	return a, nil
 }

@@ -31,8 +31,8 @@ func (e usageError) Error() string { return string(e) }
 
 func usage(format string, args ...any) error { return usageError(fmt.Sprintf(format, args...)) }
 
-// report says what is wrong, with the remedy, and answers the exit code.
-func report(stderr io.Writer, cmd *cobra.Command, err error) int {
+// exitWith says what is wrong, with the remedy, and answers the exit code.
+func exitWith(stderr io.Writer, cmd *cobra.Command, err error) int {
 	if err == nil {
 		return exitDone
 	}

@@ -74,5 +74,5 @@ func executeRoot(ctx context.Context, root *cobra.Command, args []string, stdout
 	if err != nil && !started {
 		err = notStarted(root, args, err)
 	}
-	return report(stderr, cmd, err)
+	return exitWith(stderr, cmd, err)
 }

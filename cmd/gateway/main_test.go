@@ -89,10 +89,10 @@ func TestConfig(t *testing.T) {
 
 func TestValueErrorIsUsage(t *testing.T) {
 	var stderr bytes.Buffer
-	if code := report(&stderr, newRoot(), &config.ValueError{Where: "--lease", Text: "too short"}); code != exitUsage {
+	if code := exitWith(&stderr, newRoot(), &config.ValueError{Where: "--lease", Text: "too short"}); code != exitUsage {
 		t.Errorf("exit %d", code)
 	}
-	if code := report(&stderr, newRoot(), os.ErrNotExist); code != exitFailed {
+	if code := exitWith(&stderr, newRoot(), os.ErrNotExist); code != exitFailed {
 		t.Errorf("exit %d", code)
 	}
 	if got, want := stderr.String(), "gateway: --lease: too short\ngateway --help tells what there is.\ngateway: file does not exist\n"; got != want {

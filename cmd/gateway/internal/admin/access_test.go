@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/stategate/stategate/api"
+	"github.com/stategate/stategate/cmd/gateway/internal/report"
 	"github.com/stategate/stategate/cmd/gateway/internal/version"
 	"github.com/stategate/stategate/statestore"
 )
@@ -38,12 +39,18 @@ func askWith(t *testing.T, h http.Handler, method, target string, headers ...str
 		}
 		r.Header.Add(name, value)
 	}
+	return served(t, h, r)
+}
+
+// served is the answer to a request.
+func served(t *testing.T, h http.Handler, r *http.Request) answer {
+	t.Helper()
 	w := httptest.NewRecorder()
 	h.ServeHTTP(w, r)
 	a := answer{status: w.Code, header: w.Header(), text: w.Body.String()}
 	if strings.Contains(w.Header().Get("Content-Type"), "json") {
 		if err := json.Unmarshal(w.Body.Bytes(), &a.body); err != nil {
-			t.Errorf("%s %s: %v in %.200s", method, target, err, a.text)
+			t.Errorf("%s %s: %v in %.200s", r.Method, r.RequestURI, err, a.text)
 		}
 	}
 	return a
@@ -52,29 +59,39 @@ func askWith(t *testing.T, h http.Handler, method, target string, headers ...str
 // everyRoute is each route of the index and the ones that change, with who may ask for them.
 func everyRoute(t *testing.T, h http.Handler) map[string]Role {
 	t.Helper()
-	out := map[string]Role{"DELETE /v1/deadletters/7": Operator, "PUT /v1/log-level": Operator, "GET /": Reader, "GET /nothing": Reader, "POST /": Reader, "GET /debug/pprof/goroutine": Operator}
+	out := map[string]Role{"GET /nothing": Reader, "POST /": Reader}
 	index := askWith(t, h, "GET", "/", "Authorization: Bearer operator")
 	for _, r := range index.body["routes"].([]any) {
-		path := strings.NewReplacer("{namespace}", "a", "{name}", "b", "{id}", "c", "{number}", "7").Replace(r.(map[string]any)["path"].(string))
+		method, path := r.(map[string]any)["method"].(string), exampleOf(r.(map[string]any)["path"].(string))
 		role := Reader
 		switch {
 		case path == "/healthz" || path == "/readyz" || path == "/metrics":
 			role = Stranger
-		case strings.HasPrefix(path, "/debug/"):
+		case strings.HasPrefix(path, "/debug/") || method != "GET":
 			role = Operator
 		}
-		if strings.HasSuffix(path, "/b") {
-			path += "?id="
+		out[method+" "+path] = role
+		if method == "GET" {
+			out["HEAD "+path] = role
 		}
-		out["GET "+path], out["HEAD "+path] = role, role
 	}
 	return out
+}
+
+// exampleOf is a path with something in the place of each of its parts.
+func exampleOf(path string) string {
+	byID := strings.HasPrefix(path, addressByID) && !strings.HasPrefix(path, addressPath)
+	path = strings.NewReplacer("{namespace}", "a", "{name}", "b", "{id}", "c", "{number}", "7", "{state}", "s", "{slot}", "0", "{profile}", "goroutine").Replace(path)
+	if byID {
+		path += "?id="
+	}
+	return path
 }
 
 // TestRoles asks for every route as everybody: what is refused has not reached the gateway.
 func TestRoles(t *testing.T) {
 	reached := false
-	f := &fake{turning: true, discard: func(uint64) (bool, error) { reached = true; return true, nil },
+	f := &fake{turning: true, fakeMender: fakeMender{outcome: func(string) error { reached = true; return nil }},
 		dead: func(after uint64, _ int) ([]api.DeadLetter, error) {
 			reached = true
 			return []api.DeadLetter{{Number: after + 1}}, nil
@@ -194,7 +211,7 @@ func TestProfiles(t *testing.T) {
 // TestNothingHarmful: whatever ids, keys and reasons hold, an answer shows no tag to a page and nothing that a terminal obeys.
 func TestNothingHarmful(t *testing.T) {
 	hostile := "<script>alert(1)</script>\x1b[2J\x9b\u009b31m\x7f\u202egnp.exe\u200b\U000e0041\u2028\x00&'\""
-	f := &fake{turning: true, status: Status{Reasons: []Reason{{"stuck", hostile}}},
+	f := &fake{turning: true, status: report.Status{Reasons: []report.Reason{{Kind: "stuck", Text: hostile}}},
 		dead: func(after uint64, _ int) ([]api.DeadLetter, error) {
 			d := api.DeadLetter{Number: after + 1, From: hostile, Reason: hostile, Detail: hostile, TypeName: hostile, Key: []byte(hostile), Value: []byte(hostile), Headers: []api.Header{{Key: hostile, Value: []byte(hostile)}}}
 			d.Address.ID, d.Caller.ID = hostile, hostile
@@ -216,9 +233,9 @@ func TestNothingHarmful(t *testing.T) {
 	}
 }
 
-func addressWith(text string) func(ctx context.Context, a api.Address) (Address, error) {
-	return func(_ context.Context, a api.Address) (Address, error) {
+func addressWith(text string) func(ctx context.Context, a api.Address) (report.Address, error) {
+	return func(_ context.Context, a api.Address) (report.Address, error) {
 		v := statestore.StateValue{Name: text, TypeName: text, Value: []byte(text)}
-		return Address{Active: true, NowMS: 1, Stored: statestore.Loaded{Values: []statestore.StateValue{v}}}, nil
+		return report.Address{Active: true, NowMS: 1, Stored: statestore.Loaded{Values: []statestore.StateValue{v}}}, nil
 	}
 }

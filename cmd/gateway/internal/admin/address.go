@@ -11,6 +11,7 @@ import (
 	"github.com/go-chi/chi/v5"
 
 	"github.com/stategate/stategate/api"
+	"github.com/stategate/stategate/cmd/gateway/internal/report"
 	"github.com/stategate/stategate/statestore"
 )
 
@@ -73,25 +74,27 @@ type jsonFailure struct {
 	BudgetIsUsed bool    `json:"budgetIsUsed"`
 }
 
-func (h *handler) address(w http.ResponseWriter, r *http.Request) {
+// Paths of one address. In the second one the id stands in the query.
+const (
+	addressPath = "/v1/addresses/{namespace}/{name}/{id}"
+	addressByID = "/v1/addresses/{namespace}/{name}"
+)
+
+func askAddress(ctx context.Context, app Application, r *http.Request) (any, error) {
 	a, err := askedAddress(r)
 	if err != nil {
-		write(w, problem{http.StatusBadRequest, err.Error(), "want /v1/addresses/NAMESPACE/NAME/ID, each percent-encoded once as UTF-8 (/ is %2F, % is %25), or ?id=ID in place of the last part"})
-		return
+		return nil, problem{http.StatusBadRequest, err.Error(), "want /v1/addresses/NAMESPACE/NAME/ID, each percent-encoded once as UTF-8 (/ is %2F, % is %25), or ?id=ID in place of the last part"}
 	}
-	ctx, cancel := context.WithTimeout(r.Context(), answerMax)
-	defer cancel()
-	found, err := h.Gateway.Address(ctx, a)
+	found, err := app.Address(ctx, a)
 	if err != nil {
-		h.failed(w, r, err)
-		return
+		return nil, err
 	}
-	writeJSON(w, http.StatusOK, viewOf(a, &found))
+	return viewOf(a, &found), nil
 }
 
 // askedAddress reads the address from the path and the query, decoding each part exactly once.
-func askedAddress(r *http.Request) (a api.Address, err error) {
-	query, err := strictQuery(r, "id")
+func askedAddress(r *http.Request, more ...string) (a api.Address, err error) {
+	query, err := strictQuery(r, append(more, "id")...)
 	if err != nil {
 		return a, err
 	}
@@ -158,7 +161,7 @@ func strictQuery(r *http.Request, allowed ...string) (map[string]string, error) 
 	return out, nil
 }
 
-func viewOf(a api.Address, found *Address) jsonView {
+func viewOf(a api.Address, found *report.Address) jsonView {
 	v := &found.View
 	out := jsonView{
 		Address: &jsonAddress{a.Type.Namespace, a.Type.Name, a.ID}, Shard: api.Shard(a.ID), Role: role(found.Active), Declared: found.Declared,
@@ -184,7 +187,7 @@ func viewOf(a api.Address, found *Address) jsonView {
 }
 
 // statesOf shows what a call would be shown: values whose time is over are gone, whether their row is written anew or not.
-func statesOf(found *Address) []jsonState {
+func statesOf(found *report.Address) []jsonState {
 	out := []jsonState{}
 	left := valueBytesMax
 	for i := range found.Stored.Values {

@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/stategate/stategate/api"
+	"github.com/stategate/stategate/cmd/gateway/internal/report"
 	"github.com/stategate/stategate/dispatcher/machine"
 	"github.com/stategate/stategate/statestore"
 )
@@ -51,9 +52,9 @@ func TestAddressIsDecodedOnce(t *testing.T) {
 		{"http://elsewhere/v1/addresses/shop/cart/a%2Fb", "shop", "cart", "a/b"},
 	} {
 		var asked []api.Address
-		f := &fake{address: func(_ context.Context, a api.Address) (Address, error) {
+		f := &fake{address: func(_ context.Context, a api.Address) (report.Address, error) {
 			asked = append(asked, a)
-			return Address{}, nil
+			return report.Address{}, nil
 		}}
 		a := get(t, f, c.target)
 		want := []api.Address{{Type: api.FunctionType{Namespace: c.namespace, Name: c.name}, ID: c.id}}
@@ -69,9 +70,9 @@ func TestAddressIsDecodedOnce(t *testing.T) {
 }
 
 func TestHostileAddresses(t *testing.T) {
-	f := &fake{address: func(_ context.Context, a api.Address) (Address, error) {
+	f := &fake{address: func(_ context.Context, a api.Address) (report.Address, error) {
 		t.Errorf("asked for %.80q", a)
-		return Address{}, nil
+		return report.Address{}, nil
 	}}
 	for _, target := range []string{
 		"/v1/addresses/shop/cart/%FF", "/v1/addresses/shop/cart/a%C3", "/v1/addresses/shop/cart/%ED%A0%80", "/v1/addresses/shop/cart?id=%FF", "/v1/addresses/shop/cart/\xff",
@@ -112,10 +113,10 @@ func TestAddress(t *testing.T) {
 	}
 	for _, c := range []struct {
 		name  string
-		found Address
+		found report.Address
 		want  string
 	}{
-		{"calling", Address{
+		{"calling", report.Address{
 			Active: true, Declared: true, NowMS: noon, Specs: specs, Stored: statestore.Loaded{Values: values, Spilled: 7},
 			View: machine.View{
 				InMemory: true, Phase: "calling", Mailbox: 12, Spilled: 6, Attempts: 3, CallSince: noon - 1500, FailingSince: noon - 90_000, Stuck: true, LastError: "status 500: \"<x>\"",
@@ -126,21 +127,21 @@ func TestAddress(t *testing.T) {
 			`{"name":"stays","typeName":"t/s","bytes":1,"value":"eQ==","touched":"2023-11-14T22:12:20.001Z","expires":"2023-11-14T22:13:20.001Z"}],` +
 			`"mailbox":{"messages":12,"stored":6},"call":{"since":"2023-11-14T22:13:18.500Z","runningSeconds":1.5,"attempt":3},` +
 			`"failure":{"since":"2023-11-14T22:11:50.000Z","failedForSeconds":90,"attempts":3,"nextAttempt":null,"budgetIsUsed":true},"lastError":"status 500: \"\u003cx\u003e\""}`},
-		{"waiting", Address{
+		{"waiting", report.Address{
 			Active: true, NowMS: noon, View: machine.View{InMemory: true, Phase: "backoff", Mailbox: 1, Attempts: 1, NextAttempt: noon + 250, FailingSince: noon + 5, LastError: "x"},
 		}, `{"address":{"namespace":"shop","name":"cart","id":"bob"},"shard":SHARD,"role":"active","declared":false,"inMemory":true,"phase":"backoff","state":[],` +
 			`"mailbox":{"messages":1,"stored":0},"call":null,` +
 			`"failure":{"since":"2023-11-14T22:13:20.005Z","failedForSeconds":0,"attempts":1,"nextAttempt":"2023-11-14T22:13:20.250Z","budgetIsUsed":false},"lastError":"x"}`},
-		{"at rest", Address{Active: true, Stored: statestore.Loaded{Spilled: 4}}, `{"address":{"namespace":"shop","name":"cart","id":"bob"},"shard":SHARD,"role":"active","declared":false,` +
+		{"at rest", report.Address{Active: true, Stored: statestore.Loaded{Spilled: 4}}, `{"address":{"namespace":"shop","name":"cart","id":"bob"},"shard":SHARD,"role":"active","declared":false,` +
 			`"inMemory":false,"state":[],"mailbox":{"messages":4,"stored":4},"call":null,"failure":null,"lastError":null}`},
-		{"standby", Address{Declared: true, Stored: statestore.Loaded{Spilled: 4}}, `{"address":{"namespace":"shop","name":"cart","id":"bob"},"shard":SHARD,"role":"standby","declared":true,` +
+		{"standby", report.Address{Declared: true, Stored: statestore.Loaded{Spilled: 4}}, `{"address":{"namespace":"shop","name":"cart","id":"bob"},"shard":SHARD,"role":"standby","declared":true,` +
 			`"inMemory":false,"state":[],"mailbox":{"messages":null,"stored":4},"call":null,"failure":null,"lastError":null}`},
-		{"standby, of which one has expired", Address{NowMS: noon, Specs: specs, Stored: statestore.Loaded{Values: values[1:3]}}, `{"address":{"namespace":"shop",` +
+		{"standby, of which one has expired", report.Address{NowMS: noon, Specs: specs, Stored: statestore.Loaded{Values: values[1:3]}}, `{"address":{"namespace":"shop",` +
 			`"name":"cart","id":"bob"},"shard":SHARD,"role":"standby","declared":false,"inMemory":false,` +
 			`"state":[{"name":"seen","typeName":"t/s","bytes":3,"value":"AAH/","touched":"2023-11-14T22:13:19.000Z","expires":null}],` +
 			`"mailbox":{"messages":null,"stored":0},"call":null,"failure":null,"lastError":null}`},
 	} {
-		f := &fake{address: func(ctx context.Context, a api.Address) (Address, error) {
+		f := &fake{address: func(ctx context.Context, a api.Address) (report.Address, error) {
 			if _, ok := ctx.Deadline(); !ok || a != bob {
 				t.Errorf("asked for %v, with a deadline: %v", a, ok)
 			}
@@ -159,8 +160,8 @@ func TestAddress(t *testing.T) {
 
 // TestLargeState: the answer is bounded, and what is left out is said.
 func TestLargeState(t *testing.T) {
-	f := &fake{address: func(context.Context, api.Address) (Address, error) {
-		return Address{Stored: statestore.Loaded{Values: []statestore.StateValue{
+	f := &fake{address: func(context.Context, api.Address) (report.Address, error) {
+		return report.Address{Stored: statestore.Loaded{Values: []statestore.StateValue{
 			{Name: "a", Value: make([]byte, valueBytesMax-10)}, {Name: "b", Value: make([]byte, 11)}, {Name: "c", Value: make([]byte, 10)}, {Name: "d"},
 		}}}, nil
 	}}
@@ -188,7 +189,7 @@ func TestAddressErrors(t *testing.T) {
 		{fmt.Errorf("load hunter2: %w", statestore.ErrUnavailable), 503}, {context.DeadlineExceeded, 503}, {errSecret, 500},
 	} {
 		f := &fake{
-			address: func(context.Context, api.Address) (Address, error) { return Address{}, c.err },
+			address: func(context.Context, api.Address) (report.Address, error) { return report.Address{}, c.err },
 			dead:    func(uint64, int) ([]api.DeadLetter, error) { return nil, c.err },
 		}
 		for _, path := range []string{"/v1/addresses/shop/cart/bob", "/v1/deadletters"} {
@@ -208,9 +209,9 @@ func FuzzAddress(f *testing.F) {
 	f.Fuzz(func(t *testing.T, namespace, name, id string) {
 		want := api.Address{Type: api.FunctionType{Namespace: namespace, Name: name}, ID: id}
 		var asked *api.Address
-		h := handlerOf(&fake{address: func(_ context.Context, a api.Address) (Address, error) {
+		h := handlerOf(&fake{address: func(_ context.Context, a api.Address) (report.Address, error) {
 			asked = &a
-			return Address{}, nil
+			return report.Address{}, nil
 		}})
 		for _, target := range targetsOf(want) {
 			asked = nil

@@ -15,6 +15,7 @@ import (
 
 	"github.com/go-chi/chi/v5"
 
+	"github.com/stategate/stategate/cmd/gateway/internal/report"
 	"github.com/stategate/stategate/statestore"
 )
 
@@ -24,6 +25,8 @@ type problem struct {
 	detail string // what is wrong
 	remedy string // what to do
 }
+
+func (p problem) Error() string { return p.detail }
 
 func write(w http.ResponseWriter, p problem) {
 	body := encode(struct {
@@ -88,18 +91,6 @@ func (h *handler) notFound(w http.ResponseWriter, _ *http.Request) {
 	write(w, problem{http.StatusNotFound, "there is nothing at this path", listRemedy + "; a / within an id is written %2F, and an empty id ?id="})
 }
 
-func (h *handler) methodNotAllowed(w http.ResponseWriter, r *http.Request) {
-	for method, may := range map[string]string{http.MethodDelete: "deleted", http.MethodPut: "written"} {
-		if chi.RouteContext(r.Context()).Routes.Match(chi.NewRouteContext(), method, r.URL.EscapedPath()) {
-			w.Header().Set("Allow", "GET, HEAD, "+method)
-			write(w, problem{http.StatusMethodNotAllowed, "this path can only be read or " + may, "use GET or " + method + "; " + listRemedy})
-			return
-		}
-	}
-	w.Header().Set("Allow", "GET, HEAD")
-	write(w, problem{http.StatusMethodNotAllowed, "this path can only be read", "use GET; " + listRemedy})
-}
-
 // failed answers for the gateway's errors. What nobody expected goes to the log and not to whoever asked.
 func (h *handler) failed(w http.ResponseWriter, r *http.Request, err error) {
 	switch {
@@ -107,6 +98,13 @@ func (h *handler) failed(w http.ResponseWriter, r *http.Request, err error) {
 	case errors.Is(err, statestore.ErrUnavailable), errors.Is(err, context.DeadlineExceeded):
 		w.Header().Set("Retry-After", "1")
 		write(w, problem{http.StatusServiceUnavailable, "the store does not answer", "ask again; /readyz and the log say what is wrong"})
+	case errors.Is(err, report.ErrStandby):
+		remedy := "ask the one whose /readyz says active"
+		var other *report.Standby
+		if errors.As(err, &other) && other.Owner != "" {
+			remedy = fmt.Sprintf("ask the one that works: its admin side is %s, on host %s", other.Owner, other.Host)
+		}
+		write(w, problem{http.StatusConflict, report.ErrStandby.Error(), remedy})
 	default:
 		h.Log.Error("admin: a question cannot be answered", "path", chi.RouteContext(r.Context()).RoutePattern(), "error", err)
 		write(w, problem{http.StatusInternalServerError, "the question cannot be answered", "the log says why"})

@@ -2,19 +2,11 @@ package admin
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/http"
 	"strconv"
 
 	"github.com/stategate/stategate/api"
-)
-
-// Bounds of a page of dead letters.
-const (
-	deadLettersDefault = 100
-	deadLettersMax     = 1000
-	deadLettersAtOnce  = 10 // that are read from the store at a time, so that large ones do not fill the memory
 )
 
 type jsonDeadLetter struct {
@@ -48,100 +40,69 @@ type jsonHeader struct {
 	Value *[]byte `json:"value"`
 }
 
-func (h *handler) deadLetters(w http.ResponseWriter, r *http.Request) {
+func askDeadLetters(ctx context.Context, app Application, r *http.Request) (any, error) {
 	after, limit, err := askedPage(r)
 	if err != nil {
-		write(w, problem{http.StatusBadRequest, err.Error(), fmt.Sprintf("want ?after=NUMBER&limit=NUMBER, both optional; limit is at most %d", deadLettersMax)})
-		return
+		return nil, problem{http.StatusBadRequest, err.Error(), fmt.Sprintf("want ?after=NUMBER&limit=NUMBER, both optional; limit is at most %d", pageMax)}
 	}
-	ctx, cancel := context.WithTimeout(r.Context(), answerMax)
-	defer cancel()
-	answer := struct {
-		DeadLetters []jsonDeadLetter `json:"deadLetters"`
-		Next        *uint64          `json:"next"` // what to give as after for more; null at the end
-	}{DeadLetters: []jsonDeadLetter{}}
+	answer := list[jsonDeadLetter]{Items: []jsonDeadLetter{}}
 	left := valueBytesMax
-	for len(answer.DeadLetters) < limit && left > 0 {
-		want := min(deadLettersAtOnce, limit-len(answer.DeadLetters))
-		page, err := h.Gateway.DeadLetters(ctx, after, want)
+	for len(answer.Items) < limit && left > 0 {
+		page, err := app.DeadLetters(ctx, after, limit-len(answer.Items))
 		if err != nil {
-			h.failed(w, r, err)
-			return
+			return nil, err
 		}
-		for i := range page {
-			answer.DeadLetters = append(answer.DeadLetters, deadLetterOf(&page[i], &left))
-			after = page[i].Number
-		}
-		if answer.Next = &after; len(page) < want {
+		if len(page) == 0 { // nothing else is the end: a page of the store is bounded in bytes
 			answer.Next = nil
 			break
 		}
+		for i := range page {
+			answer.Items = append(answer.Items, deadLetterOf(&page[i], &left))
+			if after = page[i].Number; left <= 0 {
+				break
+			}
+		}
+		answer.Next = nextNumber(after)
 	}
-	writeJSON(w, http.StatusOK, answer)
+	return answer, nil
 }
 
-const deadLetterPath = "/v1/deadletters/{number}"
+const (
+	deadLettersPath = "/v1/deadletters"
+	deadLetterPath  = "/v1/deadletters/{number}"
+)
 
-func (h *handler) deadLetter(w http.ResponseWriter, r *http.Request) {
-	number, ok := askedNumber(w, r)
-	if !ok {
-		return
+func askDeadLetter(ctx context.Context, app Application, r *http.Request) (any, error) {
+	number, err := askedNumber(r)
+	if err != nil {
+		return nil, err
 	}
-	ctx, cancel := context.WithTimeout(r.Context(), answerMax)
-	defer cancel()
-	found, err := h.Gateway.DeadLetters(ctx, number-1, 1)
+	found, err := app.DeadLetters(ctx, number-1, 1)
 	switch {
 	case err != nil:
-		h.failed(w, r, err)
+		return nil, err
 	case len(found) == 0 || found[0].Number != number:
-		noDeadLetter(w, number)
-	default:
-		left := valueBytesMax
-		writeJSON(w, http.StatusOK, deadLetterOf(&found[0], &left))
+		return nil, noDeadLetter(number)
 	}
+	left := valueBytesMax
+	return deadLetterOf(&found[0], &left), nil
 }
 
-// discard removes a letter. A page in an operator's browser cannot ask for it, whoever has written that page: browsers say where
-// such a request comes from.
-func (h *handler) discard(w http.ResponseWriter, r *http.Request) {
-	if r.Header.Get("Origin") != "" {
-		write(w, problem{http.StatusForbidden, "a page in a browser asks to discard a dead letter", "use curl -X DELETE"})
-		return
-	}
-	number, ok := askedNumber(w, r)
-	if !ok {
-		return
-	}
-	ctx, cancel := context.WithTimeout(r.Context(), answerMax)
-	defer cancel()
-	found, err := h.Gateway.Discard(ctx, number)
-	switch {
-	case errors.Is(err, ErrStandby):
-		write(w, problem{http.StatusConflict, ErrStandby.Error(), "ask the one whose /readyz says active"})
-	case err != nil:
-		h.failed(w, r, err)
-	case !found:
-		noDeadLetter(w, number)
-	default:
-		w.WriteHeader(http.StatusNoContent)
-	}
-}
-
-func askedNumber(w http.ResponseWriter, r *http.Request) (number uint64, ok bool) {
-	_, err := strictQuery(r)
+// askedNumber reads the number of a dead letter from the path. The error is a problem.
+func askedNumber(r *http.Request) (number uint64, err error) {
+	_, err = strictQuery(r)
 	text, _ := pathParameter(r, "number")
 	if err == nil {
 		number, err = strconv.ParseUint(text, 10, 63)
 	}
 	if err != nil || number == 0 {
-		write(w, problem{http.StatusBadRequest, "that is not the number of a dead letter", "GET /v1/deadletters lists them; want /v1/deadletters/NUMBER"})
-		return 0, false
+		return 0, problem{http.StatusBadRequest, "that is not the number of a dead letter", "GET /v1/deadletters lists them; want /v1/deadletters/NUMBER"}
 	}
-	return number, true
+	return number, nil
 }
 
-func noDeadLetter(w http.ResponseWriter, number uint64) {
-	write(w, problem{http.StatusNotFound, fmt.Sprintf("there is no dead letter %d", number), "GET /v1/deadletters lists them; it may be discarded already"})
+func noDeadLetter(number uint64) problem {
+	return problem{http.StatusNotFound, fmt.Sprintf("there is no dead letter %d", number), "GET /v1/deadletters lists them; it may be discarded already"}
 }
 
 func askedPage(r *http.Request) (after uint64, limit int, err error) {
@@ -154,13 +115,8 @@ func askedPage(r *http.Request) (after uint64, limit int, err error) {
 			return 0, 0, fmt.Errorf("after is not the number of a dead letter")
 		}
 	}
-	limit = deadLettersDefault
-	if text, ok := query["limit"]; ok {
-		if limit, err = strconv.Atoi(text); err != nil || limit < 1 || limit > deadLettersMax {
-			return 0, 0, fmt.Errorf("limit is not a number from 1 to %d", deadLettersMax)
-		}
-	}
-	return after, limit, nil
+	limit, err = limitOf(query)
+	return after, limit, err
 }
 
 // deadLetterOf takes what it shows from the bytes that are left.

@@ -1,10 +1,6 @@
 package admin
 
 import (
-	"encoding/json"
-	"errors"
-	"fmt"
-	"io"
 	"log/slog"
 	"net/http"
 	"strings"
@@ -35,7 +31,7 @@ func (h *handler) setLogLevel(w http.ResponseWriter, r *http.Request) {
 	}
 	to, err := askedLevel(r)
 	if err != nil {
-		write(w, problem{http.StatusBadRequest, err.Error(), `send {"level":"debug"}, or info, warn or error`})
+		write(w, err.(problem))
 		return
 	}
 	before := h.Level.Level()
@@ -49,23 +45,18 @@ func (h *handler) noLogLevel(w http.ResponseWriter) {
 	write(w, problem{http.StatusNotFound, "this gateway's log has no level that can be changed", listRemedy})
 }
 
-// askedLevelBytesMax bounds a body. Nothing that is asked for is as long.
-const askedLevelBytesMax = 1 << 10
+const levelWant = `send {"level":"debug"}, or info, warn or error`
 
+// askedLevel reads the body. The error is a problem.
 func askedLevel(r *http.Request) (slog.Level, error) {
-	body, err := io.ReadAll(io.LimitReader(r.Body, askedLevelBytesMax+1))
-	if err != nil || len(body) > askedLevelBytesMax {
-		return 0, errors.New("the body is cut, or too long")
+	body, err := neededBody(r, mendBytesMax, levelWant, "level")
+	if err != nil {
+		return 0, err
 	}
-	var asked jsonLogLevel
-	decoder := json.NewDecoder(strings.NewReader(string(body)))
-	decoder.DisallowUnknownFields()
-	if err := decoder.Decode(&asked); err != nil || decoder.More() {
-		return 0, errors.New("the body is not a level in JSON")
-	}
-	level, ok := levels[asked.Level]
-	if !ok {
-		return 0, fmt.Errorf("%.20q is not a level", asked.Level)
+	word, err := body.text("level")
+	level, ok := levels[word]
+	if err != nil || !ok {
+		return 0, problem{http.StatusBadRequest, shown(word[:min(len(word), 20)]) + " is not a level; nothing has happened", levelWant}
 	}
 	return level, nil
 }

@@ -49,7 +49,7 @@ func TestLogLevel(t *testing.T) {
 		`{"level":"` + strings.Repeat("x", 1<<20) + `"}`, "\xff", strings.Repeat("[", 10_000),
 	} {
 		a := ask("PUT", body, "operator")
-		if a.status != http.StatusBadRequest || !strings.Contains(a.header.Get("Content-Type"), "problem") || strings.Contains(a.text, "\x1b") || len(a.text) > 1000 {
+		if want := map[bool]int{true: 413, false: 400}[len(body) > mendBytesMax]; a.status != want || !strings.Contains(a.header.Get("Content-Type"), "problem") || strings.Contains(a.text, "\x1b") || len(a.text) > 1000 {
 			t.Errorf("%.40q: %d %.200q", body, a.status, a.text)
 		}
 	}

@@ -8,12 +8,16 @@ import (
 	"unicode/utf8"
 )
 
+type jsonHealth struct {
+	Status string `json:"status"` // ok or hanging
+}
+
 func (h *handler) healthz(w http.ResponseWriter, r *http.Request) {
 	if h.Gateway.Turning(r.Context()) {
-		writeJSON(w, http.StatusOK, map[string]string{"status": "ok"})
+		writeJSON(w, http.StatusOK, jsonHealth{"ok"})
 		return
 	}
-	writeJSON(w, http.StatusServiceUnavailable, map[string]string{"status": "hanging"})
+	writeJSON(w, http.StatusServiceUnavailable, jsonHealth{"hanging"})
 }
 
 // Bounds of what /readyz says.
@@ -27,13 +31,15 @@ type jsonReason struct {
 	Text string `json:"text"`
 }
 
+type jsonStatus struct {
+	Status  string       `json:"status"` // ok, degraded or unready
+	Role    string       `json:"role"`   // active or standby
+	Reasons []jsonReason `json:"reasons"`
+}
+
 func (h *handler) readyz(w http.ResponseWriter, r *http.Request) {
 	s := h.Gateway.Status(r.Context())
-	answer := struct {
-		Status  string       `json:"status"`
-		Role    string       `json:"role"`
-		Reasons []jsonReason `json:"reasons"`
-	}{"ok", role(s.Active), []jsonReason{}}
+	answer := jsonStatus{"ok", role(s.Active), []jsonReason{}}
 	code := http.StatusOK
 	if len(s.Reasons) > 0 {
 		answer.Status = "degraded"

@@ -14,12 +14,14 @@ import (
 	"testing"
 
 	"github.com/stategate/stategate/api"
+	"github.com/stategate/stategate/cmd/gateway/internal/report"
+	"github.com/stategate/stategate/dispatcher"
 	"github.com/stategate/stategate/statestore"
 )
 
 // FuzzRequest: whatever comes over the wire as a request is answered with one of the statuses that are promised, a body that is JSON of
 // its length and, where it is an error, a problem with a remedy. The gateway is asked for addresses that can be, and for pages within
-// their bounds, only. HEAD is answered as GET is, without the body. Nothing is discarded but by a DELETE that no page in a browser sends.
+// their bounds, only. HEAD is answered as GET is, without the body. Nothing is changed by a GET, nor by what a page in a browser sends.
 func FuzzRequest(f *testing.F) {
 	f.Fuzz(func(t *testing.T, wire []byte) {
 		read := func() *http.Request {
@@ -36,31 +38,29 @@ func FuzzRequest(f *testing.F) {
 		if strings.HasPrefix(r.URL.Path, profilePath) {
 			return // one may take half a minute
 		}
-		discarded := false
-		h := handlerOf(&fake{turning: true, discard: func(number uint64) (bool, error) {
-			discarded = true
-			if r.Method != http.MethodDelete || r.Header.Get("Origin") != "" || number == 0 || !strings.HasSuffix(r.URL.Path, strconv.FormatUint(number, 10)) {
-				t.Errorf("%s %q discards %d", r.Method, r.RequestURI, number)
+		changed := false
+		h := handlerOf(&fake{turning: true, fakeMender: fakeMender{outcome: func(what string) error {
+			changed = true
+			if r.Method == http.MethodGet || r.Method == http.MethodHead || len(r.Header.Values("Origin")) > 0 {
+				t.Errorf("%s %q changes something: %s", r.Method, r.RequestURI, what)
 			}
-			if number%5 == 0 {
-				return false, ErrStandby
-			}
-			return number%3 > 0, nil
-		}, address: func(_ context.Context, a api.Address) (Address, error) {
+			outcomes := []error{nil, nil, report.ErrStandby, dispatcher.ErrNothing, dispatcher.ErrChanged, &dispatcher.Objection{Detail: what, Remedy: what}, statestore.ErrUnavailable, context.DeadlineExceeded, errSecret}
+			return outcomes[len(what)%len(outcomes)]
+		}}, address: func(_ context.Context, a api.Address) (report.Address, error) {
 			if err := api.CheckAddress(a); err != nil {
 				t.Errorf("asked for %q: %v", a, err)
 			}
 			v := statestore.StateValue{Name: a.ID, TypeName: a.ID, Value: []byte(a.ID), Touched: int64(len(a.ID)) << 50}
-			return Address{Active: true, NowMS: 1, Stored: statestore.Loaded{Values: []statestore.StateValue{v}}}, nil
+			return report.Address{Active: true, NowMS: 1, Stored: statestore.Loaded{Values: []statestore.StateValue{v}}}, nil
 		}, dead: func(after uint64, limit int) ([]api.DeadLetter, error) {
-			if limit < 1 || limit > deadLettersMax || after > 1<<63 {
+			if limit < 1 || limit > pageMax || after > 1<<63+pageMax {
 				t.Errorf("asked for %d behind %d", limit, after)
 			}
 			d := api.DeadLetter{Number: after + 1, Kind: api.DeadRecord, Reason: r.URL.Path, Detail: r.URL.RawQuery, Key: []byte(r.URL.RawQuery), AtMS: int64(after)}
 			return slices.Repeat([]api.DeadLetter{d}, min(limit, 3)), nil
 		}})
 		code, body := exchange(t, h, r)
-		if r.Method != http.MethodGet && r.Method != http.MethodHead && code < 400 && !discarded {
+		if r.Method != http.MethodGet && r.Method != http.MethodHead && code < 400 && !changed && r.URL.Path != logLevelPath {
 			t.Errorf("%s is answered with %d", r.Method, code)
 		}
 		if r.Method == http.MethodGet {
@@ -82,7 +82,7 @@ func exchange(t *testing.T, h http.Handler, r *http.Request) (int, []byte) {
 		t.Fatal(err)
 	}
 	what := r.Method + " " + r.RequestURI
-	if !slices.Contains([]int{200, 204, 400, 403, 404, 405, 409, 503}, response.StatusCode) {
+	if !slices.Contains([]int{200, 204, 400, 403, 404, 405, 409, 412, 413, 415, 428, 503, 504}, response.StatusCode) {
 		t.Errorf("%q is answered with %d", what, response.StatusCode)
 	}
 	if response.Header.Get("Cache-Control") != "no-store" || response.Header.Get("X-Content-Type-Options") != "nosniff" {

@@ -93,6 +93,7 @@ type App struct {
 	lags      lags
 
 	life     atomic.Pointer[dispatcher.Dispatcher] // of the incarnation that works now; nil on a standby
+	working  atomic.Pointer[incarnation]           // the same, with what works for it
 	draining atomic.Bool
 	dead     atomic.Uint64 // letters that the store keeps
 	lives    uint64        // incarnations so far; the serving goroutine's own
@@ -188,7 +189,7 @@ func (a *App) serve(ctx context.Context, claim *statestore.Claim) error {
 	bounds := a.cfg.Bounds
 	bounds.Incarnation = a.lives
 	bounds.Seed = uint64(time.Now().UnixNano())
-	l := &incarnation{app: a, relays: map[string]relay{}}
+	l := &incarnation{app: a, relays: map[string]relay{}, slots: map[string]int{}}
 	egresses := map[string]machine.Egress{}
 	for id, s := range a.egresses {
 		egresses[id] = machine.Egress{Outbox: s.outbox}
@@ -215,10 +216,13 @@ func (a *App) serve(ctx context.Context, claim *statestore.Claim) error {
 	return err
 }
 
+// strangerKey ends the key of the condition that outputs wait for an egress that the module does not declare so.
+const strangerKey = ": outputs wait"
+
 // warnOfStrangers names what the store keeps for functions and egresses that the module does not declare: it is kept.
 func (a *App) warnOfStrangers(claim *statestore.Claim) {
 	for _, l := range claim.Lanes {
-		key := fmt.Sprintf("egress %s: outputs wait", l.Egress)
+		key := "egress " + l.Egress + strangerKey
 		a.troubles.end(key)
 		if s := a.egresses[l.Egress]; (s == nil || !s.outbox) && l.Low < l.Next {
 			text := fmt.Sprintf("%d outputs were committed while the module declared this egress as exactly-once or at-least-once; declare it so again to deliver them", l.Next-l.Low)

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/stategate/stategate/api/protocol"
+	"github.com/stategate/stategate/cmd/gateway/internal/report"
 )
 
 // hostileEndpoints are places where nobody answers, or not yet.
@@ -70,7 +71,7 @@ func (a *arena) unreachable(t *testing.T, namespace, shown string) {
 		a.say(t, "to "+namespace, send(target(namespace, function, namespace)))
 	}
 	hostileUntil(t, "the status names the endpoint", func() bool {
-		return slices.ContainsFunc(a.app.Status(t.Context()).Reasons, func(r Reason) bool {
+		return slices.ContainsFunc(a.app.Status(t.Context()).Reasons, func(r report.Reason) bool {
 			return r.Kind == "endpoint" && strings.Contains(r.Text, "endpoint "+shown+" ")
 		})
 	})
@@ -103,7 +104,7 @@ func refusedThenBack(t *testing.T, a *arena, addr string) {
 	a.events["away"] += 3
 	a.counted(t, "away")
 	hostileUntil(t, "the status is good again", func() bool {
-		return !slices.ContainsFunc(a.app.Status(t.Context()).Reasons, func(r Reason) bool { return strings.Contains(r.Text, addr+"/ownaway") })
+		return !slices.ContainsFunc(a.app.Status(t.Context()).Reasons, func(r report.Reason) bool { return strings.Contains(r.Text, addr+"/ownaway") })
 	})
 }
 

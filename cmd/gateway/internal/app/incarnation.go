@@ -19,6 +19,7 @@ type incarnation struct {
 	app        *App
 	dispatcher *dispatcher.Dispatcher
 	relays     map[string]relay // by egress; not changed once it runs
+	slots      map[string]int   // the lane that each of them delivers; not changed once it runs
 }
 
 // deliver hands over what a commit has released. It runs on the dispatcher's loop and never blocks.
@@ -40,7 +41,7 @@ func (l *incarnation) makeRelays(claim *statestore.Claim) error {
 		if err != nil {
 			return err
 		}
-		l.relays[lane.Egress] = r
+		l.relays[lane.Egress], l.slots[lane.Egress] = r, lane.Slot
 	}
 	for id, s := range l.app.egresses {
 		if l.relays[id] != nil {
@@ -51,7 +52,7 @@ func (l *incarnation) makeRelays(claim *statestore.Claim) error {
 		if err != nil {
 			return err
 		}
-		l.relays[id] = r
+		l.relays[id], l.slots[id] = r, lane.Slot
 	}
 	return nil
 }

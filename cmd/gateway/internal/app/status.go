@@ -9,27 +9,30 @@ import (
 	"time"
 
 	"github.com/stategate/stategate/api"
+	"github.com/stategate/stategate/cmd/gateway/internal/report"
 	"github.com/stategate/stategate/dispatcher"
 	"github.com/stategate/stategate/dispatcher/machine"
 	"github.com/stategate/stategate/egress"
 	"github.com/stategate/stategate/ingress"
 )
 
-// Reason is a condition that operators must know of: a stable kind for counting, and a text for people.
-type Reason struct{ Kind, Text string }
-
 // troubles gathers the conditions that the parts have stated and not taken back.
 type troubles struct {
 	mu     sync.Mutex
-	active map[string]string // key -> text; guarded by mu
+	active map[string]report.Condition // by key; guarded by mu
 }
 
-func newTroubles() *troubles { return &troubles{active: map[string]string{}} }
+func newTroubles() *troubles { return &troubles{active: map[string]report.Condition{}} }
 
 func (t *troubles) begin(key, text string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.active[key] = text
+	c, lasts := t.active[key]
+	if !lasts {
+		c = report.Condition{Key: key, Since: time.Now()}
+	}
+	c.Text = text
+	t.active[key] = c
 }
 
 func (t *troubles) end(key string) {
@@ -39,19 +42,47 @@ func (t *troubles) end(key string) {
 }
 
 // reasons lists what is stated. The kind is the first word of the key: ingress, egress or store.
-func (t *troubles) reasons() []Reason {
+func (t *troubles) reasons() []report.Reason {
+	var out []report.Reason
+	for _, c := range t.all() {
+		kind, _, _ := strings.Cut(c.Key, " ")
+		out = append(out, report.Reason{Kind: kind, Text: c.Key + ": " + c.Text})
+	}
+	return out
+}
+
+// all is what is stated, sorted by key.
+func (t *troubles) all() []report.Condition {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	var out []Reason
+	out := make([]report.Condition, 0, len(t.active))
 	for _, key := range slices.Sorted(maps.Keys(t.active)) {
-		kind, _, _ := strings.Cut(key, " ")
-		out = append(out, Reason{Kind: kind, Text: key + ": " + t.active[key]})
+		out = append(out, t.active[key])
+	}
+	return out
+}
+
+// of is what is stated of one ingress or egress.
+func of(all []report.Condition, kind, id string) []report.Condition {
+	var out []report.Condition
+	for _, c := range all {
+		rest, ok := strings.CutPrefix(c.Key, kind+" "+id)
+		if ok && (rest == "" || rest[0] == ' ' || rest[0] == ':') {
+			out = append(out, c)
+		}
 	}
 	return out
 }
 
 func (a *App) ingressHooks() ingress.Hooks {
 	h := a.cfg.Hooks.Ingress
+	lag := h.Lag
+	h.Lag = func(source api.Source, records int64) {
+		a.lags.set(source, records)
+		if lag != nil {
+			lag(source, records)
+		}
+	}
 	h.Degraded, h.Recovered = both(h.Degraded, a.troubles.begin), bothEnds(h.Recovered, a.troubles.end)
 	return h
 }
@@ -107,18 +138,11 @@ func (a *App) Turning(ctx context.Context) bool {
 	return d.Ping(ctx) == nil || a.life.Load() != d
 }
 
-// Status is what an operator wants to know first.
-type Status struct {
-	Unready string // why no traffic should come here now: starting, draining, or without the store; "" if it may
-	Active  bool   // this member works; otherwise it waits
-	Reasons []Reason
-}
-
 // Status looks at everything.
-func (a *App) Status(ctx context.Context) Status {
+func (a *App) Status(ctx context.Context) report.Status {
 	ctx, cancel := context.WithTimeout(ctx, lookMax)
 	defer cancel()
-	s := Status{Reasons: a.troubles.reasons()}
+	s := report.Status{Reasons: a.troubles.reasons()}
 	d := a.life.Load()
 	if a.draining.Load() {
 		s.Unready = "draining"
@@ -133,14 +157,14 @@ func (a *App) Status(ctx context.Context) Status {
 	}
 	if reasons, err := d.Reasons(ctx); err == nil {
 		for _, r := range reasons {
-			s.Reasons = append(s.Reasons, Reason{Kind: r.Kind, Text: r.Text})
+			s.Reasons = append(s.Reasons, report.Reason{Kind: r.Kind, Text: r.Text})
 		}
 	}
 	return s
 }
 
 // standby asks the store who works. While nobody does, this member is about to, or waits for a lease to end.
-func (a *App) standby(ctx context.Context, s *Status) {
+func (a *App) standby(ctx context.Context, s *report.Status) {
 	_, owned, err := a.cfg.Store.Owner(ctx)
 	switch {
 	case s.Unready != "":
@@ -163,5 +187,5 @@ func (a *App) Gauges() machine.Gauges {
 	return g
 }
 
-// DeadLetters is how many dead letters there are.
-func (a *App) DeadLetters() uint64 { return a.dead.Load() }
+// DeadCount is how many dead letters there are.
+func (a *App) DeadCount() uint64 { return a.dead.Load() }

@@ -63,16 +63,16 @@ func askDeadLetters(t *testing.T, line string) {
 	s.refuse(g, "shop/stock", "/v1/deadletters")
 	said := shell(t, s.folder, replace(t, line, "127.0.0.1:8081", g.admin))
 	var got struct {
-		DeadLetters []struct {
+		Items []struct {
 			Kind, From, Detail, TypeName string
 			Value                        []byte
 			Address                      struct{ Namespace, Name, ID string }
 		}
 	}
-	if err := json.Unmarshal([]byte(said), &got); err != nil || len(got.DeadLetters) != 1 {
+	if err := json.Unmarshal([]byte(said), &got); err != nil || len(got.Items) != 1 {
 		t.Fatalf("want one dead letter, got %v in %s", err, said)
 	}
-	d := got.DeadLetters[0]
+	d := got.Items[0]
 	if from := d.Address.Namespace + "/" + d.Address.Name + "/" + d.Address.ID; from != "shop/stock/ada" || d.Kind != "message" {
 		t.Errorf("a %s of %s was set aside, want a message of shop/stock/ada", d.Kind, from)
 	}

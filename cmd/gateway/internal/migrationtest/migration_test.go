@@ -148,7 +148,7 @@ func walletText(id string, n int) string {
 func look(t *testing.T, w *world) {
 	t.Helper()
 	out := w.step("look")
-	for _, want := range []string{`"status":"ok"`, `"deadLetters":[]`, "\nstategate_dead_letters 0\n", "\nstategate_ingress_lag_records{", "\nstategate_invocations_total ", "\nshop adds ", `"id":"ada","state":"items","type":"io.statefun.types/int","value":3,`} {
+	for _, want := range []string{`"status":"ok"`, `"items":[]`, "\nstategate_dead_letters 0\n", "\nstategate_ingress_lag_records{", "\nstategate_invocations_total ", "\nshop adds ", `"id":"ada","state":"items","type":"io.statefun.types/int","value":3,`} {
 		if !strings.Contains(regexp.MustCompile(`[ ]+`).ReplaceAllString(strings.ReplaceAll(out, ": ", ":"), " "), want) {
 			t.Errorf("there is no %q in:\n%s", want, out)
 		}

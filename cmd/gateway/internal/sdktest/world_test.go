@@ -189,7 +189,7 @@ func (w *world) deadLetters(t *testing.T) []deadLetter {
 		t.Fatalf("dead letters: %d %s %v", status, body, err)
 	}
 	var answer struct {
-		DeadLetters []deadLetter `json:"deadLetters"`
+		DeadLetters []deadLetter `json:"items"`
 	}
 	if err := json.Unmarshal(body, &answer); err != nil {
 		t.Fatal(err)

@@ -123,7 +123,7 @@ func TestSignedCalls(t *testing.T) {
 			if requests, calls := d.metric("stategate_request_calls_count"), d.metric("stategate_request_calls_sum"); requests == 0 || calls <= requests {
 				t.Errorf("%v requests for %v calls: no bulk among them", requests, calls)
 			}
-			if _, letters := d.ask("GET", "http://"+d.admin+"/v1/deadletters", ""); !strings.Contains(letters, `"deadLetters": []`) {
+			if _, letters := d.ask("GET", "http://"+d.admin+"/v1/deadletters", ""); !strings.Contains(letters, `"items": []`) {
 				t.Errorf("set aside: %s", letters)
 			}
 			d.unsigned("http://" + place + "/statefun")

@@ -1,0 +1,193 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/stategate/stategate/api"
+	"github.com/stategate/stategate/cmd/gateway/internal/report"
+	"github.com/stategate/stategate/dispatcher"
+	"github.com/stategate/stategate/egress"
+	"github.com/stategate/stategate/statestore"
+)
+
+// What operators change. It is done by the member that works, and noted in the same commit; the log tells of it, too.
+
+// works is the incarnation that can change something, or whom to ask.
+func (a *App) works(ctx context.Context) (*incarnation, error) {
+	l := a.working.Load()
+	if l == nil {
+		return nil, a.waits(ctx)
+	}
+	return l, nil
+}
+
+// acts lets an incarnation do something that an operator wants.
+func (a *App) acts(ctx context.Context, what, on, by string, do func(d *dispatcher.Dispatcher) error) error {
+	l, err := a.works(ctx)
+	if err != nil {
+		return err
+	}
+	if err := do(l.dispatcher); err != nil {
+		return err
+	}
+	a.log.Info("an operator acts", "what", what, "on", on, "by", by)
+	return nil
+}
+
+// Retry calls an address now that waits for its next attempt.
+func (a *App) Retry(ctx context.Context, address api.Address, by string) error {
+	return a.acts(ctx, "retry", address.String(), by, func(d *dispatcher.Dispatcher) error { return d.Retry(ctx, address, by) })
+}
+
+// Skip makes the message at the front of an address a dead letter.
+func (a *App) Skip(ctx context.Context, address api.Address, message uint64, by string) error {
+	return a.acts(ctx, "skip", address.String(), by, func(d *dispatcher.Dispatcher) error { return d.Skip(ctx, address, message, by) })
+}
+
+// Pause pauses an address, a function or an ingress, or ends that.
+func (a *App) Pause(ctx context.Context, p statestore.Pause) error {
+	what, on := "pause", p.Ingress
+	switch {
+	case p.Kind == statestore.PauseIngress && !p.Ended && !a.declaresIngress(p.Ingress):
+		return fmt.Errorf("%w: the module declares no ingress %s", dispatcher.ErrNothing, p.Ingress)
+	case p.Kind == statestore.PauseAddress:
+		on = p.Address.String()
+	case p.Kind == statestore.PauseFunction:
+		on = p.Address.Type.String()
+	}
+	if p.Ended {
+		what = "resume"
+	}
+	return a.acts(ctx, what, on, p.By, func(d *dispatcher.Dispatcher) error { return d.Pause(ctx, p) })
+}
+
+// declaresIngress reports whether the module has an ingress. All that come by HTTP are one source here.
+func (a *App) declaresIngress(id string) bool {
+	for _, in := range a.ingresses {
+		if in.id == id && in.id != httpSources {
+			return true
+		}
+	}
+	for i := range a.cfg.Module.HTTPIngresses {
+		if a.cfg.Module.HTTPIngresses[i].ID == id {
+			return true
+		}
+	}
+	return false
+}
+
+// ReplayOne lets a dead letter take effect after all. to is where a record goes that has no address.
+func (a *App) ReplayOne(ctx context.Context, number uint64, to *api.Address, by string) error {
+	err := a.acts(ctx, "replay", fmt.Sprintf("dead letter %d", number), by, func(d *dispatcher.Dispatcher) error { return d.ReplayOne(ctx, number, to, by) })
+	return a.gone(1, err)
+}
+
+// DiscardOne removes a dead letter for good.
+func (a *App) DiscardOne(ctx context.Context, number uint64, by string) error {
+	err := a.acts(ctx, "discard", fmt.Sprintf("dead letter %d", number), by, func(d *dispatcher.Dispatcher) error { return d.DiscardOne(ctx, number, by) })
+	return a.gone(1, err)
+}
+
+// Replay lets a batch of dead letters take effect after all.
+func (a *App) Replay(ctx context.Context, s dispatcher.Selection, by string) (b dispatcher.Batch, err error) {
+	err = a.acts(ctx, "replay", s.String(), by, func(d *dispatcher.Dispatcher) (err error) { b, err = d.Replay(ctx, s, by); return err })
+	return b, a.gone(b.Done, err)
+}
+
+// Discard removes a batch of dead letters for good.
+func (a *App) Discard(ctx context.Context, s dispatcher.Selection, by string) (b dispatcher.Batch, err error) {
+	err = a.acts(ctx, "discard", s.String(), by, func(d *dispatcher.Dispatcher) (err error) { b, err = d.Discard(ctx, s, by); return err })
+	return b, a.gone(b.Done, err)
+}
+
+// gone counts dead letters that are not there any more.
+func (a *App) gone(letters int, err error) error {
+	if err == nil {
+		a.dead.Add(-uint64(letters))
+	}
+	return err
+}
+
+// EditState changes one state of an address.
+func (a *App) EditState(ctx context.Context, address api.Address, e dispatcher.Edit, by string) (version string, err error) {
+	err = a.acts(ctx, "edit", address.String()+" "+e.State, by, func(d *dispatcher.Dispatcher) (err error) {
+		version, err = later(d).EditState(ctx, address, e, by)
+		return err
+	})
+	return version, err
+}
+
+// ForgetIngress forgets how far an ingress was read that the module does not declare.
+func (a *App) ForgetIngress(ctx context.Context, id, by string) error {
+	return a.acts(ctx, "forget", "ingress "+id, by, func(d *dispatcher.Dispatcher) error { return later(d).ForgetIngress(ctx, id, by) })
+}
+
+// ForgetEgress drops what waits for an egress that the module does not declare.
+func (a *App) ForgetEgress(ctx context.Context, id, by string) error {
+	return a.acts(ctx, "forget", "egress "+id, by, func(d *dispatcher.Dispatcher) error { return later(d).ForgetEgress(ctx, id, by) })
+}
+
+// Decide lets a lane go on that stands still, and says from which output on. The cursor is kept by where the outputs go, not by the store: that
+// it was decided is noted before, and what came of it in the log.
+func (a *App) Decide(ctx context.Context, id string, slot int, decision report.Decision, by string) (next uint64, err error) {
+	d := egress.Decision{Deliver: egress.DeliverFrom, From: decision.From}
+	switch {
+	case decision.Stored:
+		d = egress.Decision{Deliver: egress.DeliverStored}
+	case decision.New:
+		d = egress.Decision{Deliver: egress.DeliverNew}
+	}
+	l, err := a.works(ctx)
+	if err != nil {
+		return 0, err
+	}
+	lane, err := l.decider(id, slot)
+	if err != nil {
+		return 0, err
+	}
+	on := fmt.Sprintf("egress %s, lane %d", id, slot)
+	if err := l.dispatcher.Act(ctx, by, "decide", on, "deliver "+d.String()); err != nil {
+		return 0, err
+	}
+	next, err = lane.Decide(ctx, d)
+	if err = objectionTo(id, slot, err); err != nil {
+		return 0, err
+	}
+	a.log.Info("an operator acts", "what", "decide", "on", on, "by", by, "next", next)
+	return next, nil
+}
+
+// decider is the relay of a lane that stands still.
+func (l *incarnation) decider(id string, slot int) (egress.Decider, error) {
+	r := l.relays[id]
+	if r == nil {
+		return nil, fmt.Errorf("%w: the module declares no egress %s", dispatcher.ErrNothing, id)
+	}
+	if l.slots[id] != slot {
+		return nil, fmt.Errorf("%w: egress %s has no lane %d", dispatcher.ErrNothing, id, slot)
+	}
+	lane, ok := r.(egress.Decider)
+	if !ok || lane.Halted() == "" {
+		return nil, objectionTo(id, slot, egress.ErrNotHalted)
+	}
+	return lane, nil
+}
+
+// objectionTo says why a lane is not let go on.
+func objectionTo(id string, slot int, err error) error {
+	var none *egress.NoOutput
+	no := &dispatcher.Objection{Detail: fmt.Sprintf("lane %d of egress %s does not go on there", slot, id)}
+	switch {
+	case errors.Is(err, egress.ErrNotHalted):
+		no.Detail, no.Remedy = fmt.Sprintf("lane %d of egress %s does not stand still: there is nothing to decide", slot, id), "look at it: gateway egresses "+id
+	case errors.Is(err, egress.ErrDeciding):
+		no.Detail, no.Remedy = err.Error(), "wait until that is carried out; /readyz says what it waits for"
+	case errors.As(err, &none):
+		no.Detail, no.Remedy = none.Error(), fmt.Sprintf("decide for stored, new, or a number from %d to %d", none.Next, none.Most)
+	default:
+		return err
+	}
+	return no
+}

@@ -1,0 +1,274 @@
+package app
+
+import (
+	"context"
+	"maps"
+	"math"
+	"slices"
+	"strings"
+
+	"github.com/stategate/stategate/api"
+	"github.com/stategate/stategate/cmd/gateway/internal/module"
+	"github.com/stategate/stategate/cmd/gateway/internal/report"
+	"github.com/stategate/stategate/dispatcher"
+	"github.com/stategate/stategate/dispatcher/machine"
+	"github.com/stategate/stategate/statestore"
+)
+
+// What every member can tell, for it is committed.
+
+// Addresses are those of a function that the store keeps, in its order.
+func (a *App) Addresses(ctx context.Context, function api.FunctionType, prefix string, cursor []byte, limit int) ([]api.Address, []byte, error) {
+	return a.cfg.Store.Addresses(ctx, function, prefix, cursor, limit)
+}
+
+// Timers are those behind after, in the order of firing, at most limit.
+func (a *App) Timers(ctx context.Context, after statestore.TimerKey, limit int) ([]statestore.Timer, error) {
+	return a.cfg.Store.Timers(ctx, after, math.MaxInt64, limit)
+}
+
+// Acts are what operators have done, with a number below before (0: any), the newest first, at most limit.
+func (a *App) Acts(ctx context.Context, before uint64, limit int) ([]statestore.Act, error) {
+	return a.cfg.Store.Acts(ctx, before, limit)
+}
+
+// Members are the gateways on this store.
+func (a *App) Members(ctx context.Context) ([]statestore.MemberState, error) {
+	return a.cfg.Store.Members(ctx)
+}
+
+// What only the member that works can tell.
+
+// asked looks at the incarnation that works now. One that ends meanwhile is as none: the error says whom to ask.
+func asked[T any](ctx context.Context, a *App, look func(d *dispatcher.Dispatcher) (T, error)) (T, error) {
+	var none T
+	d := a.life.Load()
+	if d == nil {
+		return none, a.waits(ctx)
+	}
+	found, err := look(d)
+	if err != nil && ctx.Err() == nil {
+		return none, a.waits(ctx)
+	}
+	return found, err
+}
+
+// Views looks at many addresses; nil on a standby.
+func (a *App) Views(ctx context.Context, addresses []api.Address) ([]machine.View, error) {
+	d := a.life.Load()
+	if d == nil {
+		return nil, nil
+	}
+	views, err := d.Views(ctx, addresses)
+	if err != nil && ctx.Err() == nil {
+		return nil, nil // it ends right now
+	}
+	return views, err
+}
+
+// DeadTotals counts dead letters by origin.
+func (a *App) DeadTotals(ctx context.Context) ([]statestore.DeadTotal, error) {
+	o, err := asked(ctx, a, func(d *dispatcher.Dispatcher) (machine.Overview, error) { return d.Overview(ctx) })
+	return o.Dead, err
+}
+
+// Functions are those that the module declares, and those that are known beside, sorted by name. A standby knows what the module says.
+func (a *App) Functions(ctx context.Context) ([]report.Function, error) {
+	found := map[string]*report.Function{}
+	for i := range a.cfg.Module.Endpoints {
+		e := &a.cfg.Module.Endpoints[i]
+		f := report.Function{Name: api.FunctionType{Namespace: e.Functions.Namespace, Name: e.Functions.Name}, All: e.Functions.All, Endpoint: endpointOf(e)}
+		found[e.Functions.String()] = &f
+	}
+	d := a.life.Load()
+	if d == nil {
+		return functionsOf(found), a.storedSpecs(ctx, found)
+	}
+	now, err := d.Standing(ctx)
+	if err != nil {
+		return nil, orStandby(ctx, a, err)
+	}
+	for _, f := range now.Functions {
+		known := found[f.Name.String()]
+		if known == nil {
+			known = &report.Function{Name: f.Name}
+			if e, ok := a.cfg.Module.Endpoint(f.Name); ok {
+				known.Endpoint = endpointOf(e)
+			}
+			found[f.Name.String()] = known
+		}
+		known.States, known.DeadLetters = f.States, &f.DeadLetters
+		for _, way := range now.Overview.Endpoints {
+			if f.Declared && way.Endpoint == f.Endpoint && way.Endpoint != "" {
+				known.Ways = append(known.Ways, way)
+			}
+		}
+	}
+	for _, f := range found {
+		wait := now.Overview.Functions[f.Name]
+		if f.Wait = &wait; f.DeadLetters == nil {
+			f.DeadLetters = new(int64)
+		}
+	}
+	return functionsOf(found), nil
+}
+
+func functionsOf(found map[string]*report.Function) []report.Function {
+	out := make([]report.Function, 0, len(found))
+	for _, name := range slices.Sorted(maps.Keys(found)) {
+		out = append(out, *found[name])
+	}
+	return out
+}
+
+// storedSpecs adds the states that are known of functions to what a standby tells.
+func (a *App) storedSpecs(ctx context.Context, found map[string]*report.Function) (err error) {
+	for _, name := range slices.Sorted(maps.Keys(found)) {
+		if f := found[name]; !f.All && err == nil {
+			f.States, err = a.cfg.Store.Specs(ctx, f.Name)
+		}
+	}
+	return err
+}
+
+// orStandby is the error of an incarnation that has ended: this member works no more.
+func orStandby(ctx context.Context, a *App, err error) error {
+	if ctx.Err() != nil {
+		return err
+	}
+	return a.waits(ctx)
+}
+
+func endpointOf(e *module.Endpoint) *report.Endpoint {
+	t := &e.Transport
+	return &report.Endpoint{
+		At: e.Place.String(), URL: e.Shown(), Fault: e.Fault, OnFailure: string(e.OnFailure), Messages: e.MaxNumBatchRequests,
+		Transport: report.Transport{
+			Kind: string(t.Kind), Call: t.Call, Connect: t.Connect, Read: t.Read, Write: t.Write, PoolTTL: t.PoolTTL, PoolSize: t.PoolSize,
+			ReplyBytesMax: t.PayloadMaxBytes, HTTP2: string(t.HTTP2), Bulk: t.Bulk,
+		},
+	}
+}
+
+// Egresses are those that the module declares, and those that the store keeps outputs for, sorted by id.
+func (a *App) Egresses(ctx context.Context) ([]report.Egress, error) {
+	now, err := asked(ctx, a, func(d *dispatcher.Dispatcher) (dispatcher.Standing, error) { return d.Standing(ctx) })
+	if err != nil {
+		return nil, err
+	}
+	found := map[string]*report.Egress{}
+	for id, kind := range egressKinds(a.cfg.Module) {
+		found[id] = &report.Egress{ID: id, Kind: kind[0], Semantic: kind[1], Declared: true}
+	}
+	conditions := a.troubles.all()
+	for _, l := range now.Lanes {
+		e := found[l.ID.Egress]
+		if e == nil {
+			e = &report.Egress{ID: l.ID.Egress}
+			found[e.ID] = e
+		}
+		lane := report.Lane{Slot: l.ID.Slot, Next: l.Next, Delivered: l.Delivered, Stored: l.Trimmed, Started: l.Started}
+		lane.Halted = haltOf(of(conditions, "egress", e.ID))
+		e.Lanes = append(e.Lanes, lane)
+		e.Outputs += int64(l.Next - l.Delivered)
+		e.Bytes += l.Bytes
+		e.OldestMS = max(e.OldestMS, l.OldestMS)
+	}
+	var out []report.Egress
+	for _, id := range slices.Sorted(maps.Keys(found)) {
+		found[id].Troubles = of(conditions, "egress", id)
+		out = append(out, *found[id])
+	}
+	return out, nil
+}
+
+// egressKinds are the egresses of a module by id, each with its kind and delivery semantic.
+func egressKinds(m *module.Module) map[string][2]string {
+	out := map[string][2]string{}
+	for i := range m.KafkaEgresses {
+		out[m.KafkaEgresses[i].ID] = [2]string{"kafka", string(m.KafkaEgresses[i].Semantic)}
+	}
+	for i := range m.KinesisEgresses {
+		out[m.KinesisEgresses[i].ID] = [2]string{"kinesis", string(module.AtLeastOnce)}
+	}
+	for i := range m.LogEgresses {
+		out[m.LogEgresses[i].ID] = [2]string{"log", string(module.None)}
+	}
+	if p := m.PlaygroundEgress; p != nil {
+		out[p.ID] = [2]string{"playground", string(module.AtLeastOnce)}
+	}
+	return out
+}
+
+// Ingresses are those that the module declares, and those that the store knows positions of, sorted by id.
+func (a *App) Ingresses(ctx context.Context) ([]report.Ingress, error) {
+	overview, err := asked(ctx, a, func(d *dispatcher.Dispatcher) (machine.Overview, error) { return d.Overview(ctx) })
+	if err != nil {
+		return nil, err
+	}
+	kinds := ingressKinds(a.cfg.Module)
+	ids := slices.Sorted(maps.Keys(kinds))
+	for id := range overview.Ingresses {
+		if kinds[id] == "" {
+			ids = append(ids, id)
+		}
+	}
+	slices.Sort(ids)
+	conditions, lags := a.troubles.all(), a.lags.all()
+	var out []report.Ingress
+	for _, id := range ids {
+		in := report.Ingress{ID: id, Kind: kinds[id], Declared: kinds[id] != "", State: overview.Ingresses[id], Troubles: of(conditions, "ingress", id)}
+		sources, err := asked(ctx, a, func(d *dispatcher.Dispatcher) ([]dispatcher.Source, error) { return d.Sources(ctx, id) })
+		if err != nil {
+			return nil, err
+		}
+		for i := range sources {
+			in.Sources = append(in.Sources, sourceOf(&sources[i], lags))
+		}
+		out = append(out, in)
+	}
+	return out, nil
+}
+
+func sourceOf(s *dispatcher.Source, lags map[api.Source]int64) report.Source {
+	out := report.Source{ID: s.ID, Position: s.Progress.Position(), OldestMS: s.OldestMS, WaitsFor: s.WaitsFor}
+	for _, t := range s.Progress.Targets {
+		var above int64
+		for _, r := range t.Done.Above {
+			above += r.To - r.From
+		}
+		out.Finished = max(out.Finished, above)
+	}
+	if lag, ok := lags[s.ID]; ok {
+		out.Lag = &lag
+	}
+	return out
+}
+
+// ingressKinds are the ingresses of a module by id.
+func ingressKinds(m *module.Module) map[string]string {
+	out := map[string]string{}
+	for i := range m.KafkaIngresses {
+		out[m.KafkaIngresses[i].ID] = "kafka"
+	}
+	for i := range m.KinesisIngresses {
+		out[m.KinesisIngresses[i].ID] = "kinesis"
+	}
+	for i := range m.HTTPIngresses {
+		out[m.HTTPIngresses[i].ID] = "http"
+	}
+	if p := m.PlaygroundIngress; p != nil {
+		out[p.ID] = "playground"
+	}
+	return out
+}
+
+// haltOf is why a lane stands until an operator decides, as its relay has said; "": it does not.
+func haltOf(conditions []report.Condition) string {
+	for _, c := range conditions {
+		if strings.HasSuffix(c.Key, ": cursor lost") || strings.HasSuffix(c.Key, ": store is older") {
+			return c.Text
+		}
+	}
+	return ""
+}
