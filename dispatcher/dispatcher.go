@@ -36,13 +36,15 @@ type Function struct {
 type Config struct {
 	Store Store
 	Claim *statestore.Claim
-	// Machine holds the bounds, and the incarnation's number. Its Function, Egresses and OnDeadLetter are set from the
+	// Machine holds the bounds, and the incarnation's number. Its Function, Egresses, Ingresses and OnDeadLetter are set from the
 	// fields below.
 	Machine machine.Config
 	// Function tells how to call a function type; ok is false when the module does not declare it.
 	Function func(api.FunctionType) (f Function, ok bool)
 	// Egresses are the ids that the module declares.
 	Egresses map[string]machine.Egress
+	// Ingresses are the ids that the module declares, of all kinds.
+	Ingresses []string
 	// Deliver hands committed outputs to their egress, in order. It must not block.
 	Deliver func(statestore.OutputPack)
 	// Pool holds the connections to functions. It outlives the incarnation.
@@ -156,6 +158,10 @@ func (d *Dispatcher) Run(ctx context.Context) error {
 func (d *Dispatcher) newMachine(now time.Time) *machine.Machine {
 	cfg := d.cfg.Machine
 	cfg.Egresses = d.cfg.Egresses
+	cfg.Ingresses = map[string]bool{}
+	for _, id := range d.cfg.Ingresses {
+		cfg.Ingresses[id] = true
+	}
 	cfg.OnDeadLetter = func(dead *api.DeadLetter) {
 		d.setAside++
 		d.journal.setAside(dead)

@@ -1,7 +1,6 @@
 package dispatcher
 
 import (
-	"context"
 	"fmt"
 
 	"github.com/stategate/stategate/api"
@@ -32,11 +31,6 @@ func (s Selection) String() string {
 // names reports whether the letter is one of them, wherever it stands.
 func (s Selection) names(l *api.DeadLetter) bool {
 	return (s.Origin == "" || s.Origin == l.Origin) && (s.Reason == "" || s.Reason == l.Reason)
-}
-
-// letters reads the next dead letters, as many as fit into a batch, or one.
-func (d *Dispatcher) letters(ctx context.Context, after uint64, limit int) ([]api.DeadLetter, error) {
-	return d.cfg.Store.DeadLetters(ctx, after, min(limit, 16))
 }
 
 // LettersMax is how many dead letters one batch looks at.

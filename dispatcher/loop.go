@@ -96,6 +96,9 @@ func (d *Dispatcher) carry(w *machine.Work) {
 	for i := range w.Answers {
 		d.answer(&w.Answers[i])
 	}
+	for i := range w.Edited {
+		d.edited(&w.Edited[i])
+	}
 	for _, s := range w.Full {
 		d.gate(s).shut()
 	}

@@ -56,6 +56,7 @@ func (d *Dispatcher) DiscardOne(ctx context.Context, number uint64, by string) e
 // Bounds of batches, and how long one that finds no room waits for some: whoever asks again and again does no harm.
 const (
 	batchBytes = 1 << 20
+	firstPage  = 16
 	roomTries  = 10
 	roomWait   = 100 * time.Millisecond
 )
@@ -80,7 +81,7 @@ func (d *Dispatcher) one(ctx context.Context, number uint64, tell end) (Batch, s
 		return Batch{}, "", ErrNothing
 	}
 	return d.exclusively(ctx, func() ([]api.DeadLetter, Batch, error) {
-		letters, err := d.letters(ctx, number-1, 1)
+		letters, err := d.cfg.Store.DeadLetters(ctx, number-1, 1)
 		if err == nil && (len(letters) == 0 || letters[0].Number != number) {
 			err = ErrNothing
 		}
@@ -135,20 +136,26 @@ func (d *Dispatcher) exclusively(ctx context.Context, read func() ([]api.DeadLet
 	return b, e.Full, nil
 }
 
-// choose reads the letters of a selection, as many as a batch may hold.
+// choose reads the letters of a selection, as many as a batch may hold, in pages: a small one, and then about as many as there is room for.
 func (d *Dispatcher) choose(ctx context.Context, s Selection) (chosen []api.DeadLetter, b Batch, err error) {
 	limit := s.Limit
 	if limit <= 0 || limit > LettersMax {
 		limit = LettersMax
 	}
 	b.Last = s.After
-	for bytes := 0; limit > 0; {
-		page, err := d.letters(ctx, b.Last, limit)
+	for bytes, ask := 0, firstPage; limit > 0; {
+		page, err := d.cfg.Store.DeadLetters(ctx, b.Last, min(ask, limit))
 		if err != nil {
 			return nil, Batch{Last: s.After}, err
 		}
+		if len(page) == 0 {
+			b.End = true
+			break
+		}
+		size := 0
 		for i := range page {
 			l := &page[i]
+			size += l.Size()
 			switch {
 			case s.Through != 0 && l.Number > s.Through:
 				b.End = true
@@ -162,10 +169,7 @@ func (d *Dispatcher) choose(ctx context.Context, s Selection) (chosen []api.Dead
 			b.Last = l.Number
 			limit--
 		}
-		if len(page) == 0 {
-			b.End = true
-			break
-		}
+		ask = max(1, (batchBytes-bytes)*len(page)/size)
 	}
 	return chosen, b, nil
 }

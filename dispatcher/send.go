@@ -25,6 +25,7 @@ type waiter struct {
 	done    chan struct{}
 	refused chan *Refusal       // has room for the one that there may be; nil for what cannot be refused
 	answer  chan machine.Answer // has room for the one that there may be; nil for what has no reply
+	edited  chan machine.Edited // the same of an edit
 	sealed  bool                // the store was asked to make it durable; guarded by the dispatcher's mu
 	then    func()              // the loop's, when it is done; nil: nothing
 }

@@ -265,29 +265,8 @@ func (m *Machine) incomplete(f flight) {
 
 // check finds what makes a reply unusable, before any of it is applied.
 func (m *Machine) check(c *cell, reply *Reply) error {
-	weight := c.weight
-	for i := range reply.Mutations {
-		mut := &reply.Mutations[i]
-		spec := c.fn.spec(mut.Name)
-		if spec == nil {
-			return fmt.Errorf("reply changes state %q, which the function has not declared", mut.Name)
-		}
-		if mut.Delete {
-			continue
-		}
-		if spec.TypeName != "" && mut.Value.TypeName != spec.TypeName {
-			return fmt.Errorf("reply sets state %q of type %q to a value of type %q", mut.Name, spec.TypeName, mut.Value.TypeName)
-		}
-		if err := api.CheckValue(mut.Value); err != nil {
-			return fmt.Errorf("reply sets state %q: %w", mut.Name, err)
-		}
-		weight += len(mut.Value.Value)
-	}
-	if weight > api.StateBytesMax { // that counts what is replaced twice: count exactly, now that it may matter
-		weight = weightAfter(c, reply.Mutations)
-	}
-	if weight > api.StateBytesMax {
-		return fmt.Errorf("states of one address hold %d bytes: at most %d are allowed", weight, api.StateBytesMax)
+	if err := checkMutations(c, reply.Mutations); err != nil {
+		return fmt.Errorf("reply %w", err)
 	}
 	for i := range reply.Sends {
 		if err := api.CheckValue(reply.Sends[i].Argument); err != nil {
@@ -314,25 +293,6 @@ func (m *Machine) check(c *cell, reply *Reply) error {
 		}
 	}
 	return nil
-}
-
-// weightAfter is how many bytes the states of a cell would hold after the mutations.
-func weightAfter(c *cell, mutations []Mutation) int {
-	sizes := map[string]int{}
-	for i := range c.values {
-		sizes[c.values[i].Name] = len(c.values[i].Value)
-	}
-	for i := range mutations {
-		delete(sizes, mutations[i].Name)
-		if !mutations[i].Delete {
-			sizes[mutations[i].Name] = len(mutations[i].Value.Value)
-		}
-	}
-	sum := 0
-	for _, n := range sizes {
-		sum += n
-	}
-	return sum
 }
 
 // apply takes a reply's effects into memory, in StateFun's order: messages, delayed ones and cancellations, egress, state.

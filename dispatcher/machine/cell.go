@@ -67,6 +67,8 @@ type cell struct {
 	walked     bool   // a walk found it, and it is loading
 	inspected  bool   // a sweep asked for it: expired values go as soon as it is loaded
 
+	edits []*edit // that wait for their turn
+
 	trial       trial
 	crowded     bool // it waits for room among the dead letters of its function
 	attempts    int

@@ -18,6 +18,7 @@ type cut struct {
 	spilled []spilledRun
 
 	answers []Answer
+	edited  []Edited
 
 	sealed      []uint64 // tokens of events
 	sealedBytes int
@@ -87,6 +88,8 @@ func (m *Machine) cutNow() {
 	c.DeadLetters, m.deadLetters = m.deadLetters, nil
 	c.DeadEnds, m.deadEnds = m.deadEnds, nil
 	c.Acts, m.acts = m.acts, nil
+	m.cutForgotten(c)
+	out.edited, m.edited = m.edited, nil
 	for _, f := range m.dirtyFunctions {
 		f.dirty = false
 		c.Functions = append(c.Functions, statestore.FunctionSpec{Function: f.name, States: slices.Clone(f.specs)})
@@ -185,6 +188,7 @@ func (m *Machine) Committed(number uint64) {
 	m.work.Done = append(m.work.Done, out.tokens...)
 	m.work.Answers = append(m.work.Answers, out.answers...)
 	m.work.Finished = append(m.work.Finished, out.sources...)
+	m.work.Edited = append(m.work.Edited, out.edited...)
 	for _, r := range out.spilled {
 		r.cell.spill.confirmed = max(r.cell.spill.confirmed, r.last)
 	}

@@ -14,6 +14,8 @@ type Config struct {
 	Function func(api.FunctionType) (f Function, ok bool)
 	// Egresses are the ids that the module declares, and whether their outputs are kept in the outbox until delivered.
 	Egresses map[string]Egress
+	// Ingresses are the ids that the module declares: what is known of their sources is never forgotten.
+	Ingresses map[string]bool
 
 	// OnDeadLetter sees each dead letter when it becomes an effect. It may be nil.
 	OnDeadLetter func(*api.DeadLetter)

@@ -28,6 +28,9 @@ func (m *Machine) Invariants() error {
 		if err := m.invariantMail(c); err != nil {
 			return fmt.Errorf("%v (%v): %w", a, c.phase, err)
 		}
+		if len(c.edits) > 0 && c.phase != loading && c.phase != calling {
+			return fmt.Errorf("%v (%v): %d edits wait, and nothing is in their way", a, c.phase, len(c.edits))
+		}
 		all := append(append([]*message(nil), c.mail.all()...), c.tail...)
 		for _, msg := range all {
 			bytes += msg.size

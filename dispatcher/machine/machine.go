@@ -62,6 +62,10 @@ type Machine struct {
 	trialBytes int
 	lanes      map[string]*lane
 	laneList   []*lane
+	strangers  []statestore.Lane // of egresses that the module does not declare
+	editing    []*cell           // that have edits
+	edits      int               // that wait for their turn
+	editBytes  int
 	timers     timers
 	pauses     pauses
 	orders     map[*cell][]order
@@ -110,10 +114,13 @@ type Machine struct {
 	refusals       []statestore.Refusal
 	deadLetters    []api.DeadLetter
 	deadEnds       []uint64
+	progressEnds   []api.Source
+	dropped        []statestore.Trim // outputs of strangers
 	acts           []statestore.Act
 	traced         []*api.Trace // of calls, up to tracedMax
 	nextAct        uint64
 	tokens         []uint64
+	edited         []Edited
 }
 
 // Stats counts what happened in this incarnation.
@@ -171,11 +178,13 @@ func (m *Machine) claimSources(claim *statestore.Claim) {
 	}
 }
 
-// claimLanes takes lanes with their numbers. Lanes of egresses that the module does not declare any more are left alone.
+// claimLanes takes lanes with their numbers. Lanes of egresses that the module does not declare any more are left alone, until an operator
+// has them forgotten.
 func (m *Machine) claimLanes(claim *statestore.Claim) {
 	for _, kept := range claim.Lanes {
 		e, ok := m.cfg.Egresses[kept.Egress]
 		if !ok || !e.Outbox {
+			m.strangers = append(m.strangers, kept)
 			continue
 		}
 		l := &lane{id: kept.LaneID, outbox: true, next: max(kept.Next, 1), bytes: kept.Bytes, delivered: kept.Low, trimmed: kept.Low}

@@ -174,7 +174,7 @@ func (m *Machine) skip(c *cell, by string) {
 func (m *Machine) letterOf(c *cell, msg *message, reason, detail string) api.DeadLetter {
 	d := api.DeadLetter{
 		Kind: api.DeadMessage, From: cutText(c.fn.name.String()), Reason: reason, Detail: cutText(detail),
-		Address: msg.Target, Caller: msg.Caller, TypeName: msg.Argument.TypeName, Value: msg.Argument.Value,
+		Address: msg.Target, Caller: msg.Caller, TypeName: msg.Argument.TypeName, Value: msg.Argument.Value, NoValue: !msg.Argument.HasValue,
 	}
 	if msg.origin != nil {
 		d.Source, d.Offset = msg.origin.id, msg.offset

@@ -17,6 +17,7 @@ type source struct {
 	ways     []way       // of the routes, in their order
 	feeds    []*function // that the module's routes name
 	dirty    bool
+	read     bool // it was begun, or has brought something, in this incarnation
 
 	pending      int // messages that only the source can replay
 	pendingBytes int
@@ -128,6 +129,7 @@ func (s *source) finishedAll(offset int64) bool {
 // now on, so it could neither be replayed nor marked as finished.
 func (m *Machine) Started(p statestore.Progress, token uint64) {
 	s := m.source(p.Source)
+	s.read = true
 	for t := range s.waiting {
 		for _, msg := range s.waiting[t].all() {
 			if msg.source == s {
@@ -154,6 +156,7 @@ func (m *Machine) touchSource(s *source) {
 // Arrive brings records of one source, in rising order of offset.
 func (m *Machine) Arrive(id api.Source, records []api.Record) {
 	s := m.source(id)
+	s.read = true
 	for i := range records {
 		m.arrive(s, &records[i])
 	}

@@ -1,6 +1,7 @@
 package machine
 
 import (
+	"fmt"
 	"slices"
 
 	"github.com/stategate/stategate/api"
@@ -79,6 +80,54 @@ func (m *Machine) weigh(c *cell, values []statestore.StateValue) {
 func (m *Machine) use(c *cell, bytes int) {
 	m.busyBytes += bytes
 	c.fn.busyBytes += bytes
+}
+
+// checkMutations finds what makes mutations unusable, before any of them is applied.
+func checkMutations(c *cell, mutations []Mutation) error {
+	weight := c.weight
+	for i := range mutations {
+		mut := &mutations[i]
+		spec := c.fn.spec(mut.Name)
+		if spec == nil {
+			return fmt.Errorf("changes state %q, which the function has not declared", mut.Name)
+		}
+		if mut.Delete {
+			continue
+		}
+		if spec.TypeName != "" && mut.Value.TypeName != spec.TypeName {
+			return fmt.Errorf("sets state %q of type %q to a value of type %q", mut.Name, spec.TypeName, mut.Value.TypeName)
+		}
+		if err := api.CheckValue(mut.Value); err != nil {
+			return fmt.Errorf("sets state %q: %w", mut.Name, err)
+		}
+		weight += len(mut.Value.Value)
+	}
+	if weight > api.StateBytesMax { // that counts what is replaced twice: count exactly, now that it may matter
+		weight = weightAfter(c, mutations)
+	}
+	if weight > api.StateBytesMax {
+		return fmt.Errorf("leaves states of one address that hold %d bytes: at most %d are allowed", weight, api.StateBytesMax)
+	}
+	return nil
+}
+
+// weightAfter is how many bytes the states of a cell would hold after the mutations.
+func weightAfter(c *cell, mutations []Mutation) int {
+	sizes := map[string]int{}
+	for i := range c.values {
+		sizes[c.values[i].Name] = len(c.values[i].Value)
+	}
+	for i := range mutations {
+		delete(sizes, mutations[i].Name)
+		if !mutations[i].Delete {
+			sizes[mutations[i].Name] = len(mutations[i].Value.Value)
+		}
+	}
+	sum := 0
+	for _, n := range sizes {
+		sum += n
+	}
+	return sum
 }
 
 // mutate applies state mutations in order, and the access time of states that expire after invocation, which counts from

@@ -30,6 +30,7 @@ func (m *Machine) Work() Work {
 	m.walkSpills()
 	m.windowTimers()
 	m.sweep()
+	m.runEdits()
 	if m.commitDue() {
 		m.cutNow()
 	}

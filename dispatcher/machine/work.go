@@ -38,6 +38,8 @@ type Work struct {
 	Done []uint64
 	// Answers have become durable with that commit: hand them to whoever waits under their tokens, after Done.
 	Answers []Answer
+	// Edited are edits that have become durable with that commit, or that were refused.
+	Edited []Edited
 	// Finished are sources whose committed progress has moved, with the new one.
 	Finished []statestore.Progress
 

@@ -196,7 +196,7 @@ func (a *App) serve(ctx context.Context, claim *statestore.Claim) error {
 	}
 	hooks := a.dispatcherHooks()
 	l.dispatcher = dispatcher.New(dispatcher.Config{
-		Store: a.cfg.Store, Claim: claim, Machine: bounds, Function: a.functions.of, Egresses: egresses, Deliver: l.deliver,
+		Store: a.cfg.Store, Claim: claim, Machine: bounds, Function: a.functions.of, Egresses: egresses, Ingresses: a.ingressIDs(), Deliver: l.deliver,
 		Pool: a.pool, RenewEvery: a.cfg.RenewEvery, Log: a.log, Hooks: hooks,
 	})
 	if err := l.makeRelays(claim); err != nil {
