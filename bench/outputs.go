@@ -13,7 +13,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
-// patience bounds how long a run waits for its next output. It is long: a Kafka that is away for a minute is one of the things that are measured.
+// patience bounds how long a run waits for its next output, beside the time for which a server is away on purpose.
 const patience = 3 * time.Minute
 
 // outputs reads what a run has written, as a reader at read_committed sees it, and judges it.
@@ -22,8 +22,9 @@ type outputs struct {
 	topic  string
 	seen   int
 	counts map[string]*counted
-	last   time.Time // when the last one so far was visible
-	ends   int       // partitions whose end was seen
+	last   time.Time     // when the last one so far was visible
+	ends   int           // partitions whose end was seen
+	away   time.Duration // for so long no output can come, once
 	// repeats: the egress may deliver an output again (at-least-once).
 	repeats bool
 }
@@ -52,11 +53,12 @@ func (o *outputs) close() { o.client.Close() }
 
 // poll reads what there is, at least one record. arrived, when it is not nil, is told each output that was not seen before.
 func (o *outputs) poll(ctx context.Context, arrived func(key string, nth int, at time.Time)) error {
-	ctx, cancel := context.WithTimeout(ctx, patience)
+	limit := patience + o.away
+	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	fetches := o.client.PollFetches(ctx)
 	if ctx.Err() != nil {
-		return fmt.Errorf("%d outputs came, then none for %v: %w", o.seen, patience, ctx.Err())
+		return fmt.Errorf("%d outputs came, then none for %v: %w", o.seen, limit, ctx.Err())
 	}
 	now := time.Now()
 	var wrong error

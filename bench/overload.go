@@ -99,9 +99,13 @@ func overload(ctx context.Context, args []string, out io.Writer) error {
 			continue
 		}
 		if err := v.in(ctx, trouble.settings, func(w *world) error { return v.with(ctx, w, trouble.load, trouble.do) }); err != nil {
-			return fmt.Errorf("overload of %s: %w", trouble.name, err)
+			return errors.Join(v.ended(out), fmt.Errorf("overload of %s: %w", trouble.name, err)) // what came before it counts
 		}
 	}
+	return v.ended(out)
+}
+
+func (v *overloader) ended(out io.Writer) error {
 	v.report.Took = time.Since(v.report.Began).Round(time.Second).String()
 	return v.finish(v.report, out)
 }
@@ -207,6 +211,7 @@ func (v *overloader) away(ctx context.Context, r *run, o *outputs, what string, 
 	if err := r.warm(ctx, o); err != nil {
 		return expected{}, err
 	}
+	o.away = v.length
 	const tail = 30 * time.Second // the server's own stop and start are in it
 	lead := min(5*time.Second, v.length)
 	l := newLoop(r, v.rate, lead+v.length+tail)
