@@ -191,6 +191,5 @@ func (m *Machine) loaded(c *cell, l *statestore.Loaded) {
 	}
 	if m.ordered(c) {
 		m.obey(c)
-		m.settle(c)
 	}
 }

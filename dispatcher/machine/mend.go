@@ -63,23 +63,22 @@ func (m *Machine) order(a api.Address, said func(*Denial), do func(c *cell) *Den
 	m.orders[c] = append(m.orders[c], func(c *cell) { said(do(c)) })
 	c.pins++ // until it is given
 	m.obey(c)
-	m.settle(c)
 }
 
 // ordered reports whether orders wait for a cell's mailbox.
 func (m *Machine) ordered(c *cell) bool { return len(m.orders) > 0 && len(m.orders[c]) > 0 }
 
-// obey gives the orders that wait for a cell's mailbox, when it is known.
+// obey gives the orders that wait for a cell's mailbox, as long as that is known; else it is read back.
 func (m *Machine) obey(c *cell) {
-	if c.phase == loading || c.phase == idle && c.mailLen() > 0 {
-		return
-	}
-	orders := m.orders[c]
-	delete(m.orders, c)
-	for _, o := range orders {
-		c.pins--
+	for m.ordered(c) && c.phase != loading && (c.phase != idle || c.mailLen() == 0) {
+		o := m.orders[c][0]
+		if m.orders[c] = m.orders[c][1:]; len(m.orders[c]) == 0 {
+			delete(m.orders, c)
+		}
 		o(c)
+		c.pins--
 	}
+	m.settle(c)
 }
 
 // knows reports whether an address's mailbox is in memory, its front at least.

@@ -48,12 +48,18 @@ func (m *Machine) spillCells() {
 			candidates = append(candidates, c)
 		}
 	}
+	rank := func(c *cell) uint64 {
+		switch {
+		case c.hurried: // an operator wants it to be called
+			return 2
+		case m.lags(c):
+			return 0
+		}
+		return 1
+	}
 	slices.SortFunc(candidates, func(a, b *cell) int {
-		if m.lags(a) != m.lags(b) {
-			if m.lags(a) {
-				return -1
-			}
-			return 1
+		if ranks := compare(rank(a), rank(b)); ranks != 0 {
+			return ranks
 		}
 		return compare(b.mail.at(b.batchInCall()).number, a.mail.at(a.batchInCall()).number)
 	})
@@ -260,6 +266,5 @@ func (m *Machine) MailLoaded(id ID, found []statestore.Mail) {
 	}
 	if m.ordered(c) {
 		m.obey(c)
-		m.settle(c)
 	}
 }

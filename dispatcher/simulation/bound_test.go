@@ -181,6 +181,7 @@ func (inc *incarnation) takeKept(c *statestore.Commit) {
 	inc.prompt.cut(c)
 	inc.bulks.cut(c)
 	inc.takeDead(c)
+	inc.takeSkipped(c)
 	full := map[api.FunctionType]bool{} // since the cut before this one
 	for t, sizes := range b.kept {
 		full[t] = inc.cfg.KeptBytesMax > 0 && sum(sizes) >= inc.cfg.KeptBytesMax
@@ -193,6 +194,7 @@ func (inc *incarnation) takeKept(c *statestore.Commit) {
 		b.keep(n, m.Size())
 		inc.shadow.kept[n.id] = true
 		inc.shadow.numbered(number)
+		inc.shadow.numbers[number] = n.id + 1
 		inc.unpend(n)
 		if spilled {
 			b.gone(n)

@@ -78,7 +78,10 @@ func (l *life) checkOnce(logs map[api.Address][]int, dead []api.DeadLetter) map[
 		if ran[n.id] && aside[n.id] {
 			l.failf("once", "node %d to %v ran, and was set aside", n.id, n.target)
 		}
-		if aside[n.id] && (l.durable.aside[n.id] || l.mayLack(n)) {
+		if l.durable.skipped[n.id] && !aside[n.id] {
+			l.failf("once", "node %d to %v was skipped by an operator, and is no dead letter", n.id, n.target)
+		}
+		if aside[n.id] && (l.durable.aside[n.id] || l.durable.skipped[n.id] || l.mayLack(n)) {
 			continue
 		}
 		if n.wrong {

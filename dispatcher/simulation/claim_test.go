@@ -13,6 +13,7 @@ func (l *life) checkClaim(c *statestore.Claim) {
 	if c.NextNumber <= l.durable.highest {
 		l.failf("numbers", "the next message gets number %d, and %d is given", c.NextNumber, l.durable.highest)
 	}
+	l.checkPauses(c)
 	for _, lane := range c.Lanes {
 		if lane.Next < l.lanes[lane.Egress] {
 			l.failf("numbers", "lane %s goes on at %d, and has come to %d", lane.Egress, lane.Next, l.lanes[lane.Egress])

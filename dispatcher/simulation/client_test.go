@@ -193,7 +193,7 @@ func (inc *incarnation) takeSealed(w *machine.Work) {
 		m := e.node.message()
 		last = m.Size()
 		bytes += last
-		if !inc.shadow.ran(e.node) {
+		if !inc.shadow.ran(e.node) && !inc.shadow.skipped[e.node.id] {
 			b.waits(e.node, m.Size())
 		}
 		if b.choked >= 0 && e.order > b.choked {

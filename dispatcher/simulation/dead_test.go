@@ -119,7 +119,7 @@ func (l *life) checkDead(ran map[int]bool, dead []api.DeadLetter) {
 		must, could := l.expected(n, ran)
 		switch {
 		case n.absent:
-		case l.durable.aside[n.id]:
+		case l.durable.aside[n.id], l.durable.skipped[n.id]:
 			want[n.name(l.w)]++
 		case !n.stray && !n.wrong:
 			if could && l.mayLack(n) {
@@ -189,6 +189,9 @@ func (l *life) checkCause(d *api.DeadLetter) {
 	}
 	if n.wrong && !(l.lacked[n.target.Type] && d.Reason == reason) {
 		reason = "function keeps failing"
+	}
+	if l.durable.skipped[n.id] {
+		reason = skippedReason
 	}
 	if d.Address != n.target || d.Caller != caller || d.Reason != reason {
 		l.failf("dead letters", "%q was set aside as %+v, want reason %q, address %v, caller %v", d.Value, d, reason, n.target, caller)

@@ -15,6 +15,7 @@ const (
 	streamEpilogue
 	streamClients // and number of the step; 0: what they send
 	streamBulks
+	streamOperators // and number of the step; 0: how many they are
 )
 
 // mix is a seed for a stream (splitmix64).

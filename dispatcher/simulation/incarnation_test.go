@@ -39,6 +39,8 @@ type incarnation struct {
 	prompt  prompt
 	bulks   bulks
 
+	operator operators
+
 	discarding bool // an operator waits
 	slowUntil  int  // the store takes its time until this step
 	draining   bool // it stops in order
@@ -75,6 +77,7 @@ func (l *life) newIncarnation(m *member, claim *statestore.Claim) *incarnation {
 	inc.trials.begin()
 	inc.prompt = newPrompt()
 	inc.bulks = newBulks()
+	inc.operator = newOperators()
 	return inc
 }
 
@@ -84,6 +87,7 @@ func (inc *incarnation) begin() {
 	l.incs = append(l.incs, inc)
 	cfg := l.cfg
 	cfg.Incarnation = inc.number
+	cfg.OnDeadLetter = inc.noteSkipped
 	if inc.lacks = inc.member.lacks; inc.lacks != (api.FunctionType{}) {
 		whole := cfg.Function
 		cfg.Function = func(t api.FunctionType) (machine.Function, bool) {
@@ -220,6 +224,8 @@ func (inc *incarnation) work() {
 		}
 		inc.takeCall(w.Calls[i])
 	}
+	inc.checkPaused(&w)
+	inc.checkRetried()
 	inc.checkBounds(&w)
 	inc.checkPrompt()
 }

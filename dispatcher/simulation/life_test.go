@@ -51,6 +51,8 @@ type life struct {
 	sinks     map[string]*sink
 	lacked    map[api.FunctionType]bool // that some member's module did not declare
 	discards  map[uint64]bool           // dead letters that an operator has asked to be gone
+	operators int                       // how often they act, of a thousand steps
+	fronts    map[api.Address]uint64    // numbers that they have seen last
 	refusals  map[string]bool           // outputs that a sink has refused
 	seen      coverage
 	told      [faultKinds]bool // struck once, for kinds that last
@@ -67,6 +69,7 @@ type coverage struct {
 	table                                                                  table
 	takeovers, spills, skipped, timers, cancels, kept, trimmed, dead, bare int
 	acknowledged, withdrawn, unknown, resent, replies                      int // events from outside
+	paused, resumed, retried, skips                                        int // by operators
 }
 
 func (c *coverage) note(k *statestore.Commit) {
@@ -96,6 +99,10 @@ func (c *coverage) add(o *coverage) {
 	c.unknown += o.unknown
 	c.resent += o.resent
 	c.replies += o.replies
+	c.paused += o.paused
+	c.resumed += o.resumed
+	c.retried += o.retried
+	c.skips += o.skips
 }
 
 // failure is what a checker found.
@@ -161,6 +168,7 @@ type plan struct {
 	details    bool
 	tell       bool
 	clientless bool          // nobody sends events
+	unattended bool          // there are no operators
 	broken     func(l *life) // a checker that a test breaks on purpose
 	opened     func(l *life) // what a test does with the store before the life begins
 }
@@ -169,7 +177,7 @@ func newLife(p *plan) *life {
 	l := &life{
 		seed: p.seed, dice: newDice(p.seed), config: drawer(p.seed, streamConfig), w: newWorld(drawer(p.seed, streamWorld)),
 		now: begins, latest: begins, rates: newRates(p.seed), durable: newShadow(), sinks: map[string]*sink{}, refusals: map[string]bool{}, discards: map[uint64]bool{}, lacked: map[api.FunctionType]bool{},
-		lanes: map[string]uint64{}, positions: map[api.Source]int64{}, details: p.details,
+		lanes: map[string]uint64{}, positions: map[api.Source]int64{}, fronts: map[api.Address]uint64{}, details: p.details,
 	}
 	if p.tell {
 		l.story = &strings.Builder{}
@@ -205,6 +213,7 @@ func newLife(p *plan) *life {
 		boundEvents(&l.cfg, drawer(p.seed, streamClients, 0, 1))
 	}
 	l.later()
+	l.hire(p)
 	return l
 }
 

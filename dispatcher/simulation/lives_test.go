@@ -17,14 +17,15 @@ import (
 )
 
 var (
-	seedFlag    = flag.Uint64("seed", 0, "play the life of this seed alone: when it fails, make it smaller and tell its story")
-	shrunkFlag  = flag.String("shrunk", "", "with -seed: only this part of the life, as a run that failed has printed it")
-	detailsFlag = flag.Bool("details", false, "with -seed: tell everything")
-	livesFlag   = flag.Int("lives", livesDefault, "how many lives to play; only those count in which enough happens")
-	firstFlag   = flag.Uint64("first", 0, "seed of the first life; 0: a fresh one")
-	insideFlag  = flag.Bool("inside", true, "let the machine count its own books after each step; without it only what is seen from outside is judged")
-	clientsFlag = flag.Bool("clients", true, "let clients send events; without them a seed is the life that it was before there were any")
-	storeFlag   = flag.String("store", "memory", "what the lives are played on: "+strings.Join(backendNames(), ", "))
+	seedFlag      = flag.Uint64("seed", 0, "play the life of this seed alone: when it fails, make it smaller and tell its story")
+	shrunkFlag    = flag.String("shrunk", "", "with -seed: only this part of the life, as a run that failed has printed it")
+	detailsFlag   = flag.Bool("details", false, "with -seed: tell everything")
+	livesFlag     = flag.Int("lives", livesDefault, "how many lives to play; only those count in which enough happens")
+	firstFlag     = flag.Uint64("first", 0, "seed of the first life; 0: a fresh one")
+	insideFlag    = flag.Bool("inside", true, "let the machine count its own books after each step; without it only what is seen from outside is judged")
+	clientsFlag   = flag.Bool("clients", true, "let clients send events; without them a seed is the life that it was before there were any")
+	operatorsFlag = flag.Bool("operators", true, "let operators pause, resume, retry and skip")
+	storeFlag     = flag.String("store", "memory", "what the lives are played on: "+strings.Join(backendNames(), ", "))
 )
 
 // tableFrom is how many lives must have left no hole in the table of faults.
@@ -188,6 +189,7 @@ func (r *run) judge(t *testing.T, b backend) {
 		"takeovers": r.sum.takeovers, "spilled chunks": r.sum.spills, "outputs skipped by the cursor": r.sum.skipped, "timers": r.sum.timers,
 		"cancellations": r.sum.cancels, "kept messages": r.sum.kept, "trims": r.sum.trimmed, "dead letters": r.sum.dead, "fenced commits without outputs": r.sum.bare,
 		"acknowledged events": r.sum.acknowledged, "events taken back": r.sum.withdrawn, "events of which nobody knows": r.sum.unknown, "events sent again": r.sum.resent, "replies": r.sum.replies,
+		"pauses": r.sum.paused, "ends of pauses": r.sum.resumed, "addresses tried at once": r.sum.retried, "skipped messages": r.sum.skips,
 	} {
 		if n < 10 {
 			t.Errorf("only %d %s in all lives", n, name)
@@ -248,8 +250,8 @@ func TestSeeds(t *testing.T) {
 		if err != nil {
 			t.Fatalf("testdata/seeds.txt: %v", err)
 		}
-		if _, wrong := play(&plan{seed: seed, backend: inMemory{}, clientless: true}); wrong != nil {
-			t.Errorf("seed %d: %v\nplay it again, smaller, with its story: %s -clients=false", seed, wrong, again(inMemory{}, seed))
+		if _, wrong := play(&plan{seed: seed, backend: inMemory{}, clientless: true, unattended: true}); wrong != nil {
+			t.Errorf("seed %d: %v\nplay it again, smaller, with its story: %s -clients=false -operators=false", seed, wrong, again(inMemory{}, seed))
 		}
 		n++
 	}

@@ -96,7 +96,7 @@ func (inc *incarnation) checkSlotsUsed() {
 		if slices.ContainsFunc(slices.Collect(maps.Keys(waiting)), func(id int) bool { return inc.w.nodes[id].wrong }) {
 			continue // it may be set aside by now: the next cut tells
 		}
-		if len(waiting) > 0 && inc.bounds.whole[a] && p.plain[a] && !p.failed[a] && !inc.trials.on(a) && !inc.busy[a] && used[t.Endpoint] < c.Slots && !inc.gathers(t.Endpoint) {
+		if len(waiting) > 0 && inc.bounds.whole[a] && p.plain[a] && !p.failed[a] && !inc.trials.on(a) && !inc.busy[a] && !inc.shadow.stands(a) && used[t.Endpoint] < c.Slots && !inc.gathers(t.Endpoint) {
 			inc.boundf("slot", "%v: %d messages wait for %v, and %d of %d slots of %s are used", inc, len(waiting), a, used[t.Endpoint], c.Slots, t.Endpoint)
 		}
 	}

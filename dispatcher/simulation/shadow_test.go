@@ -7,6 +7,7 @@ import (
 
 	"github.com/stategate/stategate/api"
 	"github.com/stategate/stategate/dispatcher/machine"
+	"github.com/stategate/stategate/statestore"
 )
 
 // shadow is what the states must be, kept beside the machine from the calls that were answered alone. It is copied with each
@@ -18,6 +19,9 @@ type shadow struct {
 	aside     map[int]bool              // nodes for a function that the module of who got them did not declare
 	letters   map[uint64]api.DeadLetter // that were set aside
 	discarded map[uint64]bool           // dead letters that are gone
+	paused    map[statestore.Pause]bool // by what they are of
+	skipped   map[int]bool              // nodes that an operator has set aside
+	numbers   map[uint64]int            // nodes, and 1, by the numbers under which they are kept
 	highest   uint64                    // number of a message that a commit has told
 }
 
@@ -41,11 +45,13 @@ type application struct {
 }
 
 func newShadow() *shadow {
-	return &shadow{addresses: map[api.Address]shadowAddress{}, applied: map[int]application{}, kept: map[int]bool{}, aside: map[int]bool{}, discarded: map[uint64]bool{}, letters: map[uint64]api.DeadLetter{}}
+	return &shadow{addresses: map[api.Address]shadowAddress{}, applied: map[int]application{}, kept: map[int]bool{}, aside: map[int]bool{}, discarded: map[uint64]bool{}, letters: map[uint64]api.DeadLetter{},
+		paused: map[statestore.Pause]bool{}, skipped: map[int]bool{}, numbers: map[uint64]int{}}
 }
 
 func (s *shadow) clone() *shadow {
-	return &shadow{addresses: maps.Clone(s.addresses), applied: maps.Clone(s.applied), kept: maps.Clone(s.kept), aside: maps.Clone(s.aside), discarded: maps.Clone(s.discarded), letters: maps.Clone(s.letters), highest: s.highest}
+	return &shadow{addresses: maps.Clone(s.addresses), applied: maps.Clone(s.applied), kept: maps.Clone(s.kept), aside: maps.Clone(s.aside), discarded: maps.Clone(s.discarded), letters: maps.Clone(s.letters),
+		paused: maps.Clone(s.paused), skipped: maps.Clone(s.skipped), numbers: maps.Clone(s.numbers), highest: s.highest}
 }
 
 // fits judges a state that may expire. Clocks of members differ: a value is gone once one of them has found it expired, and

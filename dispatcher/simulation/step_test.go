@@ -16,6 +16,7 @@ func (l *life) step() {
 		return
 	}
 	inc.clients()
+	inc.operate()
 	for range 1 + l.rng.IntN(3) {
 		if inc.fact(); inc.over {
 			return
