@@ -74,6 +74,8 @@ type Committer interface {
 type Reader interface {
 	// States answers one Loaded for each address, in order; an address that the store does not know has an empty one.
 	States(ctx context.Context, addresses []api.Address) ([]Loaded, error)
+	// Mailboxes answers what States does, but for the values, which may be large and are not read.
+	Mailboxes(ctx context.Context, addresses []api.Address) ([]Loaded, error)
 	// Specs answers what is known of the states of a function type; none when nothing is. What States answered before is of
 	// states that are among them.
 	Specs(ctx context.Context, function api.FunctionType) ([]StateSpec, error)

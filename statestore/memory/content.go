@@ -125,7 +125,12 @@ func compareFunctions(a, b api.FunctionType) int {
 }
 
 func (k *content) loaded(a api.Address) statestore.Loaded {
-	l := statestore.Loaded{Values: cloneEach(k.states[a].Values, cloneValue)}
+	l := k.mailbox(a)
+	l.Values = cloneEach(k.states[a].Values, cloneValue)
+	return l
+}
+
+func (k *content) mailbox(a api.Address) (l statestore.Loaded) {
 	messages := k.mail[a]
 	for i := range messages {
 		l.Spilled++

@@ -167,6 +167,17 @@ func (s *Store) States(ctx context.Context, addresses []api.Address) (found []st
 	return found, err
 }
 
+// Mailboxes answers what is kept for addresses beside values.
+func (s *Store) Mailboxes(ctx context.Context, addresses []api.Address) (found []statestore.Loaded, err error) {
+	err = s.read(ctx, "mailboxes", func(c *content) {
+		found = make([]statestore.Loaded, len(addresses))
+		for i, a := range addresses {
+			found[i] = c.mailbox(a)
+		}
+	})
+	return found, err
+}
+
 // Specs answers what is known of a function type's states.
 func (s *Store) Specs(ctx context.Context, function api.FunctionType) (found []statestore.StateSpec, err error) {
 	err = s.read(ctx, "specs", func(c *content) { found = cloneSpec(c.functions[function]).States })

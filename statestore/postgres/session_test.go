@@ -112,7 +112,7 @@ func TestStatementsGoByKey(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer reader.Release()
-	for _, sql := range []string{stateSQL, stateSQL + largeSQL, stateSQL + mailboxSQL, stateSQL + largeSQL + mailboxSQL} {
+	for _, sql := range []string{stateSQL, stateSQL + largeSQL, stateSQL + mailboxSQL, stateSQL + largeSQL + mailboxSQL, noneSQL + mailboxSQL} {
 		checkPlan(t, reader.Conn(), s.sql(sql), []any{[][]byte{{1}, {2}}})
 	}
 	checkPlan(t, reader.Conn(), s.sql(pageSQL), []any{[]byte{1}, []byte{2}, walkRows, walkBytesMax})

@@ -59,7 +59,8 @@ func TestStatementsGoByKey(t *testing.T) {
 		e13 := errors.Join(s.SetNote(ctx, "n", []byte("x")), s.SetNote(ctx, "n", nil))
 		_, _, e14 := s.Note(ctx, "n")
 		_, e15 := s.Members(ctx)
-		for _, err := range []error{e10, e11, e12, e13, e14, e15, e1, e2, e3, e4, e5, e6, e7, e8, e9} {
+		_, e16 := s.Mailboxes(ctx, []api.Address{a})
+		for _, err := range []error{e10, e11, e12, e13, e14, e15, e16, e1, e2, e3, e4, e5, e6, e7, e8, e9} {
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -86,7 +87,7 @@ func TestStatementsGoByKey(t *testing.T) {
 			checkPlan(t, conn, text)
 		}
 	}
-	if seen < 58 {
+	if seen < 59 {
 		t.Errorf("only %d statements were looked at", seen)
 	}
 }

@@ -59,6 +59,35 @@ func rowAddress(c *conn, key []byte) (a api.Address, ok bool, err error) {
 	return a, true, wrap("state", err)
 }
 
+// Mailboxes finds out what waits for addresses.
+func (s *Store) Mailboxes(ctx context.Context, addresses []api.Address) ([]statestore.Loaded, error) {
+	out := make([]statestore.Loaded, len(addresses))
+	err := s.readers.read(ctx, func(c *conn) error {
+		var l loader
+		for i := range addresses {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			key := statestore.AddressKey(addresses[i])
+			r, err := c.one(`SELECT low FROM mailbox WHERE key = ?`, key)
+			if err != nil {
+				return err
+			}
+			if r == nil {
+				continue
+			}
+			if out[i], err = l.load(c, key, &found{low: r.int(0), spilled: true}); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, s.refusal("look for mailboxes", err)
+	}
+	return out, nil
+}
+
 // DeadLetters reads in the order of numbers. How far the page goes is found out first: sizes stand before what is large.
 func (s *Store) DeadLetters(ctx context.Context, after uint64, limit int) (out []api.DeadLetter, err error) {
 	const sizes = `SELECT number, bytes FROM dead_letter WHERE number > ? ORDER BY number LIMIT ?`

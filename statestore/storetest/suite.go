@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"slices"
 	"testing"
 	"time"
 
@@ -164,6 +165,12 @@ func (o *owner) states(addresses ...api.Address) []statestore.Loaded {
 	if len(found) != len(addresses) {
 		o.t.Fatalf("states: %d answers for %d addresses", len(found), len(addresses))
 	}
+	boxes, err := o.store.Mailboxes(o.t.Context(), addresses)
+	bare := slices.Clone(found)
+	for i := range bare {
+		bare[i].Values = nil
+	}
+	check(o.t, "mailboxes", bare, boxes, err)
 	return found
 }
 
