@@ -21,8 +21,7 @@ import (
 )
 
 // Mender is what operators can change. A method returns when the change is durable, and by is who wants it, for the audit. Errors that
-// say for certain that nothing has changed are dispatcher.ErrNothing, dispatcher.ErrChanged, a *dispatcher.Objection and a
-// *report.Standby; after any other one the change may have been made, or may be yet.
+// say for certain that nothing has changed are dispatcher.ErrNothing, ErrChanged, ErrNotSent, an *Objection and a *report.Standby; after any other one the change may have been made, or may be yet.
 type Mender interface {
 	Retry(ctx context.Context, a api.Address, by string) error
 	Skip(ctx context.Context, a api.Address, message uint64, by string) error
@@ -30,8 +29,11 @@ type Mender interface {
 	Pause(ctx context.Context, p statestore.Pause) error
 	ReplayOne(ctx context.Context, number uint64, to *api.Address, by string) error
 	DiscardOne(ctx context.Context, number uint64, by string) error
+	// LastDeadLetter is the highest number of a dead letter that there is now; 0: there are none. Asking changes nothing.
+	LastDeadLetter(ctx context.Context) (uint64, error)
 	Replay(ctx context.Context, s dispatcher.Selection, by string) (dispatcher.Batch, error)
 	Discard(ctx context.Context, s dispatcher.Selection, by string) (dispatcher.Batch, error)
+	// EditState answers the version that is there now, also with dispatcher.ErrChanged; "": it is not set.
 	EditState(ctx context.Context, a api.Address, e dispatcher.Edit, by string) (version string, err error)
 	ForgetIngress(ctx context.Context, id, by string) error
 	ForgetEgress(ctx context.Context, id, by string) error
@@ -73,6 +75,9 @@ func (h *handler) mend(f func(ctx context.Context, app Application, r *http.Requ
 		m, err := f(ctx, app, r, h.by(r))
 		switch {
 		case err != nil:
+			if errors.Is(err, dispatcher.ErrChanged) && m.etag != "" {
+				w.Header().Set("ETag", `"`+m.etag+`"`)
+			}
 			h.notMended(w, r, err)
 		case m.answer == nil:
 			w.WriteHeader(http.StatusNoContent)
@@ -113,6 +118,9 @@ func (h *handler) notMended(w http.ResponseWriter, r *http.Request, err error) {
 		write(w, problem{http.StatusNotFound, dispatcher.ErrNothing.Error(), "look what there is: " + listRemedy + "; it may be done already"})
 	case errors.Is(err, report.ErrStandby):
 		h.failed(w, r, err)
+	case errors.Is(err, dispatcher.ErrNotSent):
+		w.Header().Set("Retry-After", "1")
+		write(w, problem{http.StatusServiceUnavailable, "its turn has not come: a call is out, or others wait before it; nothing has happened", "ask again, or pause the address first"})
 	default:
 		status := http.StatusServiceUnavailable
 		if errors.Is(err, context.DeadlineExceeded) {

@@ -17,6 +17,7 @@ type fakeMender struct {
 	batch   dispatcher.Batch
 	version string
 	next    uint64
+	last    uint64
 
 	mu    sync.Mutex
 	asked []string // guarded by mu
@@ -56,6 +57,8 @@ func (f *fakeMender) ReplayOne(_ context.Context, number uint64, to *api.Address
 func (f *fakeMender) DiscardOne(_ context.Context, number uint64, by string) error {
 	return f.note(by, "discard %d", number)
 }
+
+func (f *fakeMender) LastDeadLetter(context.Context) (uint64, error) { return f.last, nil }
 
 func (f *fakeMender) Replay(_ context.Context, s dispatcher.Selection, by string) (dispatcher.Batch, error) {
 	return f.batch, f.note(by, "replay %+v", s)

@@ -136,6 +136,14 @@ func many(do func(app Application, ctx context.Context, s dispatcher.Selection, 
 		if err != nil {
 			return mended{}, problem{http.StatusBadRequest, err.Error() + "; nothing has happened", selectionWant}
 		}
+		if s.Through == 0 { // or what comes back while a client goes through them would be taken again
+			if s.Through, err = app.LastDeadLetter(ctx); err != nil {
+				return mended{}, err
+			}
+		}
+		if s.Through == 0 {
+			return mended{answer: jsonBatch{Refused: []jsonRefused{}}}, nil
+		}
 		batch, err := do(app, ctx, s, by)
 		if err != nil {
 			return mended{}, err

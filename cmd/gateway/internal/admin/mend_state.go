@@ -82,8 +82,8 @@ func editState(ctx context.Context, app Application, r *http.Request, by string)
 		if _, err := askedBody(r, mendBytesMax, noBodyWant); err != nil {
 			return mended{}, err
 		}
-		_, err = app.EditState(ctx, a, e, by)
-		return mended{}, err
+		version, err := app.EditState(ctx, a, e, by)
+		return mended{etag: version}, err
 	}
 	body, err := neededBody(r, valueSendMax, stateWant, "typeName", "encoding", "value")
 	if err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 
 	"github.com/stategate/stategate/api"
 	"github.com/stategate/stategate/cmd/gateway/internal/report"
@@ -102,6 +103,45 @@ func (a *App) Discard(ctx context.Context, s dispatcher.Selection, by string) (b
 	return b, a.gone(b.Done, err)
 }
 
+// LastDeadLetter is the highest number of a dead letter that there is now; 0: there are none. The store answers what is above a number, so it
+// is asked in ever longer steps, and then in ever shorter ones.
+func (a *App) LastDeadLetter(ctx context.Context) (last uint64, err error) {
+	above := func(n uint64) (uint64, error) {
+		found, err := a.cfg.Store.DeadLetters(ctx, n, 1)
+		if err != nil || len(found) == 0 {
+			return 0, err
+		}
+		return found[0].Number, nil
+	}
+	none := uint64(0) // nothing is above
+	for step := uint64(1); ; step *= 2 {
+		none = min(last+step-1, math.MaxInt64) // stores know no higher ones
+		found, err := above(none)
+		if err != nil {
+			return 0, err
+		}
+		if found == 0 {
+			break
+		}
+		if last = found; last == math.MaxInt64 {
+			return last, nil
+		}
+	}
+	for last < none {
+		middle := last + (none-last)/2
+		found, err := above(middle)
+		if err != nil {
+			return 0, err
+		}
+		if found == 0 {
+			none = middle
+		} else {
+			last = found
+		}
+	}
+	return last, nil
+}
+
 // gone counts dead letters that are not there any more.
 func (a *App) gone(letters int, err error) error {
 	if err == nil {
@@ -113,7 +153,7 @@ func (a *App) gone(letters int, err error) error {
 // EditState changes one state of an address.
 func (a *App) EditState(ctx context.Context, address api.Address, e dispatcher.Edit, by string) (version string, err error) {
 	err = a.acts(ctx, "edit", address.String()+" "+e.State, by, func(d *dispatcher.Dispatcher) (err error) {
-		version, err = later(d).EditState(ctx, address, e, by)
+		version, err = d.EditState(ctx, address, e, by)
 		return err
 	})
 	return version, err
@@ -121,12 +161,16 @@ func (a *App) EditState(ctx context.Context, address api.Address, e dispatcher.E
 
 // ForgetIngress forgets how far an ingress was read that the module does not declare.
 func (a *App) ForgetIngress(ctx context.Context, id, by string) error {
-	return a.acts(ctx, "forget", "ingress "+id, by, func(d *dispatcher.Dispatcher) error { return later(d).ForgetIngress(ctx, id, by) })
+	return a.acts(ctx, "forget", "ingress "+id, by, func(d *dispatcher.Dispatcher) error { return d.ForgetIngress(ctx, id, by) })
 }
 
 // ForgetEgress drops what waits for an egress that the module does not declare.
 func (a *App) ForgetEgress(ctx context.Context, id, by string) error {
-	return a.acts(ctx, "forget", "egress "+id, by, func(d *dispatcher.Dispatcher) error { return later(d).ForgetEgress(ctx, id, by) })
+	err := a.acts(ctx, "forget", "egress "+id, by, func(d *dispatcher.Dispatcher) error { return d.ForgetEgress(ctx, id, by) })
+	if err == nil {
+		a.troubles.end("egress " + id + strangerKey)
+	}
+	return err
 }
 
 // Decide lets a lane go on that stands still, and says from which output on. The cursor is kept by where the outputs go, not by the store: that
