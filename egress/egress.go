@@ -48,6 +48,8 @@ type Hooks struct {
 	Deliveries func(egress, result string, n int)
 	// Pending is how much the relay knows of that is not delivered: outputs and the age of the oldest in seconds.
 	Pending func(egress string, outputs int64, oldestSeconds float64)
+	// Traced sees each output in a sampled trace when it has come to its end.
+	Traced func(s Sent)
 	// Degraded names a condition that operators must know of, under a stable key; Recovered ends it.
 	Degraded  func(key, text string)
 	Recovered func(key string)

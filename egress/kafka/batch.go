@@ -120,7 +120,7 @@ func (p *packer) add(sp *spread, it *item, bound int) {
 		sp.lots[index] = l
 		p.lots = append(p.lots, l)
 	}
-	size := recordMax + len(r.key) + len(r.value)
+	size := r.bytes()
 	var b *batch
 	if n := len(l.batches); n > 0 && l.batches[n-1].bytes+size <= bound {
 		b = l.batches[n-1]
@@ -128,7 +128,7 @@ func (p *packer) add(sp *spread, it *item, bound int) {
 		b = p.batch(place{r.topic, sp.all[index]})
 		l.batches = append(l.batches, b)
 	}
-	p.records = append(p.records, sarama.Record{Key: r.key, Value: r.value, OffsetDelta: int64(len(b.records))})
+	p.records = append(p.records, sarama.Record{Key: r.key, Value: r.value, Headers: r.headers(), OffsetDelta: int64(len(b.records))})
 	b.records = append(b.records, &p.records[len(p.records)-1])
 	b.items = append(b.items, it)
 	b.bytes += size

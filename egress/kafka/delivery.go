@@ -127,6 +127,7 @@ func (r *Relay) deliver(ctx context.Context, s *session) error {
 		}
 	}
 	r.topics.seen(part, time.Now())
+	r.traced(part, next, begun)
 	r.advance(next)
 	r.count("ok", sent)
 	if err == nil && (r.cfg.Semantic != ExactlyOnce || took < r.cfg.timeout()/growMargin) {
@@ -174,6 +175,7 @@ func (r *Relay) settled(part []item) uint64 {
 func (r *Relay) ready(ctx context.Context, s *session) (int, error) {
 	for i := range r.batch {
 		r.batch[i].judge(r.topics, r.set.recordBytes)
+		r.trace(&r.batch[i])
 	}
 	for {
 		if ask := r.topics.unsure(r.batch, time.Now()); len(ask) > 0 {
@@ -217,8 +219,9 @@ func (r *Relay) setAside(ctx context.Context, part []item) error {
 		return err
 	}
 	for i := range part {
-		if part[i].reason != "" {
-			part[i].aside = true
+		if it := &part[i]; it.reason != "" && !it.aside {
+			it.aside = true
+			r.tracedAside(it)
 		}
 	}
 	r.count("refused", len(dead))
@@ -282,6 +285,10 @@ func (r *Relay) failed(batches []*batch, part int) error {
 // blame refuses the output that was alone in a batch which Kafka does not take. Of several it cannot be told which one is at fault.
 func (r *Relay) blame(b *batch, part int) {
 	large := isTooLarge(b.err)
+	if it := b.items[0]; len(b.items) == 1 && large && it.record.trace != nil {
+		it.record.trace = nil // without the header it may fit
+		return
+	}
 	if len(b.items) == 1 {
 		reason := reasonBroker
 		if large {

@@ -3,6 +3,7 @@ package kafka
 import (
 	"fmt"
 
+	"github.com/IBM/sarama"
 	"google.golang.org/protobuf/encoding/protowire"
 
 	"github.com/stategate/stategate/api"
@@ -12,8 +13,9 @@ import (
 // record is what an output asks Kafka to keep.
 type record struct {
 	topic string
-	key   []byte // nil: none
-	value []byte // never nil: there are no tombstones
+	key   []byte     // nil: none
+	value []byte     // never nil: there are no tombstones
+	trace *api.Trace // that its header says; nil: it has none
 }
 
 // Reasons of dead letters. They are stable: operators count by them.
@@ -33,7 +35,27 @@ const (
 	recordOverhead = batchOverhead + recordMax
 )
 
-func (r *record) size() int { return recordOverhead + len(r.key) + len(r.value) }
+// traceMax is what the header of a trace takes at most: its name, its text, and their lengths.
+const traceMax = len(api.TraceHeader) + api.TraceTextBytes + 4
+
+func (r *record) size() int { return batchOverhead + r.bytes() }
+
+// bytes are those that it takes in a batch.
+func (r *record) bytes() int {
+	n := recordMax + len(r.key) + len(r.value)
+	if r.trace != nil {
+		n += traceMax
+	}
+	return n
+}
+
+// headers of the record in Kafka.
+func (r *record) headers() []*sarama.RecordHeader {
+	if r.trace == nil {
+		return nil
+	}
+	return []*sarama.RecordHeader{{Key: []byte(api.TraceHeader), Value: r.trace.Append(nil)}}
+}
 
 // judge reads the record from the output, or says why there is none. Java's SDK puts any bytes into the key; they are carried as
 // they are.
@@ -57,12 +79,15 @@ func (it *item) judge(topics *topics, recordBytes int) {
 		it.refuse(reasonTopic, short(err.Error()))
 		return
 	}
-	it.record = record{topic: name, key: key, value: value}
+	it.record = record{topic: name, key: key, value: value, trace: it.output.Trace}
 	if len(key) == 0 {
 		it.record.key = nil
 	}
 	if value == nil {
 		it.record.value = []byte{}
+	}
+	if it.record.size() > recordBytes {
+		it.record.trace = nil // it is no reason for setting it aside
 	}
 	if size := it.record.size(); size > recordBytes {
 		it.refuse(reasonLarge, fmt.Sprintf("record of %d bytes for topic %s: max.request.size allows %d", size, name, recordBytes))

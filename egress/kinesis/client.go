@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/kinesis"
 	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
@@ -36,6 +37,7 @@ type put struct {
 	items  []*item
 	out    *kinesis.PutRecordsOutput
 	err    error
+	began  time.Time
 }
 
 // run makes the call.

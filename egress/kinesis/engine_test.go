@@ -198,7 +198,9 @@ func begin(t testing.TB, o *outbox, cfg Config) *member {
 		lane.Low = o.packs[0].First
 	}
 	o.mu.Unlock()
+	traced := cfg.Hooks.Traced
 	cfg.ID, cfg.Hooks = o.id.Egress, o.hooks()
+	cfg.Hooks.Traced = traced
 	if cfg.pace == (pace{}) {
 		cfg.pace = quick()
 	}

@@ -255,6 +255,7 @@ func (r *Relay) setAside(ctx context.Context, refused []*item) error {
 		return err
 	}
 	for _, it := range refused {
+		r.traced(it, time.Now())
 		r.done(it)
 	}
 	r.count("refused", len(dead))

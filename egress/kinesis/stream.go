@@ -129,7 +129,7 @@ func (r *Relay) call(ctx context.Context, name string, s *stream) {
 		}
 		n++
 	}
-	p := &put{stream: name, items: slices.Clone(s.ready[:n])}
+	p := &put{stream: name, items: slices.Clone(s.ready[:n]), began: time.Now()}
 	s.ready = slices.Delete(s.ready, 0, n)
 	r.flying++
 	s.calls++
@@ -190,6 +190,7 @@ func (r *Relay) acknowledge(p *put, now time.Time) {
 		why := sdk.ToString(p.out.Records[i].ErrorCode)
 		if why == "" {
 			taken++
+			r.traced(it, p.began)
 			r.done(it)
 			continue
 		}

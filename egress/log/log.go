@@ -8,6 +8,7 @@ import (
 	"context"
 	"log/slog"
 	"sync"
+	"time"
 
 	"github.com/stategate/stategate/api"
 	"github.com/stategate/stategate/egress"
@@ -78,7 +79,11 @@ func (r *Relay) show() {
 	for i := range packs {
 		p := &packs[i]
 		for k := range p.Outputs {
+			began := time.Now()
 			r.cfg.Show(r.cfg.ID, p.Outputs[k].Sender, TextOf(p.Outputs[k].Value))
+			if o := &p.Outputs[k]; r.cfg.Hooks.Traced != nil && o.Trace.Sampled() {
+				r.cfg.Hooks.Traced(egress.Sent{Lane: r.lane, Number: p.First + uint64(k), Output: o, Began: began})
+			}
 		}
 		r.engine.Delivered(r.lane, p.First+uint64(len(p.Outputs)))
 		if r.cfg.Hooks.Deliveries != nil {

@@ -82,13 +82,18 @@ func (e engine) Delivered(_ statestore.LaneID, below uint64) { e.delivered <- be
 
 func TestRelayWritesLines(t *testing.T) {
 	var out bytes.Buffer
-	counted := 0
+	counted, traced := 0, 0
 	e := engine{delivered: make(chan uint64, 2)}
 	r := New(Config{
 		ID: "shop/log", Hooks: egress.Hooks{Deliveries: func(id, result string, n int) {
 			if id == "shop/log" && result == "ok" {
 				counted += n
 			}
+		}, Traced: func(s egress.Sent) {
+			if s.Lane.Egress != "shop/log" || s.Number != 2 || s.Output.Trace == nil || s.Began.IsZero() || s.Refused != "" {
+				t.Errorf("told %+v, want the second output", s)
+			}
+			traced++
 		}},
 		Log: slog.New(slog.NewTextHandler(&out, &slog.HandlerOptions{ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
 			if a.Key == slog.TimeKey {
@@ -99,7 +104,7 @@ func TestRelayWritesLines(t *testing.T) {
 	}, statestore.Lane{LaneID: statestore.LaneID{Egress: "shop/log", Slot: egress.NoOutbox}, Next: 1}, e)
 	ada := api.Address{Type: api.FunctionType{Namespace: "shop", Name: "cart"}, ID: "ada"}
 	record := encoded(t, protocol.TypeKafkaProducerRecord, &protocol.KafkaProducerRecord{Topic: "t", Key: []byte("k"), ValueBytes: []byte("v")})
-	r.Offer(statestore.OutputPack{Lane: r.lane, First: 1, Outputs: []api.Output{{Sender: ada, Value: raw("a/b", "one")}, {Sender: ada, Value: record}}})
+	r.Offer(statestore.OutputPack{Lane: r.lane, First: 1, Outputs: []api.Output{{Sender: ada, Value: raw("a/b", "one")}, {Sender: ada, Value: record, Trace: &api.Trace{ID: [16]byte{1}, Span: [8]byte{1}, Flags: 1}}}})
 
 	ctx, end := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
@@ -119,7 +124,7 @@ func TestRelayWritesLines(t *testing.T) {
 level=INFO msg=output egress=shop/log from=shop/cart/ada type=type.googleapis.com/io.statefun.sdk.egress.KafkaProducerRecord topic=t key=k value=v
 level=INFO msg=output egress=shop/log from=shop/cart/ada type=a/b value=last\n
 `
-	if diff := cmp.Diff(want, out.String()); diff != "" || counted != 3 {
-		t.Errorf("counted %d (-want +got):\n%s", counted, diff)
+	if diff := cmp.Diff(want, out.String()); diff != "" || counted != 3 || traced != 1 {
+		t.Errorf("counted %d, %d in traces (-want +got):\n%s", counted, traced, diff)
 	}
 }
