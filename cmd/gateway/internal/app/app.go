@@ -209,6 +209,8 @@ func (a *App) serve(ctx context.Context, claim *statestore.Claim) error {
 	a.life.Store(l.dispatcher)
 	defer a.lags.end()
 	defer a.life.Store(nil)
+	a.working.Store(l)
+	defer a.working.Store(nil)
 	err := l.run(ctx)
 	if err != nil && hooks.Restarted != nil {
 		hooks.Restarted(err.Error())
