@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/stategate/stategate/api"
 	"github.com/stategate/stategate/cmd/gateway/internal/report"
@@ -51,7 +52,7 @@ func (a *App) Skip(ctx context.Context, address api.Address, message uint64, by 
 func (a *App) Pause(ctx context.Context, p statestore.Pause) error {
 	what, on := "pause", p.Ingress
 	switch {
-	case p.Kind == statestore.PauseIngress && !p.Ended && !a.declaresIngress(p.Ingress):
+	case p.Kind == statestore.PauseIngress && !p.Ended && !slices.Contains(a.ingressIDs(), p.Ingress):
 		return fmt.Errorf("%w: the module declares no ingress %s", dispatcher.ErrNothing, p.Ingress)
 	case p.Kind == statestore.PauseAddress:
 		on = p.Address.String()
@@ -62,21 +63,6 @@ func (a *App) Pause(ctx context.Context, p statestore.Pause) error {
 		what = "resume"
 	}
 	return a.acts(ctx, what, on, p.By, func(d *dispatcher.Dispatcher) error { return d.Pause(ctx, p) })
-}
-
-// declaresIngress reports whether the module has an ingress. All that come by HTTP are one source here.
-func (a *App) declaresIngress(id string) bool {
-	for _, in := range a.ingresses {
-		if in.id == id && in.id != httpSources {
-			return true
-		}
-	}
-	for i := range a.cfg.Module.HTTPIngresses {
-		if a.cfg.Module.HTTPIngresses[i].ID == id {
-			return true
-		}
-	}
-	return false
 }
 
 // ReplayOne lets a dead letter take effect after all. to is where a record goes that has no address.
