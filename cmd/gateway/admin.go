@@ -23,7 +23,7 @@ func serveAdmin(ctx context.Context, door adminDoor, g *asked, meters *metrics.M
 
 func adminHandler(access admin.Access, g *asked, meters *metrics.Metrics) http.Handler {
 	meters.SetSource(g.snapshot)
-	return admin.New(admin.Config{Gateway: g, Access: access, Metrics: meters.Handler(), Level: g.level, Version: version.Read()})
+	return admin.New(admin.Config{Gateway: g, Access: access, Metrics: meters.Handler(), Level: g.level, Settings: g.settings, Version: version.Read()})
 }
 
 // asked is the gateway in the words of its admin side, also before there is one: probes are answered from the first moment.
@@ -31,6 +31,8 @@ type asked struct {
 	app   atomic.Pointer[app.App]
 	files *credential.Files // nil: none
 	level *slog.LevelVar    // nil: it stays as it is
+
+	settings func() []report.Setting // nil: there are none of a deployment
 }
 
 func (g *asked) snapshot(ctx context.Context) metrics.Snapshot {

@@ -48,13 +48,13 @@ most --drain-timeout and ends with 0. A second gateway on the same store waits a
 		for _, w := range warnings {
 			slog.Warn(w)
 		}
-		return run(cmd.Context(), cfg, written, cmd.ErrOrStderr())
+		return run(cmd.Context(), cfg, loader, written, cmd.ErrOrStderr())
 	}
 	return cmd
 }
 
-// run serves until ctx ends.
-func run(ctx context.Context, cfg config.Config, written *logs.Log, stderr io.Writer) (err error) {
+// run serves until ctx ends. The settings came from loader.
+func run(ctx context.Context, cfg config.Config, loader *config.Loader, written *logs.Log, stderr io.Writer) (err error) {
 	log := written.Logger()
 	memory, limits := memoryAndBounds(cfg)
 	room := headroom(os.LookupEnv, heapLimit(limits, memory))
@@ -91,7 +91,7 @@ func run(ctx context.Context, cfg config.Config, written *logs.Log, stderr io.Wr
 	v := version.Read()
 	meters := metrics.New(v.Version, v.Commit, v.Go)
 	written.Count(meters.Logged)
-	g := &asked{files: files, level: &written.Level}
+	g := &asked{files: files, level: &written.Level, settings: settingsOf(loader, cfg, memory, limits, &written.Level)}
 	defer background(ctx, files.Run)()
 	return beside(ctx, func(ctx context.Context) error { return serveAdmin(ctx, door, g, meters) }, func(ctx context.Context) (err error) {
 		store, err := openStore(ctx, cfg, log)

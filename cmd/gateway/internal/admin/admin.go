@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/http"
 
+	"github.com/stategate/stategate/cmd/gateway/internal/report"
 	"github.com/stategate/stategate/cmd/gateway/internal/version"
 )
 
@@ -15,8 +16,10 @@ type Config struct {
 	Access  Access
 	Metrics http.Handler // of /metrics
 	Version version.Info
-	Level   *slog.LevelVar // of the log; nil: it cannot be changed
-	Log     *slog.Logger   // default slog.Default()
+	// Settings lists those of the deployment that count; nil: there are none.
+	Settings func() []report.Setting
+	Level    *slog.LevelVar // of the log; nil: it cannot be changed
+	Log      *slog.Logger   // default slog.Default()
 }
 
 // handler answers all routes.

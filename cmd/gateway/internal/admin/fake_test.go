@@ -15,6 +15,7 @@ type fake struct {
 	status  report.Status
 	err     error // why there is no application
 	about   report.About
+	module  report.Module
 
 	dead      func(after uint64, limit int) ([]api.DeadLetter, error)
 	addresses func(function api.FunctionType, prefix string, cursor []byte, limit int) ([]api.Address, []byte, error)
@@ -38,6 +39,7 @@ func (f *fake) Turning(context.Context) bool         { return f.turning }
 func (f *fake) Status(context.Context) report.Status { return f.status }
 func (f *fake) Application() (Application, error)    { return f, f.err }
 func (f *fake) About() report.About                  { return f.about }
+func (f *fake) Module() report.Module                { return f.module }
 
 func (f *fake) DeadLetters(_ context.Context, after uint64, limit int) ([]api.DeadLetter, error) {
 	if f.dead == nil {

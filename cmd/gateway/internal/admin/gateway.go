@@ -31,6 +31,8 @@ type Application interface {
 type Stored interface {
 	// About is which gateway this is.
 	About() report.About
+	// Module is what counts of the module.
+	Module() report.Module
 	// DeadLetters are those with a number above after, in order, at most limit.
 	DeadLetters(ctx context.Context, after uint64, limit int) ([]api.DeadLetter, error)
 	// Addresses are those of a function that the store keeps, in its order (statestore.Reader.Addresses).

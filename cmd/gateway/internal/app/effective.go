@@ -6,27 +6,16 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"slices"
 	"sync"
 	"time"
 
 	"github.com/stategate/stategate/cmd/gateway/internal/module"
+	"github.com/stategate/stategate/cmd/gateway/internal/report"
 	"github.com/stategate/stategate/statestore"
 )
-
-// Effective is what counts of the module, and what has changed.
-type Effective struct {
-	Files []string
-	Items []module.Item
-	// Compared says whether it is known what has changed: the store was asked, and keeps what the module was.
-	Compared bool
-	// Changes are from the module that was before to this one, which other starts may have had already; at most changesMax, and More beyond.
-	Changes []module.Change
-	More    int
-	// Since is the last start with the module that was before, and Changed the first one with this; zero: there was no other.
-	Since, Changed time.Time
-}
 
 // changesMax bounds the changes that are kept and shown.
 const changesMax = 1000
@@ -50,16 +39,26 @@ type effective struct {
 	former *formerModule // with this start in it; nil until the store has been asked. Guarded by mu
 }
 
-// Effective tells what counts of the module.
-func (a *App) Effective() Effective {
-	out := Effective{Files: a.cfg.Module.Files(), Items: a.cfg.Module.Effective()}
+// Module tells what counts of the module, and what has changed.
+func (a *App) Module() report.Module {
+	out := report.Module{Files: a.cfg.Module.Files()}
+	for _, item := range a.cfg.Module.Effective() {
+		c := report.Component{Kind: item.Kind, ID: item.ID, At: fmt.Sprintf("%s:%d", item.Place.File, item.Place.Line), Settings: make([]report.Setting, 0, len(item.Settings))}
+		for _, s := range item.Settings {
+			c.Settings = append(c.Settings, report.Setting{Name: s.Path, Value: s.Value, From: s.From})
+		}
+		out.Components = append(out.Components, c)
+	}
 	a.effective.mu.Lock()
 	defer a.effective.mu.Unlock()
 	f := a.effective.former
 	if f == nil {
 		return out
 	}
-	out.Compared, out.Changes, out.More = true, f.Changes, f.More
+	out.Compared, out.More = true, f.More
+	for _, c := range f.Changes {
+		out.Changes = append(out.Changes, report.Change{Kind: c.Kind, ID: c.ID, Name: c.Path, Was: c.Was, Is: c.Is})
+	}
 	if f.Since != 0 {
 		out.Since, out.Changed = time.UnixMilli(f.Since).UTC(), time.UnixMilli(f.First).UTC()
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/stategate/stategate/cmd/gateway/internal/module"
+	"github.com/stategate/stategate/cmd/gateway/internal/report"
 	"github.com/stategate/stategate/statestore"
 	"github.com/stategate/stategate/statestore/memory"
 )
@@ -30,7 +31,7 @@ func effectiveModule(t *testing.T, onFailure, password, more string) *module.Mod
 }
 
 // compared is what a start with a module finds, and its log.
-func compared(t *testing.T, store statestore.Store, m *module.Module) (Effective, string) {
+func compared(t *testing.T, store statestore.Store, m *module.Module) (report.Module, string) {
 	t.Helper()
 	var said bytes.Buffer
 	a, err := New(Config{Module: m, Store: store, Log: slog.New(slog.NewTextHandler(&said, nil))})
@@ -38,19 +39,19 @@ func compared(t *testing.T, store statestore.Store, m *module.Module) (Effective
 		t.Fatal(err)
 	}
 	a.compareModule(t.Context())
-	return a.Effective(), said.String()
+	return a.Module(), said.String()
 }
 
 // TestModuleChanges: each start knows what has changed, and a start with the same module leaves it known.
 func TestModuleChanges(t *testing.T) {
 	store := memory.New(memory.Config{}).Open(memory.Faults{})
 	first, said := compared(t, store, effectiveModule(t, "retry", "hunter2", ""))
-	if !first.Compared || len(first.Changes) != 0 || !first.Since.IsZero() || said != "" || len(first.Items) != 2 || len(first.Files) != 1 {
+	if !first.Compared || len(first.Changes) != 0 || !first.Since.IsZero() || said != "" || len(first.Components) != 2 || len(first.Files) != 1 {
 		t.Errorf("the first start: %+v, and says %s", first, said)
 	}
-	want := []module.Change{
-		{Kind: "endpoint", ID: "test/*", Path: "urlPathTemplate", Was: "http://***@127.0.0.1:1/", Is: "http://***@127.0.0.1:1/ (changed)"},
-		{Kind: "endpoint", ID: "test/*", Path: "onFailure", Was: "retry", Is: "deadLetter"},
+	want := []report.Change{
+		{Kind: "endpoint", ID: "test/*", Name: "urlPathTemplate", Was: "http://***@127.0.0.1:1/", Is: "http://***@127.0.0.1:1/ (changed)"},
+		{Kind: "endpoint", ID: "test/*", Name: "onFailure", Was: "retry", Is: "deadLetter"},
 	}
 	for start := range 3 { // the others have nothing new
 		got, said := compared(t, store, effectiveModule(t, "deadLetter", "hunter3", ""))
@@ -151,7 +152,7 @@ func TestModuleWithoutStore(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
 	defer cancel()
 	a.compareModule(ctx) // ends with ctx, though the store is still away
-	if e := a.Effective(); e.Compared || len(e.Items) != 2 {
+	if e := a.Module(); e.Compared || len(e.Components) != 2 {
 		t.Errorf("before the store answers: %+v", e)
 	}
 	if got, said := compared(t, &away{Store: store.Store, errs: []error{errors.New("broken")}}, a.cfg.Module); got.Compared || !strings.Contains(said, "broken") {

@@ -55,8 +55,15 @@ func (l *lister) done() { l.p.module.items = append(l.p.module.items, l.item) }
 
 // add adds a setting that n says, or nobody.
 func (l *lister) add(path, value string, n *yaml.Node) {
-	l.item.Settings = append(l.item.Settings, Setting{Path: path, Value: strings.ToValidUTF8(value, "\ufffd"), From: l.p.from(n)})
+	s := Setting{Path: path, Value: strings.ToValidUTF8(value, "\ufffd"), From: l.p.from(n)}
+	if len(s.Value) > valueShownMax {
+		s.Value, s.hidden = strings.ToValidUTF8(s.Value[:valueShownMax], "")+"...", s.Value
+	}
+	l.item.Settings = append(l.item.Settings, s)
 }
+
+// valueShownMax bounds what is shown of one value, such as a list of targets.
+const valueShownMax = 4 << 10
 
 // amount is add for a number, a duration or a size, which a variable that is set to nothing leaves at its default.
 func (l *lister) amount(path, value string, n *yaml.Node) {
