@@ -88,22 +88,21 @@ func (r *Relay) start(ctx context.Context) error {
 
 // lost halts a lane whose cursor is gone: nobody knows which of its outputs were delivered.
 func (r *Relay) lost() error {
-	return &haltError{troubleLost, fmt.Sprintf("lane %s/%d stands still: its cursor is gone, and nobody knows which outputs from number %d on were delivered. Decide: %s",
-		r.lane.Egress, r.lane.Slot, r.next, r.command())}
+	return r.halts(troubleLost, "its cursor is gone", fmt.Sprintf("Nobody knows which outputs from number %d on were delivered", r.next))
 }
 
 // ahead halts a lane whose cursor is not of its store's past.
 func (r *Relay) ahead(cursor, known uint64) error {
-	return &haltError{troubleBack, fmt.Sprintf("lane %s/%d stands still: its cursor says that outputs below %d were delivered, of which its store knows nothing (it had committed those below %d): "+
-		"the store went back, to an older copy perhaps. Restore the newer copy, or decide: %s",
-		r.lane.Egress, r.lane.Slot, cursor, known, r.command())}
+	return r.halts(troubleBack, "its cursor is not of this store's past, which went back, to an older copy perhaps",
+		fmt.Sprintf("The cursor says that outputs below %d were delivered, and the store had committed those below %d. Restoring the newer copy is the other way out", cursor, known))
 }
 
-// command is what lets a lane go on. It comes early in what is said: where texts are cut it must be whole.
-func (r *Relay) command() string {
-	return fmt.Sprintf("gateway egresses decide %s --lane %d --deliver stored|new|NUMBER. stored: all that the store has, from %d on (some may be there twice then); new: none of them (some may be missing); "+
-		"NUMBER: from that one on, the one behind the last that is in the output topics. The cursor is the offset of group %q in topic %s",
-		r.lane.Egress, r.lane.Slot, r.next, r.cfg.name(r.lane), r.cfg.CursorTopic)
+// halts says what is wrong with a lane, and first of all what lets it go on: where texts are cut the command must be whole.
+func (r *Relay) halts(key, what, why string) error {
+	lane := fmt.Sprintf("%s/%d", r.lane.Egress, r.lane.Slot)
+	return &haltError{key, fmt.Sprintf("lane %s stands still: %s. Decide: gateway egresses decide %s --lane %d --deliver stored|new|NUMBER. %s. stored: all that the store has, from %d on (some may be there "+
+		"twice then); new: none of them (some may be missing); NUMBER: from that one on, the one behind the last that is in the output topics. The cursor is the offset of group %q in topic %s",
+		lane, what, r.lane.Egress, r.lane.Slot, why, r.next, r.cfg.name(r.lane), r.cfg.CursorTopic)}
 }
 
 // readCursor asks until there is an answer that can be trusted: an offset, or -1 without any error. Everything else (a
