@@ -115,7 +115,7 @@ func (h *handler) notMended(w http.ResponseWriter, r *http.Request, err error) {
 	case errors.Is(err, dispatcher.ErrChanged):
 		write(w, problem{http.StatusPreconditionFailed, "it is not as you have seen it: it has changed meanwhile", "look at it again, and ask with its version of now"})
 	case errors.Is(err, dispatcher.ErrNothing):
-		write(w, problem{http.StatusNotFound, dispatcher.ErrNothing.Error(), "look what there is: " + listRemedy + "; it may be done already"})
+		write(w, problem{http.StatusNotFound, err.Error(), "look what there is: " + listRemedy + "; it may be done already"})
 	case errors.Is(err, report.ErrStandby):
 		h.failed(w, r, err)
 	case errors.Is(err, dispatcher.ErrNotSent):
@@ -134,18 +134,18 @@ func (h *handler) notMended(w http.ResponseWriter, r *http.Request, err error) {
 
 // by is who asks, for the audit: what he calls himself, which nobody has checked, where he is, and by which token he was let in.
 func (h *handler) by(r *http.Request) string {
-	var parts []string
-	if name := plainName(r.Header.Get("Stategate-Operator")); name != "" {
-		parts = append(parts, name)
+	by := plainName(r.Header.Get("Stategate-Operator"))
+	if by == "" {
+		by = "somebody"
 	}
 	if host, _, err := net.SplitHostPort(r.RemoteAddr); err == nil {
-		parts = append(parts, "from "+host)
+		by += " at " + host
 	}
 	if _, token, ok := strings.Cut(r.Header.Get("Authorization"), " "); ok && h.Access.Role != nil {
 		digest := sha256.Sum256([]byte(strings.TrimSpace(token)))
-		parts = append(parts, "token "+hex.EncodeToString(digest[:3]))
+		by += ", token " + hex.EncodeToString(digest[:3])
 	}
-	return strings.Join(parts, " ")
+	return by
 }
 
 // nameMax bounds a name, in characters.

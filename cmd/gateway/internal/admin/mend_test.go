@@ -296,13 +296,13 @@ func TestBy(t *testing.T) {
 		roles         func(string) Role
 		want          string
 	}{
-		"nobody":    {"", "", nil, "from 192.0.2.1"},
-		"a name":    {"ada@host", "", nil, "ada@host from 192.0.2.1"},
-		"a token":   {"ada@host", "Bearer operator", roles, "ada@host from 192.0.2.1 token 06e55b"},
-		"unchecked": {"", "Bearer operator", nil, "from 192.0.2.1"},
-		"hostile":   {"a\x1b[2J\u202eb\u200b\u009b\u2028c\xffd\u00a0e", "", nil, "a[2Jbcd e from 192.0.2.1"},
-		"spaces":    {"  \t ", "", nil, "from 192.0.2.1"},
-		"long":      {strings.Repeat("é", 300), "", nil, strings.Repeat("é", 100) + " from 192.0.2.1"},
+		"nobody":    {"", "", nil, "somebody at 192.0.2.1"},
+		"a name":    {"ada@host", "", nil, "ada@host at 192.0.2.1"},
+		"a token":   {"ada@host", "Bearer operator", roles, "ada@host at 192.0.2.1, token 06e55b"},
+		"unchecked": {"", "Bearer operator", nil, "somebody at 192.0.2.1"},
+		"hostile":   {"a\x1b[2J\u202eb\u200b\u009b\u2028c\xffd\u00a0e", "", nil, "a[2Jbcd e at 192.0.2.1"},
+		"spaces":    {"  \t ", "", nil, "somebody at 192.0.2.1"},
+		"long":      {strings.Repeat("é", 300), "", nil, strings.Repeat("é", 100) + " at 192.0.2.1"},
 	} {
 		f := &fake{}
 		r := httptest.NewRequest("POST", "/v1/functions/a/b/pause", nil)
