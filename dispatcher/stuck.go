@@ -36,13 +36,13 @@ type Standing struct {
 	Overview  machine.Overview
 	Functions []machine.FunctionState
 	Lanes     []machine.LaneState
-	Gauges    machine.Gauges
+	Paused    []statestore.Pause // sorted by kind
 }
 
 // Standing looks at everything, in time in proportion to what waits: ask seldom.
 func (d *Dispatcher) Standing(ctx context.Context) (Standing, error) {
 	return look(ctx, d, func(m *machine.Machine) Standing {
-		return Standing{m.Overview(), m.Functions(), m.Lanes(), m.Gauges()}
+		return Standing{m.Overview(), m.Functions(), m.Lanes(), m.Paused()}
 	})
 }
 

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/stategate/stategate/api"
+	"github.com/stategate/stategate/statestore"
 )
 
 // Why something is stuck. Those that concern egresses and the store are told by who knows them.
@@ -200,7 +201,7 @@ func (m *Machine) Told(l *StuckLook) []Stuck {
 			out = append(out, m.tellEndpoint(stuckKey{StuckEndpointDown, nil, g}, &stuckGroup{}))
 		}
 	}
-	out = append(append(out, m.stuckBounds()...), m.stuckStrangers()...)
+	out = append(append(append(out, m.stuckBounds()...), m.stuckStrangers()...), m.stuckPauses()...)
 	slices.SortFunc(out, CompareStuck)
 	return out
 }
@@ -316,6 +317,35 @@ func (m *Machine) stuckStrangers() (out []Stuck) {
 				Text: fmt.Sprintf("%d messages wait for a function that the module does not declare", n),
 			})
 		}
+	}
+	return out
+}
+
+// stuckPauses are what an operator has paused, and may have forgotten.
+func (m *Machine) stuckPauses() (out []Stuck) {
+	for _, p := range m.Paused() {
+		s := Stuck{Cause: StuckPaused, Since: p.AtMS, Count: 1}
+		what := "it brings nothing"
+		switch p.Kind {
+		case statestore.PauseAddress:
+			s.Kind, s.Name, s.Address, what = OnAddress, p.Address.Type.String(), p.Address, "it is not called"
+			if c := m.cells[p.Address]; c != nil {
+				what = fmt.Sprintf("it is not called, and %d messages wait", c.mailLen())
+				if c.mail.len() > 0 {
+					s.Message = c.mail.front().number
+				}
+			}
+		case statestore.PauseFunction:
+			s.Kind, s.Name, what = OnFunction, p.Address.Type.String(), "no address of it is called"
+			if f := m.functions[p.Address.Type]; f != nil {
+				s.Count = max(1, int64(f.held.len()))
+				what = fmt.Sprintf("no address of it is called: %d that are in memory wait, and %d messages are in the store alone", f.held.len(), f.stored)
+			}
+		default:
+			s.Kind, s.Name = OnIngress, p.Ingress
+		}
+		s.Text = fmt.Sprintf("paused by %s: %s until it is resumed", p.By, what)
+		out = append(out, s)
 	}
 	return out
 }

@@ -1,7 +1,6 @@
 package admin
 
 import (
-	"context"
 	"encoding/json"
 	"io"
 	"log/slog"
@@ -11,9 +10,7 @@ import (
 	"testing"
 
 	"github.com/stategate/stategate/api"
-	"github.com/stategate/stategate/cmd/gateway/internal/report"
 	"github.com/stategate/stategate/cmd/gateway/internal/version"
-	"github.com/stategate/stategate/statestore"
 )
 
 func protected(f *fake, access Access) http.Handler {
@@ -82,8 +79,11 @@ func everyRoute(t *testing.T, h http.Handler) map[string]Role {
 func exampleOf(path string) string {
 	byID := strings.HasPrefix(path, addressByID) && !strings.HasPrefix(path, addressPath)
 	path = strings.NewReplacer("{namespace}", "a", "{name}", "b", "{id}", "c", "{number}", "7", "{state}", "s", "{slot}", "0", "{profile}", "goroutine").Replace(path)
-	if byID {
+	switch {
+	case byID:
 		path += "?id="
+	case path == addressesPath:
+		path += "?function=a/b"
 	}
 	return path
 }
@@ -211,31 +211,25 @@ func TestProfiles(t *testing.T) {
 // TestNothingHarmful: whatever ids, keys and reasons hold, an answer shows no tag to a page and nothing that a terminal obeys.
 func TestNothingHarmful(t *testing.T) {
 	hostile := "<script>alert(1)</script>\x1b[2J\x9b\u009b31m\x7f\u202egnp.exe\u200b\U000e0041\u2028\x00&'\""
-	f := &fake{turning: true, status: report.Status{Reasons: []report.Reason{{Kind: "stuck", Text: hostile}}},
-		dead: func(after uint64, _ int) ([]api.DeadLetter, error) {
-			d := api.DeadLetter{Number: after + 1, From: hostile, Reason: hostile, Detail: hostile, TypeName: hostile, Key: []byte(hostile), Value: []byte(hostile), Headers: []api.Header{{Key: hostile, Value: []byte(hostile)}}}
-			d.Address.ID, d.Caller.ID = hostile, hostile
-			return []api.DeadLetter{d}, nil
-		},
-	}
-	f.address = addressWith(hostile)
-	h := protected(f, Access{Local: true})
-	for _, path := range []string{"/readyz", "/v1/deadletters?limit=1", "/v1/deadletters/7", "/v1/addresses/a/b/%3Cscript%3E%C2%9B%E2%80%AE"} {
+	h := protected(full(hostile), Access{Local: true})
+	asked := 0
+	for route := range everyRoute(t, h) {
+		method, path, _ := strings.Cut(route, " ")
+		if path = strings.Replace(path, "/b/c", "/b/%3Cscript%3E%C2%9B%E2%80%AE", 1); method != "GET" || strings.HasPrefix(path, "/debug/") || path == "/metrics" {
+			continue
+		}
+		asked++
 		a := askWith(t, h, "GET", path)
-		if a.status != 200 || strings.ContainsFunc(a.text, func(r rune) bool { return r != '\n' && harmful(r) || r < ' ' && r != '\n' }) {
+		if strings.ContainsFunc(a.text, func(r rune) bool { return r != '\n' && harmful(r) || r < ' ' && r != '\n' }) {
 			t.Errorf("%s: %d %q", path, a.status, a.text)
 		}
+	}
+	if asked < 20 {
+		t.Errorf("only %d routes were asked", asked)
 	}
 	reasons := askWith(t, h, "GET", "/readyz").body["reasons"].([]any)
 	want := strings.Replace(hostile, "J\x9b", "J\ufffd", 1)
 	if got := reasons[0].(map[string]any)["text"]; got != want {
 		t.Errorf("decoded it is %q, want %q", got, want)
-	}
-}
-
-func addressWith(text string) func(ctx context.Context, a api.Address) (report.Address, error) {
-	return func(_ context.Context, a api.Address) (report.Address, error) {
-		v := statestore.StateValue{Name: text, TypeName: text, Value: []byte(text)}
-		return report.Address{Active: true, NowMS: 1, Stored: statestore.Loaded{Values: []statestore.StateValue{v}}}, nil
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"net/http"
 	"net/url"
 	"time"
@@ -15,8 +16,8 @@ import (
 	"github.com/stategate/stategate/statestore"
 )
 
-// valueBytesMax bounds the values, of states and of dead letters, that one answer shows. Of those that do not fit only the
-// size is told.
+// valueBytesMax bounds the values, of states and of dead letters, that one answer shows, as they are written. Of those that do not fit only
+// the size is told.
 const valueBytesMax = 8 << 20
 
 type jsonAddress struct {
@@ -39,25 +40,28 @@ type jsonView struct {
 	Declared bool         `json:"declared"` // whether the module says who serves the function
 	InMemory bool         `json:"inMemory"`
 	Phase    string       `json:"phase,omitempty"`
+	Paused   *jsonPaused  `json:"paused"` // it, or its function
 	State    []jsonState  `json:"state"`
 	Mailbox  jsonMailbox  `json:"mailbox"`
 	Call     *jsonCall    `json:"call"`    // null: none is out
 	Failure  *jsonFailure `json:"failure"` // null: the last attempt did not fail
 	Last     *string      `json:"lastError"`
-}
-
-type jsonState struct {
-	Name     string  `json:"name"`
-	TypeName string  `json:"typeName"`
-	Bytes    int     `json:"bytes"`
-	Value    *[]byte `json:"value,omitempty"` // left out where the answer would grow too large
-	Touched  *string `json:"touched"`
-	Expires  *string `json:"expires"` // null: never
+	Timers   []jsonTimer  `json:"timers"`         // that it has sent, the first 100
+	All      bool         `json:"timersComplete"` // false: there may be more; /v1/timers lists all
 }
 
 type jsonMailbox struct {
-	Messages *int64 `json:"messages"` // that wait or are in the call; null on a standby
-	Stored   int64  `json:"stored"`   // of them, only in the store
+	Messages *int64     `json:"messages"` // that wait or are in the call; null on a standby
+	Stored   int64      `json:"stored"`   // of them, only in the store
+	Front    *jsonFront `json:"front"`    // the next one, or the first of the call; null: none, or not known
+}
+
+type jsonFront struct {
+	Number   uint64       `json:"number"`
+	Caller   *jsonAddress `json:"caller"`
+	TypeName string       `json:"typeName"`
+	Bytes    int          `json:"bytes"`
+	Since    *string      `json:"since"` // when it came, or was read from the store
 }
 
 type jsonCall struct {
@@ -80,16 +84,55 @@ const (
 	addressByID = "/v1/addresses/{namespace}/{name}"
 )
 
+const addressRemedy = "want /v1/addresses/NAMESPACE/NAME/ID, each percent-encoded once as UTF-8 (/ is %2F, % is %25), or ?id=ID in place of the last part; ?raw=true shows values in base64"
+
 func askAddress(ctx context.Context, app Application, r *http.Request) (any, error) {
-	a, err := askedAddress(r)
+	a, err := askedAddress(r, "raw")
+	raw := false
+	if err == nil {
+		raw, err = askedRaw(r)
+	}
 	if err != nil {
-		return nil, problem{http.StatusBadRequest, err.Error(), "want /v1/addresses/NAMESPACE/NAME/ID, each percent-encoded once as UTF-8 (/ is %2F, % is %25), or ?id=ID in place of the last part"}
+		return nil, problem{http.StatusBadRequest, err.Error(), addressRemedy}
 	}
 	found, err := app.Address(ctx, a)
 	if err != nil {
 		return nil, err
 	}
-	return viewOf(a, &found), nil
+	out := viewOf(a, &found, &showing{raw, valueBytesMax})
+	out.All, err = timersOf(ctx, app, a, &out.Timers)
+	return out, err
+}
+
+// timersShown is how many timers of an address are shown with it.
+const timersShown = 100
+
+// timersOf gathers timers that an address has sent, and reports whether those are all.
+func timersOf(ctx context.Context, app Application, a api.Address, into *[]jsonTimer) (all bool, err error) {
+	left := answerBytesMax
+	_, all, err = eachTimer(ctx, app, statestore.TimerKey{Due: math.MinInt64}, func(t *statestore.Timer) bool {
+		if t.Message.Caller != a {
+			return true
+		}
+		if len(*into) == timersShown || left <= 0 {
+			return false
+		}
+		*into = append(*into, timerOf(t))
+		left -= len(t.Message.Caller.ID) + len(t.Message.Target.ID) + len(t.Token) + len(t.Message.Argument.TypeName)
+		return true
+	})
+	return all, err
+}
+
+// askedRaw reads whether values are to be shown in base64.
+func askedRaw(r *http.Request) (bool, error) {
+	switch text := r.URL.Query().Get("raw"); text {
+	case "", "false":
+		return false, nil
+	case "true":
+		return true, nil
+	}
+	return false, errors.New("raw is neither true nor false")
 }
 
 // askedAddress reads the address from the path and the query, decoding each part exactly once.
@@ -161,11 +204,11 @@ func strictQuery(r *http.Request, allowed ...string) (map[string]string, error) 
 	return out, nil
 }
 
-func viewOf(a api.Address, found *report.Address) jsonView {
+func viewOf(a api.Address, found *report.Address, show *showing) jsonView {
 	v := &found.View
 	out := jsonView{
 		Address: &jsonAddress{a.Type.Namespace, a.Type.Name, a.ID}, Shard: api.Shard(a.ID), Role: role(found.Active), Declared: found.Declared,
-		InMemory: v.InMemory, Phase: v.Phase, State: statesOf(found), Mailbox: jsonMailbox{Stored: found.Stored.Spilled},
+		InMemory: v.InMemory, Phase: v.Phase, Paused: pausedOf(v.Paused), State: statesOf(found, show), Mailbox: jsonMailbox{Stored: found.Stored.Spilled}, Timers: []jsonTimer{},
 	}
 	if found.Active {
 		messages := found.Stored.Spilled
@@ -173,6 +216,9 @@ func viewOf(a api.Address, found *report.Address) jsonView {
 			messages, out.Mailbox.Stored = v.Mailbox, v.Spilled
 		}
 		out.Mailbox.Messages = &messages
+	}
+	if f := &v.Front; f.Number != 0 {
+		out.Mailbox.Front = &jsonFront{f.Number, addressOf(f.Caller), f.TypeName, f.Bytes, timestamp(f.ArrivedMS)}
 	}
 	if v.CallSince != 0 {
 		out.Call = &jsonCall{timestamp(v.CallSince), seconds(found.NowMS - v.CallSince), v.Attempts}
@@ -184,39 +230,6 @@ func viewOf(a api.Address, found *report.Address) jsonView {
 		out.Last = &v.LastError
 	}
 	return out
-}
-
-// statesOf shows what a call would be shown: values whose time is over are gone, whether their row is written anew or not.
-func statesOf(found *report.Address) []jsonState {
-	out := []jsonState{}
-	left := valueBytesMax
-	for i := range found.Stored.Values {
-		v := &found.Stored.Values[i]
-		s := jsonState{Name: v.Name, TypeName: v.TypeName, Bytes: len(v.Value), Touched: timestamp(v.Touched)}
-		if at := expiresAt(found.Specs, v); at != 0 {
-			if at <= found.NowMS {
-				continue
-			}
-			s.Expires = timestamp(at)
-		}
-		if len(v.Value) <= left {
-			left -= len(v.Value)
-			value := append([]byte{}, v.Value...) // an empty value is "", not null
-			s.Value = &value
-		}
-		out = append(out, s)
-	}
-	return out
-}
-
-// expiresAt is when a value expires; 0: never.
-func expiresAt(specs []statestore.StateSpec, v *statestore.StateValue) int64 {
-	for _, s := range specs {
-		if s.Name == v.Name && s.Expiration != statestore.ExpireNever && s.TTL > 0 && v.Touched+s.TTL > v.Touched {
-			return v.Touched + s.TTL
-		}
-	}
-	return 0
 }
 
 // seconds of milliseconds; clocks that disagree give no negative ones.

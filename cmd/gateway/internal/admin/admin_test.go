@@ -57,6 +57,9 @@ func raw(t *testing.T, f *fake, method, target string) answer {
 			t.Errorf("%s %.80s: %v in %.200s", method, target, err, body)
 		}
 	}
+	if err := theChecker().answer(method, target, a.status, response.Header.Get("Content-Type"), body); err != nil {
+		t.Errorf("%s %.80s: not as the document says: %v", method, target, err)
+	}
 	return a
 }
 
@@ -115,7 +118,7 @@ func TestReadyz(t *testing.T) {
 }
 
 func TestPlainRoutes(t *testing.T) {
-	f := &fake{turning: true, dead: func(after uint64, _ int) ([]api.DeadLetter, error) { return []api.DeadLetter{{Number: after + 1}}, nil }}
+	f := full("a/b")
 	if a := get(t, f, "/metrics"); a.status != 200 || a.text != "metrics\n" {
 		t.Errorf("got %d %s", a.status, a.text)
 	}
@@ -143,7 +146,7 @@ func TestPlainRoutes(t *testing.T) {
 
 func TestNotThere(t *testing.T) {
 	f := &fake{}
-	for _, path := range []string{"/x", "/healthz/", "//healthz", "/v1", "/v1/addresses", "/v1/addresses/a/b/", "/v1/addresses/a/b/c/d", "/v1/addresses/a", "/../healthz", "/%68ealthz", "/v1/%2e%2e/healthz", "/" + strings.Repeat("x", 100_000)} {
+	for _, path := range []string{"/x", "/healthz/", "//healthz", "/v1", "/v1/addresses/a/b/", "/v1/addresses/a/b/c/d", "/v1/addresses/a", "/../healthz", "/%68ealthz", "/v1/%2e%2e/healthz", "/" + strings.Repeat("x", 100_000)} {
 		wantProblem(t, get(t, f, path), 404)
 	}
 	for _, method := range []string{"POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE"} {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"strconv"
+	"strings"
 
 	"github.com/stategate/stategate/api"
 )
@@ -13,6 +14,7 @@ type jsonDeadLetter struct {
 	Number     uint64       `json:"number"`
 	Kind       string       `json:"kind"` // record, message or output: at which door it was set aside
 	From       string       `json:"from"` // ingress, function type or egress
+	Origin     *jsonOrigin  `json:"origin"`
 	Reason     string       `json:"reason"`
 	Detail     string       `json:"detail"`
 	At         *string      `json:"at"`
@@ -20,12 +22,23 @@ type jsonDeadLetter struct {
 	LaneNumber *int64       `json:"laneNumber,omitempty"` // of an output
 	Address    *jsonAddress `json:"address"`              // whose message it was; the sender of an output
 	Caller     *jsonAddress `json:"caller"`
-	TypeName   string       `json:"typeName"`
 	Key        *[]byte      `json:"key"` // null where there was none
-	ValueBytes int          `json:"valueBytes"`
-	Value      *[]byte      `json:"value"`        // null where there was none, or where it is left out
-	LeftOut    bool         `json:"valueOmitted"` // the answer would grow too large
-	Headers    []jsonHeader `json:"headers,omitempty"`
+	jsonPayload
+	Headers []jsonHeader `json:"headers,omitempty"`
+}
+
+// jsonOrigin is whose bound a letter counts in, and by which letters are asked for.
+type jsonOrigin struct {
+	Kind string `json:"kind"` // ingress, function or egress
+	Name string `json:"name"`
+}
+
+func originOf(origin string) *jsonOrigin {
+	kind, name, ok := strings.Cut(origin, " ")
+	if !ok {
+		return nil
+	}
+	return &jsonOrigin{kind, name}
 }
 
 type jsonSource struct {
@@ -40,15 +53,31 @@ type jsonHeader struct {
 	Value *[]byte `json:"value"`
 }
 
+// lettersLooked bounds how many letters are looked at for one page.
+const lettersLooked = 10_000
+
 func askDeadLetters(ctx context.Context, app Application, r *http.Request) (any, error) {
-	after, limit, err := askedPage(r)
+	query, limit, err := pageQuery(r, "function", "ingress", "egress", "reason", "raw")
 	if err != nil {
-		return nil, problem{http.StatusBadRequest, err.Error(), fmt.Sprintf("want ?after=NUMBER&limit=NUMBER, both optional; limit is at most %d", pageMax)}
+		return nil, err
 	}
+	after, err := numberAfter(query)
+	if err != nil {
+		return nil, err
+	}
+	origin, err := askedOrigin(query)
+	if err != nil {
+		return nil, err
+	}
+	raw, err := askedRaw(r)
+	if err != nil {
+		return nil, problem{http.StatusBadRequest, err.Error(), "want ?raw=true, or none"}
+	}
+	reason, ofReason := query["reason"]
 	answer := list[jsonDeadLetter]{Items: []jsonDeadLetter{}}
-	left := valueBytesMax
-	for len(answer.Items) < limit && left > 0 {
-		page, err := app.DeadLetters(ctx, after, limit-len(answer.Items))
+	show := &showing{raw, valueBytesMax}
+	for looked := 0; len(answer.Items) < limit && show.left > 0 && looked < lettersLooked; {
+		page, err := app.DeadLetters(ctx, after, limit)
 		if err != nil {
 			return nil, err
 		}
@@ -57,12 +86,52 @@ func askDeadLetters(ctx context.Context, app Application, r *http.Request) (any,
 			break
 		}
 		for i := range page {
-			answer.Items = append(answer.Items, deadLetterOf(&page[i], &left))
-			if after = page[i].Number; left <= 0 {
+			d := &page[i]
+			if after = d.Number; (origin == "" || d.Origin == origin) && (!ofReason || d.Reason == reason) {
+				answer.Items = append(answer.Items, deadLetterOf(d, show))
+			}
+			if looked++; show.left <= 0 || len(answer.Items) == limit {
 				break
 			}
 		}
 		answer.Next = nextNumber(after)
+	}
+	return answer, nil
+}
+
+// askedOrigin reads which letters are asked for; "": all. The error is a problem.
+func askedOrigin(query map[string]string) (string, error) {
+	origin := ""
+	for _, kind := range []string{"function", "ingress", "egress"} {
+		name, ok := query[kind]
+		if !ok {
+			continue
+		}
+		if origin != "" || name == "" || len(name) > 2*api.NameBytesMax {
+			return "", problem{http.StatusBadRequest, "the origin of the letters is empty, too long, or given twice", "want one of ?function=NAMESPACE/NAME, ?ingress=NAMESPACE/NAME and ?egress=NAMESPACE/NAME"}
+		}
+		origin = kind + " " + name
+	}
+	return origin, nil
+}
+
+type jsonDeadTotal struct {
+	Origin  *jsonOrigin `json:"origin"`
+	Letters int64       `json:"letters"`
+	Bytes   int64       `json:"bytes"`
+}
+
+func askDeadTotals(ctx context.Context, app Application, r *http.Request) (any, error) {
+	if _, err := strictQuery(r); err != nil {
+		return nil, problem{http.StatusBadRequest, err.Error(), "want /v1/deadletters/totals"}
+	}
+	found, err := app.DeadTotals(ctx)
+	if err != nil {
+		return nil, err
+	}
+	answer := list[jsonDeadTotal]{Items: []jsonDeadTotal{}}
+	for _, d := range found {
+		answer.Items = append(answer.Items, jsonDeadTotal{originOf(d.Origin), d.Letters, d.Bytes})
 	}
 	return answer, nil
 }
@@ -73,9 +142,13 @@ const (
 )
 
 func askDeadLetter(ctx context.Context, app Application, r *http.Request) (any, error) {
-	number, err := askedNumber(r)
+	number, err := askedNumber(r, "raw")
 	if err != nil {
 		return nil, err
+	}
+	raw, err := askedRaw(r)
+	if err != nil {
+		return nil, problem{http.StatusBadRequest, err.Error(), "want ?raw=true, or none"}
 	}
 	found, err := app.DeadLetters(ctx, number-1, 1)
 	switch {
@@ -84,13 +157,12 @@ func askDeadLetter(ctx context.Context, app Application, r *http.Request) (any, 
 	case len(found) == 0 || found[0].Number != number:
 		return nil, noDeadLetter(number)
 	}
-	left := valueBytesMax
-	return deadLetterOf(&found[0], &left), nil
+	return deadLetterOf(&found[0], &showing{raw, valueBytesMax}), nil
 }
 
 // askedNumber reads the number of a dead letter from the path. The error is a problem.
-func askedNumber(r *http.Request) (number uint64, err error) {
-	_, err = strictQuery(r)
+func askedNumber(r *http.Request, query ...string) (number uint64, err error) {
+	_, err = strictQuery(r, query...)
 	text, _ := pathParameter(r, "number")
 	if err == nil {
 		number, err = strconv.ParseUint(text, 10, 63)
@@ -105,25 +177,11 @@ func noDeadLetter(number uint64) problem {
 	return problem{http.StatusNotFound, fmt.Sprintf("there is no dead letter %d", number), "GET /v1/deadletters lists them; it may be discarded already"}
 }
 
-func askedPage(r *http.Request) (after uint64, limit int, err error) {
-	query, err := strictQuery(r, "after", "limit")
-	if err != nil {
-		return 0, 0, err
-	}
-	if text, ok := query["after"]; ok {
-		if after, err = strconv.ParseUint(text, 10, 63); err != nil {
-			return 0, 0, fmt.Errorf("after is not the number of a dead letter")
-		}
-	}
-	limit, err = limitOf(query)
-	return after, limit, err
-}
-
 // deadLetterOf takes what it shows from the bytes that are left.
-func deadLetterOf(d *api.DeadLetter, left *int) jsonDeadLetter {
+func deadLetterOf(d *api.DeadLetter, show *showing) jsonDeadLetter {
 	out := jsonDeadLetter{
-		Number: d.Number, Kind: d.Kind.String(), From: d.From, Reason: d.Reason, Detail: d.Detail, At: timestamp(d.AtMS),
-		Address: addressOf(d.Address), Caller: addressOf(d.Caller), TypeName: d.TypeName, Key: bytesOf(d.Key), ValueBytes: len(d.Value),
+		Number: d.Number, Kind: d.Kind.String(), From: d.From, Origin: originOf(d.Origin), Reason: d.Reason, Detail: d.Detail, At: timestamp(d.AtMS),
+		Address: addressOf(d.Address), Caller: addressOf(d.Caller), Key: bytesOf(d.Key),
 	}
 	switch d.Kind {
 	case api.DeadRecord:
@@ -133,13 +191,10 @@ func deadLetterOf(d *api.DeadLetter, left *int) jsonDeadLetter {
 	}
 	for _, header := range d.Headers {
 		out.Headers = append(out.Headers, jsonHeader{header.Key, bytesOf(header.Value)})
-		*left -= len(header.Key) + len(header.Value) + headerOverhead
+		show.left -= len(header.Key) + len(header.Value) + headerOverhead
 	}
-	*left -= len(d.From) + len(d.TypeName) + len(d.Key) + len(d.Detail) + len(d.Address.ID) + len(d.Caller.ID) + deadLetterOverhead
-	if out.LeftOut = len(d.Value) > *left; !out.LeftOut {
-		*left -= len(d.Value)
-		out.Value = bytesOf(d.Value)
-	}
+	show.left -= len(d.From) + len(d.Origin) + len(d.TypeName) + len(d.Key) + len(d.Detail) + len(d.Address.ID) + len(d.Caller.ID) + deadLetterOverhead
+	out.jsonPayload = show.payload(d.TypeName, d.Value)
 	return out
 }
 

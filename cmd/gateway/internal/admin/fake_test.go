@@ -2,6 +2,7 @@ package admin
 
 import (
 	"context"
+	"time"
 
 	"github.com/stategate/stategate/api"
 	"github.com/stategate/stategate/cmd/gateway/internal/report"
@@ -107,4 +108,64 @@ func found[T any](f func() ([]T, error)) ([]T, error) {
 		return nil, nil
 	}
 	return f()
+}
+
+// full is a gateway that has one of everything, with this text wherever there is one.
+func full(text string) *fake {
+	address := api.Address{Type: api.FunctionType{Namespace: "a", Name: "b"}, ID: text}
+	value := statestore.StateValue{Name: "s", TypeName: text, Value: []byte(text), Touched: 1}
+	pause := &statestore.Pause{AtMS: 1, By: text}
+	condition := report.Condition{Key: text, Text: text, Since: time.UnixMilli(1)}
+	count := int64(1)
+	name := address.Type
+	view := machine.View{InMemory: true, Phase: text, LastError: text, Paused: pause, Front: machine.Front{Number: 1, Caller: address, TypeName: text}, Ahead: true, Values: []statestore.StateValue{value}}
+	return &fake{
+		turning: true, status: report.Status{Active: true, Reasons: []report.Reason{{Kind: "stuck", Text: text}}},
+		about: report.About{Member: statestore.Member{ID: text, Host: text}, Store: text, StoreID: text, Active: true},
+		dead: func(after uint64, _ int) ([]api.DeadLetter, error) {
+			if after >= 7 {
+				return nil, nil
+			}
+			return []api.DeadLetter{{
+				Number: 7, From: text, Origin: "ingress " + text, Reason: text, Detail: text, TypeName: text, Key: []byte(text), Value: []byte(text), Address: address, Caller: address,
+				Headers: []api.Header{{Key: text, Value: []byte(text)}},
+			}}, nil
+		},
+		addresses: func(api.FunctionType, string, []byte, int) ([]api.Address, []byte, error) {
+			return []api.Address{address}, nil, nil
+		},
+		timers: func(statestore.TimerKey, int) ([]statestore.Timer, error) {
+			t := statestore.Timer{TimerKey: statestore.TimerKey{Due: 1, Number: 1}, Token: text, Message: api.Message{Target: address, Caller: address, Argument: api.TypedValue{TypeName: text}}}
+			return []statestore.Timer{t}, nil
+		},
+		acts: func(uint64, int) ([]statestore.Act, error) {
+			return []statestore.Act{{Number: 1, By: text, What: text, On: text, Detail: text}}, nil
+		},
+		members: func() ([]statestore.MemberState, error) {
+			return []statestore.MemberState{{Member: statestore.Member{ID: text, Host: text, Address: text, Events: text}}}, nil
+		},
+		address: func(context.Context, api.Address) (report.Address, error) {
+			return report.Address{Active: true, NowMS: 1, Stored: statestore.Loaded{Values: []statestore.StateValue{value}}, View: view}, nil
+		},
+		views: func([]api.Address) ([]machine.View, error) { return []machine.View{view}, nil },
+		functions: func() ([]report.Function, error) {
+			return []report.Function{{
+				Name: name, Endpoint: &report.Endpoint{At: text, URL: text, Fault: text, OnFailure: text}, States: []statestore.StateSpec{{Name: text, TypeName: text}},
+				Ways: []machine.EndpointState{{Endpoint: text}}, Wait: &machine.FunctionWait{}, Paused: pause, DeadLetters: &count,
+			}}, nil
+		},
+		stuck: func(int) ([]report.Stuck, error) {
+			return []report.Stuck{{Stuck: machine.Stuck{Cause: "poisoned", Since: 1, Kind: "address", Name: text, Address: address, Message: 1, Text: text, LastError: text}, Remedy: text}}, nil
+		},
+		ingresses: func() ([]report.Ingress, error) {
+			s := report.Source{ID: api.Source{Ingress: "a/b", Topic: text}, Lag: &count, WaitsFor: text}
+			return []report.Ingress{{ID: "a/b", Kind: text, Paused: pause, Sources: []report.Source{s}, Troubles: []report.Condition{condition}}}, nil
+		},
+		egresses: func() ([]report.Egress, error) {
+			return []report.Egress{{ID: "a/b", Kind: text, Semantic: text, Lanes: []report.Lane{{Halted: text}}, Troubles: []report.Condition{condition}}}, nil
+		},
+		deadTotals: func() ([]statestore.DeadTotal, error) {
+			return []statestore.DeadTotal{{Origin: "ingress " + text, Letters: 1, Bytes: 1}}, nil
+		},
+	}
 }

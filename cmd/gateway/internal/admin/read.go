@@ -24,6 +24,10 @@ func (h *handler) ask(f func(ctx context.Context, app Application, r *http.Reque
 		case err != nil:
 			h.failed(w, r, err)
 		default:
+			if t, ok := answer.(tagged); ok {
+				w.Header().Set("ETag", `"`+t.tag+`"`)
+				answer = t.answer
+			}
 			writeJSON(w, http.StatusOK, answer)
 		}
 	})
@@ -34,16 +38,36 @@ func (h *handler) reads() []route {
 	get := func(path, about string, answer any, serve http.HandlerFunc, query ...parameter) route {
 		return route{Method: http.MethodGet, Path: path, About: about, Query: query, Answer: answer, Serve: serve}
 	}
-	id := parameter{Name: "id", About: "the id, also '', '.' and '..'"}
+	id := parameter{Name: "id", About: "the id, also '', '.' and '..'", Needed: true}
+	raw := parameter{Name: "raw", About: "values in base64, whatever their type", Flag: true}
 	after := parameter{Name: "after", About: "next of the page before"}
-	limit := parameter{Name: "limit", About: "at most so many", Number: true}
+	limit := parameter{Name: "limit", About: "at most so many: 100 unless said, 1000 at most", Number: true}
+	function := parameter{Name: "function", About: "namespace/name"}
 	return []route{
 		get("/", "what can be asked and done", jsonIndex{}, h.index),
+		get(openAPIPath, "the OpenAPI document of all this", map[string]any{}, h.openAPI),
 		get("/v1/version", "which gateway this is", jsonVersion{}, h.version),
 		get(logLevelPath, "the least important line that is logged", jsonLogLevel{}, h.logLevel),
-		get(addressPath, "state, mailbox, call in flight and last error of one address; / in an id is written %2F", jsonView{}, h.ask(askAddress)),
-		get(addressByID, "the same with ?id=, for ids such as '', '.' and '..'", jsonView{}, h.ask(askAddress), id),
-		get(deadLettersPath, "what was set aside, in order", list[jsonDeadLetter]{}, h.ask(askDeadLetters), after, limit),
-		get(deadLetterPath, "one of them", jsonDeadLetter{}, h.ask(askDeadLetter)),
+		get(stuckPath, "what waits longer than it should and why, the oldest first, with the command to type", list[jsonStuck]{}, h.ask(askStuck)),
+		get(functionsPath, "functions: how they are called, and what waits for them", list[jsonFunction]{}, h.ask(askFunctions), after, limit),
+		get(functionPath, "one of them", jsonFunction{}, h.ask(askFunction)),
+		get(addressesPath, "addresses of a function that the store keeps", list[jsonListedAddress]{}, h.ask(askAddresses), parameter{Name: "function", About: "namespace/name", Needed: true},
+			parameter{Name: "prefix", About: "of the ids"}, after, limit),
+		get(addressPath, "state, mailbox, call in flight, last error and timers of one address; / in an id is written %2F", jsonView{}, h.ask(askAddress), raw),
+		get(addressByID, "the same with ?id=, for ids such as '', '.' and '..'", jsonView{}, h.ask(askAddress), id, raw),
+		get(statePath, "one state of an address, with its version in the header ETag", jsonState{}, h.ask(askState), raw),
+		get(stateByID, "the same with ?id=", jsonState{}, h.ask(askState), id, raw),
+		get(ingressesPath, "ingresses: what waits, what for, and how far behind they are", list[jsonIngress]{}, h.ask(askIngresses), after, limit),
+		get(ingressPath, "one of them with its partitions", jsonIngressWhole{}, h.ask(askIngress)),
+		get(egressesPath, "egresses: their outboxes and lanes", list[jsonEgress]{}, h.ask(askEgresses), after, limit),
+		get(egressPath, "one of them", jsonEgress{}, h.ask(askEgress)),
+		get(timersPath, "delayed messages in the order of firing; a page of one function's may be short, or empty, and go on", list[jsonTimer]{}, h.ask(askTimers), function, after, limit),
+		get(deadLettersPath, "what was set aside, in order; a page may be short, or empty, and go on", list[jsonDeadLetter]{}, h.ask(askDeadLetters), function,
+			parameter{Name: "ingress", About: "instead of function: namespace/name"}, parameter{Name: "egress", About: "instead of function: namespace/name"},
+			parameter{Name: "reason", About: "only those set aside for this reason"}, raw, after, limit),
+		get(deadLettersPath+"/totals", "how many dead letters there are, by where they come from", list[jsonDeadTotal]{}, h.ask(askDeadTotals)),
+		get(deadLetterPath, "one of them", jsonDeadLetter{}, h.ask(askDeadLetter), raw),
+		get(membersPath, "the gateways on this store", list[jsonMember]{}, h.ask(askMembers)),
+		get(auditPath, "what operators have done, the newest first", list[jsonAct]{}, h.ask(askAudit), after, limit),
 	}
 }

@@ -27,6 +27,7 @@ type parameter struct {
 	About  string
 	Header bool
 	Number bool
+	Needed bool
 	Flag   bool // true or false
 }
 

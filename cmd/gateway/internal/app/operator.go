@@ -104,7 +104,14 @@ func (a *App) Functions(ctx context.Context) ([]report.Function, error) {
 			}
 		}
 	}
-	for _, f := range found {
+	paused := map[string]*statestore.Pause{}
+	for i, p := range now.Paused {
+		if p.Kind == statestore.PauseFunction {
+			paused[p.Address.Type.String()] = &now.Paused[i]
+		}
+	}
+	for name, f := range found {
+		f.Paused = paused[name]
 		wait := now.Overview.Functions[f.Name]
 		if f.Wait = &wait; f.DeadLetters == nil {
 			f.DeadLetters = new(int64)
@@ -202,10 +209,17 @@ func egressKinds(m *module.Module) map[string][2]string {
 
 // Ingresses are those that the module declares, and those that the store knows positions of, sorted by id.
 func (a *App) Ingresses(ctx context.Context) ([]report.Ingress, error) {
-	overview, err := asked(ctx, a, func(d *dispatcher.Dispatcher) (machine.Overview, error) { return d.Overview(ctx) })
+	now, err := asked(ctx, a, func(d *dispatcher.Dispatcher) (dispatcher.Standing, error) { return d.Standing(ctx) })
 	if err != nil {
 		return nil, err
 	}
+	paused := map[string]*statestore.Pause{}
+	for i, p := range now.Paused {
+		if p.Kind == statestore.PauseIngress {
+			paused[p.Ingress] = &now.Paused[i]
+		}
+	}
+	overview := now.Overview
 	kinds := ingressKinds(a.cfg.Module)
 	ids := slices.Sorted(maps.Keys(kinds))
 	for id := range overview.Ingresses {
@@ -217,7 +231,7 @@ func (a *App) Ingresses(ctx context.Context) ([]report.Ingress, error) {
 	conditions, lags := a.troubles.all(), a.lags.all()
 	var out []report.Ingress
 	for _, id := range ids {
-		in := report.Ingress{ID: id, Kind: kinds[id], Declared: kinds[id] != "", State: overview.Ingresses[id], Troubles: of(conditions, "ingress", id)}
+		in := report.Ingress{ID: id, Kind: kinds[id], Declared: kinds[id] != "", State: overview.Ingresses[id], Paused: paused[id], Troubles: of(conditions, "ingress", id)}
 		sources, err := asked(ctx, a, func(d *dispatcher.Dispatcher) ([]dispatcher.Source, error) { return d.Sources(ctx, id) })
 		if err != nil {
 			return nil, err

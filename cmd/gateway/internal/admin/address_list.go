@@ -1,0 +1,83 @@
+package admin
+
+import (
+	"context"
+	"net/http"
+
+	"github.com/stategate/stategate/api"
+	"github.com/stategate/stategate/dispatcher/machine"
+)
+
+const addressesPath = "/v1/addresses"
+
+// jsonListedAddress is an address that the store keeps. What is null is not known without looking at it alone.
+type jsonListedAddress struct {
+	Address   *jsonAddress `json:"address"`
+	Shard     int          `json:"shard"`
+	InMemory  bool         `json:"inMemory"`
+	Phase     string       `json:"phase"`    // "": it is not in memory
+	Messages  *int64       `json:"messages"` // that wait or are in the call; null: it is not in memory
+	Stored    *int64       `json:"stored"`   // of them, only in the store
+	Failing   bool         `json:"failing"`
+	Attempts  int          `json:"attempts"`
+	LastError *string      `json:"lastError"`
+	Paused    bool         `json:"paused"`
+}
+
+func askAddresses(ctx context.Context, app Application, r *http.Request) (any, error) {
+	query, limit, err := pageQuery(r, "function", "prefix")
+	if err != nil {
+		return nil, err
+	}
+	function, err := askedFunction(query["function"])
+	if err != nil {
+		return nil, err
+	}
+	if err := api.CheckID(query["prefix"]); err != nil {
+		return nil, problem{http.StatusBadRequest, "prefix: " + err.Error(), "want the beginning of an id, percent-encoded once as UTF-8"}
+	}
+	cursor, err := cursorAfter(query)
+	if err != nil {
+		return nil, problem{http.StatusBadRequest, err.Error(), pageRemedy}
+	}
+	answer := list[jsonListedAddress]{Items: []jsonListedAddress{}}
+	for left := answerBytesMax; len(answer.Items) < limit && left > 0; {
+		found, next, err := app.Addresses(ctx, function, query["prefix"], cursor, min(addressesAtOnce, limit-len(answer.Items)))
+		if err != nil {
+			return nil, err
+		}
+		views, err := app.Views(ctx, found)
+		if err != nil {
+			return nil, err
+		}
+		for i, a := range found {
+			var v machine.View
+			if i < len(views) {
+				v = views[i]
+			}
+			answer.Items = append(answer.Items, listedAddress(a, &v))
+			left -= len(a.ID) + len(v.LastError)
+		}
+		if cursor, answer.Next = next, nextCursor(next); next == nil {
+			break
+		}
+	}
+	return answer, nil
+}
+
+// addressesAtOnce is how many are read from the store at a time: each id may be 64 KiB.
+const addressesAtOnce = 100
+
+func listedAddress(a api.Address, v *machine.View) jsonListedAddress {
+	out := jsonListedAddress{
+		Address: &jsonAddress{a.Type.Namespace, a.Type.Name, a.ID}, Shard: api.Shard(a.ID), InMemory: v.InMemory, Phase: v.Phase, Failing: v.FailingSince != 0,
+		Attempts: v.Attempts, Paused: v.Paused != nil,
+	}
+	if v.InMemory {
+		out.Messages, out.Stored = &v.Mailbox, &v.Spilled
+	}
+	if v.LastError != "" {
+		out.LastError = &v.LastError
+	}
+	return out
+}

@@ -1,0 +1,83 @@
+package admin
+
+import (
+	"context"
+	"net/http"
+
+	"github.com/stategate/stategate/cmd/gateway/internal/report"
+)
+
+const (
+	egressesPath = "/v1/egresses"
+	egressPath   = "/v1/egresses/{namespace}/{name}"
+)
+
+type jsonEgress struct {
+	Egress     string          `json:"egress"`
+	Kind       string          `json:"kind"`     // "": the module does not declare it
+	Delivery   string          `json:"delivery"` // exactly-once, at-least-once or none
+	Declared   bool            `json:"declared"`
+	Outbox     jsonOutbox      `json:"outbox"`
+	Conditions []jsonCondition `json:"conditions"`
+	Lanes      []jsonLane      `json:"lanes"`
+}
+
+type jsonOutbox struct {
+	Outputs       int64   `json:"outputs"` // that are not delivered
+	Bytes         int64   `json:"bytes"`
+	OldestSeconds float64 `json:"oldestSeconds"` // at least: since this member works
+}
+
+type jsonLane struct {
+	Slot      int     `json:"slot"`       // -1: its outputs are not stored
+	Next      uint64  `json:"next"`       // number of the next output
+	Delivered uint64  `json:"delivered"`  // all below is delivered or set aside
+	Stored    uint64  `json:"storedFrom"` // number of the first that is stored; next when none is
+	Started   bool    `json:"started"`    // it has written a cursor
+	Halted    *string `json:"halted"`     // why it stands still until an operator decides
+}
+
+func askEgresses(ctx context.Context, app Application, r *http.Request) (any, error) {
+	query, limit, err := pageQuery(r)
+	if err != nil {
+		return nil, err
+	}
+	found, err := app.Egresses(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return pageOf(found, query["after"], limit, func(e *report.Egress) string { return e.ID }, egressOf), nil
+}
+
+func askEgress(ctx context.Context, app Application, r *http.Request) (any, error) {
+	name, err := pathName(r)
+	if err != nil {
+		return nil, problem{http.StatusBadRequest, err.Error(), "want /v1/egresses/NAMESPACE/NAME, each percent-encoded once as UTF-8"}
+	}
+	found, err := app.Egresses(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for i := range found {
+		if e := &found[i]; e.ID == name[0]+"/"+name[1] {
+			return egressOf(e), nil
+		}
+	}
+	return nil, problem{http.StatusNotFound, "the module declares no such egress, and nothing is kept for one", "GET /v1/egresses lists those that are known"}
+}
+
+func egressOf(e *report.Egress) jsonEgress {
+	out := jsonEgress{
+		Egress: e.ID, Kind: e.Kind, Delivery: e.Semantic, Declared: e.Declared, Outbox: jsonOutbox{e.Outputs, e.Bytes, seconds(e.OldestMS)},
+		Conditions: conditionsOf(e.Troubles), Lanes: []jsonLane{},
+	}
+	for _, l := range e.Lanes {
+		lane := jsonLane{l.Slot, l.Next, l.Delivered, l.Stored, l.Started, nil}
+		if l.Halted != "" {
+			text := withoutSecrets(l.Halted)
+			lane.Halted = &text
+		}
+		out.Lanes = append(out.Lanes, lane)
+	}
+	return out
+}

@@ -1,0 +1,195 @@
+package admin
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"time"
+
+	"github.com/stategate/stategate/api"
+	"github.com/stategate/stategate/cmd/gateway/internal/report"
+	"github.com/stategate/stategate/dispatcher/machine"
+	"github.com/stategate/stategate/statestore"
+)
+
+const (
+	functionsPath = "/v1/functions"
+	functionPath  = "/v1/functions/{namespace}/{name}"
+)
+
+type jsonFunction struct {
+	Function    string          `json:"function"` // namespace/name; namespace/* stands for all of it that nothing else names
+	Role        string          `json:"role"`     // of the member that answers; a standby knows only what the module says and what is stored
+	Declared    bool            `json:"declared"` // whether the module says who serves it
+	At          string          `json:"at,omitempty"`
+	Endpoint    string          `json:"endpoint,omitempty"` // as the module has it
+	Fault       string          `json:"fault,omitempty"`    // why no call can be made
+	Endpoints   []jsonWay       `json:"endpoints"`          // the URLs that are called
+	Transport   *jsonTransport  `json:"transport"`          // null: not declared
+	OnFailure   string          `json:"onFailure,omitempty"`
+	States      []jsonStateSpec `json:"states"`
+	Waiting     *jsonWaiting    `json:"waiting"` // null on a standby
+	Paused      *jsonPaused     `json:"paused"`
+	DeadLetters *int64          `json:"deadLetters"` // null on a standby
+}
+
+type jsonWay struct {
+	Endpoint string `json:"endpoint"`
+	Open     bool   `json:"open"`    // its breaker: only probes are sent
+	Outages  int    `json:"outages"` // how often it has opened
+	Calls    int    `json:"calls"`   // that are out
+	Queued   int    `json:"queued"`  // addresses that wait for a slot, or for the breaker
+}
+
+type jsonTransport struct {
+	Kind            string  `json:"kind"`
+	CallSeconds     float64 `json:"callSeconds"` // the budget of a call with all its attempts
+	ConnectSeconds  float64 `json:"connectSeconds"`
+	ReadSeconds     float64 `json:"readSeconds"`  // 0: no limit
+	WriteSeconds    float64 `json:"writeSeconds"` // 0: no limit
+	PoolTTLSeconds  float64 `json:"poolTtlSeconds"`
+	PoolSize        int     `json:"poolSize"`
+	ReplyBytesMax   int64   `json:"replyBytesMax"`   // 0: no limit of its own
+	MessagesPerCall int     `json:"messagesPerCall"` // 0: no limit of its own
+	HTTP2           string  `json:"http2"`
+	CallsPerRequest int     `json:"callsPerRequest"` // 1: never several; 0: as many as the function announces
+}
+
+type jsonStateSpec struct {
+	Name       string  `json:"name"`
+	TypeName   string  `json:"typeName"`
+	Expiration string  `json:"expiration"` // never, afterWrite or afterInvoke
+	TTLSeconds float64 `json:"ttlSeconds"`
+}
+
+type jsonWaiting struct {
+	Messages       int64   `json:"messages"` // that are kept: no source can bring them again
+	Bytes          int64   `json:"bytes"`
+	OldestSeconds  float64 `json:"oldestSeconds"`
+	Failing        int     `json:"failing"` // addresses whose last attempt failed
+	Stuck          int     `json:"stuck"`   // of them, those that have used up the budget of their call
+	FailingSeconds float64 `json:"failingSeconds"`
+	Attempts       int     `json:"attempts"`
+	CallSeconds    float64 `json:"callSeconds"` // age of the oldest call that is out
+}
+
+type jsonPaused struct {
+	Since *string `json:"since"`
+	By    string  `json:"by"`
+}
+
+func pausedOf(p *statestore.Pause) *jsonPaused {
+	if p == nil {
+		return nil
+	}
+	return &jsonPaused{timestamp(p.AtMS), p.By}
+}
+
+func askFunctions(ctx context.Context, app Application, r *http.Request) (any, error) {
+	query, limit, err := pageQuery(r)
+	if err != nil {
+		return nil, err
+	}
+	found, err := app.Functions(ctx)
+	if err != nil {
+		return nil, err
+	}
+	active := app.About().Active
+	return pageOf(found, query["after"], limit, nameOfFunction, func(f *report.Function) jsonFunction { return functionOf(f, active) }), nil
+}
+
+func askFunction(ctx context.Context, app Application, r *http.Request) (any, error) {
+	name, err := pathName(r)
+	if err != nil {
+		return nil, problem{http.StatusBadRequest, err.Error(), "want /v1/functions/NAMESPACE/NAME, each percent-encoded once as UTF-8"}
+	}
+	found, err := app.Functions(ctx)
+	if err != nil {
+		return nil, err
+	}
+	active := app.About().Active
+	t := api.FunctionType{Namespace: name[0], Name: name[1]}
+	var all *report.Function
+	for i := range found {
+		switch f := &found[i]; {
+		case nameOfFunction(f) == t.String():
+			return functionOf(f, active), nil
+		case f.All && f.Name.Namespace == t.Namespace:
+			all = f
+		}
+	}
+	if all == nil {
+		return nil, problem{http.StatusNotFound, "the module declares no such function, and nothing is kept for one", "GET /v1/functions lists those that are known"}
+	}
+	one := *all // the module says who serves it, and nothing has come for it
+	one.Name, one.All = t, false
+	return functionOf(&one, active), nil
+}
+
+func nameOfFunction(f *report.Function) string {
+	if f.All {
+		return f.Name.Namespace + "/*"
+	}
+	return f.Name.String()
+}
+
+func functionOf(f *report.Function, active bool) jsonFunction {
+	out := jsonFunction{
+		Function: nameOfFunction(f), Role: role(active), Declared: f.Endpoint != nil, Endpoints: []jsonWay{}, States: []jsonStateSpec{}, Waiting: waitingOf(f.Wait),
+		Paused: pausedOf(f.Paused), DeadLetters: f.DeadLetters,
+	}
+	if e := f.Endpoint; e != nil {
+		t := &e.Transport
+		out.At, out.Endpoint, out.Fault, out.OnFailure = e.At, withoutSecrets(e.URL), e.Fault, e.OnFailure
+		out.Transport = &jsonTransport{
+			Kind: t.Kind, CallSeconds: t.Call.Seconds(), ConnectSeconds: t.Connect.Seconds(), ReadSeconds: t.Read.Seconds(), WriteSeconds: t.Write.Seconds(),
+			PoolTTLSeconds: t.PoolTTL.Seconds(), PoolSize: t.PoolSize, ReplyBytesMax: t.ReplyBytesMax, MessagesPerCall: e.Messages, HTTP2: t.HTTP2, CallsPerRequest: t.Bulk,
+		}
+		if out.Transport.HTTP2 == "" {
+			out.Transport.HTTP2 = "auto"
+		}
+	}
+	for _, w := range f.Ways {
+		out.Endpoints = append(out.Endpoints, jsonWay(w))
+	}
+	for _, s := range f.States {
+		out.States = append(out.States, jsonStateSpec{s.Name, s.TypeName, expirationWord(s.Expiration), seconds(s.TTL)})
+	}
+	return out
+}
+
+func waitingOf(w *machine.FunctionWait) *jsonWaiting {
+	if w == nil {
+		return nil
+	}
+	return &jsonWaiting{w.KeptMessages, w.KeptBytes, seconds(w.OldestMS), w.Failing, w.Stuck, seconds(w.FailingMS), w.Attempts, seconds(w.CallMS)}
+}
+
+func expirationWord(e statestore.Expiration) string {
+	switch e {
+	case statestore.ExpireAfterWrite:
+		return "afterWrite"
+	case statestore.ExpireAfterInvoke:
+		return "afterInvoke"
+	}
+	return "never"
+}
+
+// pathName reads the two parts of a name from the path.
+func pathName(r *http.Request) (name [2]string, err error) {
+	if _, err = strictQuery(r); err != nil {
+		return name, err
+	}
+	for i, key := range []string{"namespace", "name"} {
+		if name[i], err = part(r, key); err != nil {
+			return name, err
+		}
+		if len(name[i]) > api.NameBytesMax {
+			return name, errors.New("the name is too long")
+		}
+	}
+	return name, nil
+}
+
+// now is the time that ages are told by where the machine's is not at hand.
+func now() int64 { return time.Now().UnixMilli() }

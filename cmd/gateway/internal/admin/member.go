@@ -1,0 +1,43 @@
+package admin
+
+import (
+	"context"
+	"net/http"
+)
+
+const membersPath = "/v1/members"
+
+type jsonMember struct {
+	ID         string  `json:"id"`
+	Host       string  `json:"host"`
+	PID        int     `json:"pid"`
+	Admin      string  `json:"admin"`  // where its admin side listens
+	Events     string  `json:"events"` // where it takes events by HTTP; "": nowhere
+	Started    *string `json:"started"`
+	Role       string  `json:"role"`       // active, or standby: it waits
+	Epoch      uint64  `json:"epoch"`      // of its claim; 0 while it has none
+	LeaseUntil *string `json:"leaseUntil"` // null: it has none
+}
+
+func askMembers(ctx context.Context, app Application, r *http.Request) (any, error) {
+	if _, err := strictQuery(r); err != nil {
+		return nil, problem{http.StatusBadRequest, err.Error(), "want " + membersPath}
+	}
+	found, err := app.Members(ctx)
+	if err != nil {
+		return nil, err
+	}
+	answer := list[jsonMember]{Items: []jsonMember{}}
+	for i := range found {
+		m := &found[i]
+		out := jsonMember{ID: m.ID, Host: m.Host, PID: m.PID, Admin: m.Address, Events: m.Events, Role: role(m.Active), Epoch: m.Epoch}
+		if !m.Started.IsZero() {
+			out.Started = timestamp(m.Started.UnixMilli())
+		}
+		if !m.Until.IsZero() {
+			out.LeaseUntil = timestamp(m.Until.UnixMilli())
+		}
+		answer.Items = append(answer.Items, out)
+	}
+	return answer, nil
+}

@@ -1,0 +1,262 @@
+package admin
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"regexp"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/go-chi/chi/v5"
+)
+
+// checker checks values against the schemas of the OpenAPI document: the part of JSON Schema that the document uses.
+type checker struct{ document map[string]any }
+
+// newChecker reads the document as a client would get it.
+func newChecker() *checker {
+	h := &handler{Config: Config{Gateway: &fake{}, Metrics: http.NotFoundHandler()}}
+	var c checker
+	if err := json.Unmarshal(encode(document(h.routes(), "v1")), &c.document); err != nil {
+		panic(err)
+	}
+	return &c
+}
+
+var theChecker = sync.OnceValue(newChecker)
+
+// answer checks what came back for a request, and says what is wrong.
+func (c *checker) answer(method, path string, status int, contentType string, body []byte) error {
+	if method == http.MethodHead || !strings.Contains(contentType, "json") {
+		return nil
+	}
+	operation := c.operation(method, path)
+	if operation == nil {
+		operation = map[string]any{"responses": map[string]any{}}
+	}
+	responses := operation["responses"].(map[string]any)
+	response, ok := responses[fmt.Sprint(status)].(map[string]any)
+	if !ok && status < 400 {
+		return fmt.Errorf("status %d is not in the document", status)
+	}
+	if !ok {
+		response, _ = responses["default"].(map[string]any)
+	}
+	content, _ := response["content"].(map[string]any)
+	media, _ := content[contentType].(map[string]any)
+	if media == nil {
+		if status >= 400 { // of what is no path of the document
+			return c.check(map[string]any{"$ref": "#/components/schemas/Problem"}, parsed(body), "$")
+		}
+		return fmt.Errorf("%s of %d is not in the document", contentType, status)
+	}
+	return c.check(media["schema"], parsed(body), "$")
+}
+
+func parsed(body []byte) (value any) {
+	_ = json.Unmarshal(body, &value) // of no JSON it is null, which no schema takes
+	return value
+}
+
+// operation is the one that a request asks for.
+func (c *checker) operation(method, path string) map[string]any {
+	path, _, _ = strings.Cut(path, "?")
+	if _, rest, ok := strings.Cut(path, "://"); ok {
+		path = rest[max(strings.IndexByte(rest, '/'), 0):]
+	}
+	paths := c.document["paths"].(map[string]any)
+	var found map[string]any
+	least := 100 // a path that is written out goes before one with {names}
+	for template, item := range paths {
+		pattern := "^" + regexp.MustCompile(`\\\{[a-z]+\\\}`).ReplaceAllString(regexp.QuoteMeta(template), "[^/]*") + "$"
+		operation, ok := item.(map[string]any)[strings.ToLower(method)].(map[string]any)
+		if n := strings.Count(template, "{"); ok && n < least && regexp.MustCompile(pattern).MatchString(path) {
+			found, least = operation, n
+		}
+	}
+	return found
+}
+
+func (c *checker) check(of, value any, at string) error {
+	s, ok := of.(map[string]any)
+	if !ok {
+		return fmt.Errorf("%s: the schema is %v", at, of)
+	}
+	for keyword, operand := range s {
+		var err error
+		switch keyword {
+		case "$ref":
+			name := strings.TrimPrefix(operand.(string), "#/components/schemas/")
+			err = c.check(c.document["components"].(map[string]any)["schemas"].(map[string]any)[name], value, at)
+		case "anyOf":
+			err = c.any(operand.([]any), value, at)
+		case "allOf":
+			for _, part := range operand.([]any) {
+				err = c.check(part, value, at)
+			}
+		case "type":
+			err = ofType(operand, value, at)
+		case "properties", "required", "additionalProperties":
+			err = c.object(s, value, at)
+		case "items":
+			all, _ := value.([]any)
+			for i := range all {
+				if err == nil {
+					err = c.check(operand, all[i], fmt.Sprintf("%s[%d]", at, i))
+				}
+			}
+		case "description", "contentEncoding", "minimum":
+		default:
+			err = fmt.Errorf("%s: the checker does not know %s", at, keyword)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (c *checker) any(schemas []any, value any, at string) (err error) {
+	for _, s := range schemas {
+		if err = c.check(s, value, at); err == nil {
+			return nil
+		}
+	}
+	return err
+}
+
+func (c *checker) object(s map[string]any, value any, at string) error {
+	object, ok := value.(map[string]any)
+	if !ok {
+		return nil // type says it
+	}
+	properties, _ := s["properties"].(map[string]any)
+	required, _ := s["required"].([]any)
+	for _, name := range required {
+		if _, ok := object[name.(string)]; !ok {
+			return fmt.Errorf("%s: %s is missing", at, name)
+		}
+	}
+	for name, v := range object {
+		of, known := properties[name]
+		if !known {
+			of = s["additionalProperties"]
+			if of == false || of == nil {
+				return fmt.Errorf("%s: %s is not in the document", at, name)
+			}
+		}
+		if err := c.check(of, v, at+"."+name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func ofType(types, value any, at string) error {
+	is := map[string]bool{}
+	switch v := value.(type) {
+	case nil:
+		is["null"] = true
+	case bool:
+		is["boolean"] = true
+	case string:
+		is["string"] = true
+	case float64:
+		is["number"], is["integer"] = true, v == float64(int64(v)) || v > 1<<53
+	case []any:
+		is["array"] = true
+	case map[string]any:
+		is["object"] = true
+	}
+	wanted, several := types.([]any)
+	if !several {
+		wanted = []any{types}
+	}
+	for _, want := range wanted {
+		if is[want.(string)] {
+			return nil
+		}
+	}
+	return fmt.Errorf("%s: %v is not %v", at, value, types)
+}
+
+// TestDocument: every route is in the document and every path of it is a route, each operation has a name of its own, and every
+// schema that is referred to is there.
+func TestDocument(t *testing.T) {
+	c := theChecker()
+	h := &handler{Config: Config{Gateway: &fake{}, Metrics: http.NotFoundHandler()}}
+	served := map[string]bool{}
+	if err := chi.Walk(h.router(), func(method, path string, _ http.Handler, _ ...func(http.Handler) http.Handler) error {
+		if method != http.MethodHead {
+			served[method+" "+path] = true
+		}
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	told, names := map[string]bool{}, map[string]bool{}
+	for path, item := range c.document["paths"].(map[string]any) {
+		for method, operation := range item.(map[string]any) {
+			if method == "parameters" {
+				continue
+			}
+			told[strings.ToUpper(method)+" "+path] = true
+			o := operation.(map[string]any)
+			if id := o["operationId"].(string); names[id] || o["summary"] == "" {
+				t.Errorf("%s %s: operation %q, summary %q", method, path, id, o["summary"])
+			} else {
+				names[id] = true
+			}
+		}
+	}
+	for route := range served {
+		if !told[route] {
+			t.Errorf("%s is not in the document", route)
+		}
+	}
+	for route := range told {
+		if !served[route] {
+			t.Errorf("%s is not served", route)
+		}
+	}
+	text := string(encode(c.document))
+	schemas := c.document["components"].(map[string]any)["schemas"].(map[string]any)
+	for _, found := range regexp.MustCompile(`#/components/schemas/(\w+)`).FindAllStringSubmatch(text, -1) {
+		if schemas[found[1]] == nil {
+			t.Errorf("there is no schema %s", found[1])
+		}
+	}
+	if a := get(t, &fake{}, openAPIPath); a.status != 200 || a.body["openapi"] != "3.1.0" || len(a.body["paths"].(map[string]any)) < 20 {
+		t.Errorf("served is %d %.200s", a.status, a.text)
+	}
+}
+
+// TestChecker: the checker that all answers go through finds what is wrong.
+func TestChecker(t *testing.T) {
+	c := theChecker()
+	for text, good := range map[string]bool{
+		`{"items":[],"next":null}`:     true,
+		`{"items":[],"next":"7"}`:      true,
+		`{"items":[],"next":7}`:        false,
+		`{"items":[]}`:                 false,
+		`{"items":null,"next":null}`:   false,
+		`{"items":[{}],"next":null}`:   false,
+		`{"items":[],"next":"","x":1}`: false,
+		`[]`:                           false,
+	} {
+		if err := c.answer("GET", timersPath+"?limit=1", 200, "application/json", []byte(text)); (err == nil) != good {
+			t.Errorf("%s: %v", text, err)
+		}
+	}
+	if err := c.answer("GET", timersPath, 400, "application/problem+json", []byte(`{"type":"about:blank"}`)); err == nil {
+		t.Error("half a problem is none")
+	}
+	if err := c.answer("GET", "/v1/version", 299, "application/json", []byte(`{}`)); err == nil {
+		t.Error("a status that is not in the document")
+	}
+	if err := c.answer("DELETE", "/v1/deadletters/7", 204, "", nil); err != nil {
+		t.Error(err)
+	}
+}

@@ -1,0 +1,52 @@
+package admin
+
+import (
+	"context"
+	"net/http"
+)
+
+const stuckPath = "/v1/stuck"
+
+// stuckMax bounds the answer; the oldest are in it.
+const stuckMax = 1000
+
+type jsonStuck struct {
+	Cause      string  `json:"cause"`
+	Since      *string `json:"since"` // null: nobody knows
+	ForSeconds float64 `json:"forSeconds"`
+	On         jsonOn  `json:"on"`
+	Count      int64   `json:"count"`             // addresses, partitions or letters that it concerns; of a bound, what is used of it
+	Message    uint64  `json:"message,omitempty"` // number of the one at the front of the address's mailbox
+	Text       string  `json:"text"`
+	LastError  string  `json:"lastError"`
+	Remedy     string  `json:"remedy"` // the command to type
+}
+
+type jsonOn struct {
+	Kind    string       `json:"kind"` // address, function, endpoint, ingress, egress, store or bound
+	Name    string       `json:"name"`
+	Address *jsonAddress `json:"address"` // the one, or the oldest of several
+}
+
+func askStuck(ctx context.Context, app Application, r *http.Request) (any, error) {
+	if _, err := strictQuery(r); err != nil {
+		return nil, problem{http.StatusBadRequest, err.Error(), "want /v1/stuck; the answer is the oldest, at most 1000"}
+	}
+	found, err := app.Stuck(ctx, stuckMax)
+	if err != nil {
+		return nil, err
+	}
+	answer, at := list[jsonStuck]{Items: []jsonStuck{}}, now()
+	for i := range found {
+		s := &found[i]
+		out := jsonStuck{
+			Cause: s.Cause, Since: timestamp(s.Since), On: jsonOn{s.Kind, withoutSecrets(s.Name), addressOf(s.Address)}, Count: s.Count, Message: s.Message,
+			Text: withoutSecrets(s.Text), LastError: withoutSecrets(s.LastError), Remedy: s.Remedy,
+		}
+		if s.Since != 0 {
+			out.ForSeconds = seconds(at - s.Since)
+		}
+		answer.Items = append(answer.Items, out)
+	}
+	return answer, nil
+}
