@@ -70,7 +70,7 @@ func askModule(_ context.Context, app Application, r *http.Request) (any, error)
 	if err != nil {
 		return nil, problem{http.StatusBadRequest, err.Error(), "want ?after=NEXT&limit=NUMBER, both optional"}
 	}
-	out := jsonModule{Files: m.Files, Items: []jsonComponent{}, Compared: m.Compared, Changes: []jsonChange{}, More: m.More, Since: timeOrNull(m.Since), Changed: timeOrNull(m.Changed)}
+	out := jsonModule{Files: append([]string{}, m.Files...), Items: []jsonComponent{}, Compared: m.Compared, Changes: []jsonChange{}, More: m.More, Since: timeOrNull(m.Since), Changed: timeOrNull(m.Changed)}
 	left := moduleBytesMax
 	for i := from; i < len(m.Components); i++ {
 		if len(out.Items) == limit || left <= 0 {
