@@ -138,7 +138,7 @@ type view struct {
 
 func (a *arena) view(function, id string) (v view) {
 	a.t.Helper()
-	path := fmt.Sprintf("/v1/addresses/%s/%s/%s", namespace, function, url.PathEscape(id))
+	path := fmt.Sprintf("/v1/addresses/%s/%s/%s?raw=true", namespace, function, url.PathEscape(id))
 	status, body, err := a.active.Get(path)
 	if err == nil && status != 200 {
 		err = fmt.Errorf("status %d: %s", status, body)

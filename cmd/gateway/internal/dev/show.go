@@ -7,10 +7,6 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-
-	"google.golang.org/protobuf/proto"
-
-	"github.com/stategate/stategate/api/protocol"
 )
 
 // users are those of the sample, each once, in the order in which they come.
@@ -60,7 +56,7 @@ func seenOf(ctx context.Context, admin, user string) (int32, error) {
 	var address struct {
 		State []struct {
 			Name  string
-			Value []byte
+			Value json.RawMessage // of the built-in type int: a number
 		}
 	}
 	if err := json.Unmarshal(body, &address); err != nil {
@@ -70,11 +66,11 @@ func seenOf(ctx context.Context, admin, user string) (int32, error) {
 		if s.Name != "seen" {
 			continue
 		}
-		var wrapped protocol.IntWrapper
-		if err := proto.Unmarshal(s.Value, &wrapped); err != nil {
+		var seen int32
+		if err := json.Unmarshal(s.Value, &seen); err != nil {
 			return 0, fmt.Errorf("read the state: %w", err)
 		}
-		return wrapped.Value, nil
+		return seen, nil
 	}
 	return 0, fmt.Errorf("%s has no state %q: %s", user, "seen", body)
 }

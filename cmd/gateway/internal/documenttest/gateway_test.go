@@ -64,9 +64,8 @@ func askDeadLetters(t *testing.T, line string) {
 	said := shell(t, s.folder, replace(t, line, "127.0.0.1:8081", g.admin))
 	var got struct {
 		Items []struct {
-			Kind, From, Detail, TypeName string
-			Value                        []byte
-			Address                      struct{ Namespace, Name, ID string }
+			Kind, From, Detail, TypeName, Value string
+			Address                             struct{ Namespace, Name, ID string }
 		}
 	}
 	if err := json.Unmarshal([]byte(said), &got); err != nil || len(got.Items) != 1 {
@@ -76,7 +75,7 @@ func askDeadLetters(t *testing.T, line string) {
 	if from := d.Address.Namespace + "/" + d.Address.Name + "/" + d.Address.ID; from != "shop/stock/ada" || d.Kind != "message" {
 		t.Errorf("a %s of %s was set aside, want a message of shop/stock/ada", d.Kind, from)
 	}
-	if !strings.Contains(d.Detail, "the item is "+refusal) || d.TypeName != "io.statefun.types/string" || !strings.Contains(string(d.Value), refusal) {
+	if !strings.Contains(d.Detail, "the item is "+refusal) || d.TypeName != "io.statefun.types/string" || !strings.Contains(d.Value, refusal) {
 		t.Errorf("what was set aside, or why, is not in %s", said)
 	}
 	g.Stop()

@@ -184,7 +184,7 @@ type deadLetter struct {
 // deadLetters are those of the gateway.
 func (w *world) deadLetters(t *testing.T) []deadLetter {
 	t.Helper()
-	status, body, err := w.gateway.Get("/v1/deadletters")
+	status, body, err := w.gateway.Get("/v1/deadletters?raw=true")
 	if err != nil || status != http.StatusOK {
 		t.Fatalf("dead letters: %d %s %v", status, body, err)
 	}
@@ -216,7 +216,7 @@ type view struct {
 // address asks the gateway for one.
 func (w *world) address(t *testing.T, function, id string) view {
 	t.Helper()
-	status, body, err := w.gateway.Get("/v1/addresses/" + function + "?id=" + url.QueryEscape(id))
+	status, body, err := w.gateway.Get("/v1/addresses/" + function + "?raw=true&id=" + url.QueryEscape(id))
 	if err != nil || status != http.StatusOK {
 		t.Fatalf("address %s %q: %d %s %v", function, id, status, body, err)
 	}
