@@ -182,6 +182,7 @@ func (inc *incarnation) takeKept(c *statestore.Commit) {
 	inc.bulks.cut(c)
 	inc.takeDead(c)
 	inc.takeSkipped(c)
+	inc.takeMended(c)
 	full := map[api.FunctionType]bool{} // since the cut before this one
 	for t, sizes := range b.kept {
 		full[t] = inc.cfg.KeptBytesMax > 0 && sum(sizes) >= inc.cfg.KeptBytesMax
@@ -216,7 +217,9 @@ func (inc *incarnation) takeKept(c *statestore.Commit) {
 		inc.shadow.numbered(c.Timers[i].Number)
 	}
 	for _, number := range c.DeadEnds {
-		inc.shadow.discarded[number] = true
+		if _, replayed := inc.shadow.discarded[number]; !replayed {
+			inc.shadow.discarded[number] = true
+		}
 	}
 	b.effects, b.timers, b.sent = 0, 0, 0
 	inc.checkHeldBack(c)

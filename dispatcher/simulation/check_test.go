@@ -26,6 +26,7 @@ func (l *life) check() {
 	l.checkSends(logs)
 	l.checkOutputs(logs, dead)
 	l.checkDead(ran, dead)
+	l.checkEdits()
 }
 
 func (l *life) checkLeftovers(c *statestore.Claim) {
@@ -175,7 +176,7 @@ func (l *life) checkPartitions(logs map[api.Address][]int) {
 		last := map[int]int64{}
 		for _, id := range log {
 			n := l.w.nodes[id]
-			if n.parent != nil || n.event {
+			if n.parent != nil || n.event || l.durable.revived[id] {
 				continue
 			}
 			if before, ok := last[n.source]; ok && (n.offset < before || n.offset == before && !n.twin) {
@@ -198,7 +199,7 @@ func (l *life) checkSends(logs map[api.Address][]int) {
 		lastDelayed := map[api.Address]place{}
 		for _, id := range log {
 			n := l.w.nodes[id]
-			if n.parent == nil {
+			if n.parent == nil || l.durable.revived[id] {
 				continue
 			}
 			at := slices.IndexFunc(n.parent.acts, func(c act) bool { return c.child == n })
@@ -249,9 +250,29 @@ func (l *life) checkOutputs(logs map[api.Address][]int, dead []api.DeadLetter) {
 					}
 				}
 			}
-			l.checkOutputsOf(egress, a, got[a], want, aside)
+			wrote := l.checkAnew(egress, a, got[a], &want, aside)
+			l.checkOutputsOf(egress, a, wrote, want, aside)
 		}
 	}
+}
+
+// checkAnew takes outputs that were replayed out of both: they come behind what was committed before them. They are there once, too.
+func (l *life) checkAnew(egress string, a api.Address, got []string, want *[]string, aside map[string]bool) []string {
+	anew := func(name string) bool { return l.durable.anew[name] }
+	for _, name := range *want {
+		times := 0
+		for _, have := range got {
+			if have == name {
+				times++
+			}
+		}
+		lost := egress == egressNone && (l.incarnations > 1 || l.seen.table.any(faultSinkLost))
+		if anew(name) && !aside[name] && (times == 0 && !lost || times > 1 && egress != egressLeast) {
+			l.failf("outputs", "%v has %d times written %s to %s, which was replayed", a, times, name, egress)
+		}
+	}
+	*want = slices.DeleteFunc(*want, anew)
+	return slices.DeleteFunc(slices.Clone(got), anew)
 }
 
 func (l *life) checkOutputsOf(egress string, a api.Address, got, want []string, aside map[string]bool) {

@@ -14,6 +14,7 @@ func (l *life) checkClaim(c *statestore.Claim) {
 		l.failf("numbers", "the next message gets number %d, and %d is given", c.NextNumber, l.durable.highest)
 	}
 	l.checkPauses(c)
+	l.checkActs(c)
 	for _, lane := range c.Lanes {
 		if lane.Next < l.lanes[lane.Egress] {
 			l.failf("numbers", "lane %s goes on at %d, and has come to %d", lane.Egress, lane.Next, l.lanes[lane.Egress])
@@ -64,6 +65,7 @@ func (l *life) checkStates(h handle) map[api.Address][]int {
 		if !slices.Equal(logs[a], want.log) {
 			l.failf("state", "%v has the log %v, want %v", a, logs[a], want.log)
 		}
+		logs[a] = withoutEdits(logs[a])
 	}
 	return logs
 }

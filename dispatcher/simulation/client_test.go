@@ -240,7 +240,7 @@ func (l *life) checkClients(logs map[api.Address][]int) {
 		last := map[int]int{}
 		for _, id := range log {
 			n := l.w.nodes[id]
-			if !n.event {
+			if !n.event || l.durable.revived[id] {
 				continue
 			}
 			if before, ok := last[n.client]; ok && n.turn < before {

@@ -21,8 +21,8 @@ func (inc *incarnation) takeDead(c *statestore.Commit) {
 		d := inc.shadow.letters[number]
 		full[d.Origin] = false
 		b.countDead(&d, -1)
-		if !inc.discards[number] {
-			inc.failf("dead letters", "%v: commit %d discards letter %d, and nobody asked for that", inc, c.Number, number)
+		if !inc.discards[number] && !inc.replays[number] {
+			inc.failf("dead letters", "%v: commit %d ends letter %d, and nobody asked for that", inc, c.Number, number)
 		}
 	}
 	for i := range c.DeadLetters {
@@ -90,22 +90,26 @@ func (inc *incarnation) discard() bool {
 	inc.tell("%v: an operator discards letter %d, %s", inc, d.Number, d.Value)
 	inc.discarding = true
 	inc.discards[d.Number] = true
+	inc.mending.acts++
 	inc.m.Discard([]api.DeadLetter{d}, "op", "one", inc.when(func() { inc.discarding = false }))
 	return true
 }
 
-// allDead is all that was ever set aside: what the store has, and what was discarded.
+// allDead is all that was set aside for good: what the store has, and what was discarded.
 func (l *life) allDead(h handle) []api.DeadLetter {
 	dead, err := h.DeadLetters(context.Background(), 0, 1<<30)
 	if err != nil {
 		l.failf("store", "dead letters: %v", err)
 	}
 	for i := range dead {
-		if l.durable.discarded[dead[i].Number] {
-			l.failf("dead letters", "%q was discarded and is still there", dead[i].Value)
+		if _, ended := l.durable.discarded[dead[i].Number]; ended {
+			l.failf("dead letters", "%q was discarded or replayed and is still there", dead[i].Value)
 		}
 	}
-	for number := range l.durable.discarded {
+	for number, gone := range l.durable.discarded {
+		if !gone {
+			continue // it was replayed
+		}
 		dead = append(dead, l.durable.letters[number])
 	}
 	slices.SortFunc(dead, func(a, b api.DeadLetter) int { return int(int64(a.Number) - int64(b.Number)) })

@@ -40,6 +40,7 @@ type incarnation struct {
 	bulks   bulks
 
 	operator operators
+	mending  mending
 
 	discarding bool // an operator waits
 	slowUntil  int  // the store takes its time until this step
@@ -189,6 +190,7 @@ func (inc *incarnation) about() (all []phase) {
 
 // work takes what the machine wants done.
 func (inc *incarnation) work() {
+	inc.decideEdits()
 	w := inc.m.Work()
 	inc.tick = w.Tick
 	inc.takeSealed(&w)
@@ -207,6 +209,7 @@ func (inc *incarnation) work() {
 		f()
 	}
 	inc.takeAnswers(&w)
+	inc.takeEdited(&w)
 	if inc.at%4 == 0 && inc.owner == inc { // one that was taken over has read what it has not written
 		if err := inc.inside(); err != nil {
 			inc.failf("invariant", "%v: %v", inc, err)

@@ -53,6 +53,8 @@ type life struct {
 	discards  map[uint64]bool           // dead letters that an operator has asked to be gone
 	operators int                       // how often they act, of a thousand steps
 	fronts    map[api.Address]uint64    // numbers that they have seen last
+	replays   map[uint64]bool           // dead letters that they have had replayed
+	entries   int                       // that they have written into logs
 	refusals  map[string]bool           // outputs that a sink has refused
 	seen      coverage
 	told      [faultKinds]bool // struck once, for kinds that last
@@ -69,7 +71,7 @@ type coverage struct {
 	table                                                                  table
 	takeovers, spills, skipped, timers, cancels, kept, trimmed, dead, bare int
 	acknowledged, withdrawn, unknown, resent, replies                      int // events from outside
-	paused, resumed, retried, skips                                        int // by operators
+	paused, resumed, retried, skips, replays, edits, editsWaited           int // by operators
 }
 
 func (c *coverage) note(k *statestore.Commit) {
@@ -103,6 +105,9 @@ func (c *coverage) add(o *coverage) {
 	c.resumed += o.resumed
 	c.retried += o.retried
 	c.skips += o.skips
+	c.replays += o.replays
+	c.edits += o.edits
+	c.editsWaited += o.editsWaited
 }
 
 // failure is what a checker found.
@@ -177,7 +182,7 @@ func newLife(p *plan) *life {
 	l := &life{
 		seed: p.seed, dice: newDice(p.seed), config: drawer(p.seed, streamConfig), w: newWorld(drawer(p.seed, streamWorld)),
 		now: begins, latest: begins, rates: newRates(p.seed), durable: newShadow(), sinks: map[string]*sink{}, refusals: map[string]bool{}, discards: map[uint64]bool{}, lacked: map[api.FunctionType]bool{},
-		lanes: map[string]uint64{}, positions: map[api.Source]int64{}, fronts: map[api.Address]uint64{}, details: p.details,
+		lanes: map[string]uint64{}, positions: map[api.Source]int64{}, fronts: map[api.Address]uint64{}, replays: map[uint64]bool{}, details: p.details,
 	}
 	if p.tell {
 		l.story = &strings.Builder{}

@@ -24,7 +24,7 @@ var (
 	firstFlag     = flag.Uint64("first", 0, "seed of the first life; 0: a fresh one")
 	insideFlag    = flag.Bool("inside", true, "let the machine count its own books after each step; without it only what is seen from outside is judged")
 	clientsFlag   = flag.Bool("clients", true, "let clients send events; without them a seed is the life that it was before there were any")
-	operatorsFlag = flag.Bool("operators", true, "let operators pause, resume, retry and skip")
+	operatorsFlag = flag.Bool("operators", true, "let operators pause, resume, retry, skip, replay and edit")
 	storeFlag     = flag.String("store", "memory", "what the lives are played on: "+strings.Join(backendNames(), ", "))
 )
 
@@ -190,6 +190,7 @@ func (r *run) judge(t *testing.T, b backend) {
 		"cancellations": r.sum.cancels, "kept messages": r.sum.kept, "trims": r.sum.trimmed, "dead letters": r.sum.dead, "fenced commits without outputs": r.sum.bare,
 		"acknowledged events": r.sum.acknowledged, "events taken back": r.sum.withdrawn, "events of which nobody knows": r.sum.unknown, "events sent again": r.sum.resent, "replies": r.sum.replies,
 		"pauses": r.sum.paused, "ends of pauses": r.sum.resumed, "addresses tried at once": r.sum.retried, "skipped messages": r.sum.skips,
+		"replayed letters": r.sum.replays, "edited states": r.sum.edits, "edits that waited": r.sum.editsWaited,
 	} {
 		if n < 10 {
 			t.Errorf("only %d %s in all lives", n, name)

@@ -18,9 +18,12 @@ type shadow struct {
 	kept      map[int]bool              // nodes that a commit has kept as messages: no source need bring them
 	aside     map[int]bool              // nodes for a function that the module of who got them did not declare
 	letters   map[uint64]api.DeadLetter // that were set aside
-	discarded map[uint64]bool           // dead letters that are gone
+	discarded map[uint64]bool           // dead letters that are gone; false: they were replayed
 	paused    map[statestore.Pause]bool // by what they are of
 	skipped   map[int]bool              // nodes that an operator has set aside
+	revived   map[int]bool              // nodes that were replayed
+	anew      map[string]bool           // outputs that were replayed
+	acts      uint64                    // number of the next act
 	numbers   map[uint64]int            // nodes, and 1, by the numbers under which they are kept
 	highest   uint64                    // number of a message that a commit has told
 }
@@ -46,12 +49,12 @@ type application struct {
 
 func newShadow() *shadow {
 	return &shadow{addresses: map[api.Address]shadowAddress{}, applied: map[int]application{}, kept: map[int]bool{}, aside: map[int]bool{}, discarded: map[uint64]bool{}, letters: map[uint64]api.DeadLetter{},
-		paused: map[statestore.Pause]bool{}, skipped: map[int]bool{}, numbers: map[uint64]int{}}
+		paused: map[statestore.Pause]bool{}, skipped: map[int]bool{}, numbers: map[uint64]int{}, revived: map[int]bool{}, anew: map[string]bool{}, acts: 1}
 }
 
 func (s *shadow) clone() *shadow {
 	return &shadow{addresses: maps.Clone(s.addresses), applied: maps.Clone(s.applied), kept: maps.Clone(s.kept), aside: maps.Clone(s.aside), discarded: maps.Clone(s.discarded), letters: maps.Clone(s.letters),
-		paused: maps.Clone(s.paused), skipped: maps.Clone(s.skipped), numbers: maps.Clone(s.numbers), highest: s.highest}
+		paused: maps.Clone(s.paused), skipped: maps.Clone(s.skipped), numbers: maps.Clone(s.numbers), revived: maps.Clone(s.revived), anew: maps.Clone(s.anew), acts: s.acts, highest: s.highest}
 }
 
 // fits judges a state that may expire. Clocks of members differ: a value is gone once one of them has found it expired, and

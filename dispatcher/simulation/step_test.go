@@ -17,6 +17,7 @@ func (l *life) step() {
 	}
 	inc.clients()
 	inc.operate()
+	inc.mend()
 	for range 1 + l.rng.IntN(3) {
 		if inc.fact(); inc.over {
 			return
