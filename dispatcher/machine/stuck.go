@@ -179,8 +179,9 @@ func (l *StuckLook) add(key stuckKey, c *cell, since int64) {
 	if len(g.oldest) == stuckShown {
 		g.oldest = g.oldest[:stuckShown-1]
 	}
-	at, _ := slices.BinarySearchFunc(g.oldest, since+1, func(s stuckCell, since int64) int { return cmp.Compare(s.since, since) })
-	g.oldest = slices.Insert(g.oldest, at, stuckCell{since, c.address, c.mail.front().number, c.lastError})
+	one := stuckCell{since, c.address, c.mail.front().number, c.lastError}
+	at, _ := slices.BinarySearchFunc(g.oldest, one, func(a, b stuckCell) int { return cmp.Or(cmp.Compare(a.since, b.since), cmp.Compare(a.message, b.message)) })
+	g.oldest = slices.Insert(g.oldest, at, one)
 }
 
 // Told is what a look has found, and what else stands still, the oldest first.
@@ -211,7 +212,7 @@ func CompareStuck(a, b Stuck) int {
 	if (a.Since == 0) != (b.Since == 0) {
 		return cmp.Compare(b.Since, a.Since)
 	}
-	return cmp.Or(cmp.Compare(a.Since, b.Since), strings.Compare(a.Cause, b.Cause), strings.Compare(a.Name, b.Name), strings.Compare(a.Address.ID, b.Address.ID))
+	return cmp.Or(cmp.Compare(a.Since, b.Since), strings.Compare(a.Cause, b.Cause), strings.Compare(a.Name, b.Name), strings.Compare(a.Kind, b.Kind), strings.Compare(a.Address.ID, b.Address.ID))
 }
 
 // tellEndpoint is one line for all that wait for an endpoint.

@@ -1,0 +1,83 @@
+package dispatcher
+
+import (
+	"context"
+	"errors"
+	"testing"
+
+	"github.com/stategate/stategate/api"
+	"github.com/stategate/stategate/dispatcher/machine"
+	"github.com/stategate/stategate/statestore"
+	"github.com/stategate/stategate/statestore/memory"
+)
+
+// TestStuck: however many ask what is stuck at once, each is told all of it; whoever has left is not waited for.
+func TestStuck(t *testing.T) {
+	l := begin(t, memory.New(memory.Config{}), serveFunction(t))
+	bob := api.Address{Type: counter, ID: "bob"}
+	if err := l.Pause(t.Context(), statestore.Pause{Kind: statestore.PauseAddress, Address: bob, By: "ada"}); err != nil {
+		t.Fatal(err)
+	}
+	type told struct {
+		found []machine.Stuck
+		err   error
+	}
+	const askers = 8
+	answers := make(chan told, askers)
+	for range askers {
+		go func() {
+			found, err := l.Stuck(t.Context())
+			answers <- told{found, err}
+		}()
+	}
+	for range askers {
+		if a := <-answers; a.err != nil || len(a.found) != 1 || a.found[0].Cause != machine.StuckPaused || a.found[0].Address != bob {
+			t.Errorf("got %+v, %v", a.found, a.err)
+		}
+	}
+	gone, leave := context.WithCancel(t.Context())
+	leave()
+	l.looks <- struct{}{} // another one looks
+	if _, err := l.Stuck(gone); !errors.Is(err, context.Canceled) {
+		t.Errorf("who has left is answered %v", err)
+	}
+	<-l.looks
+}
+
+// TestPace: a commit that is out is told with its age, and the last one with what it took.
+func TestPace(t *testing.T) {
+	store := &slowStore{Store: memory.New(memory.Config{}), began: make(chan struct{}), release: make(chan struct{})}
+	l := begin(t, store, serveFunction(t))
+	done := make(chan error, 1)
+	go func() {
+		done <- l.Pause(t.Context(), statestore.Pause{Kind: statestore.PauseIngress, Ingress: "test/in", By: "ada"})
+	}()
+	<-store.began
+	if out, _ := l.Pace(); out <= 0 {
+		t.Errorf("a commit is out for %v", out)
+	}
+	close(store.release)
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	if out, last := l.Pace(); last <= 0 {
+		t.Errorf("out %v, last %v", out, last)
+	}
+}
+
+// slowStore holds commits back.
+type slowStore struct {
+	statestore.Store
+	began   chan struct{} // closed by the first commit
+	release chan struct{} // closed: commits go on
+}
+
+func (s *slowStore) Commit(ctx context.Context, c *statestore.Commit) error {
+	select {
+	case <-s.began:
+	default:
+		close(s.began)
+	}
+	<-s.release
+	return s.Store.Commit(ctx, c)
+}
