@@ -1,0 +1,106 @@
+package app
+
+import (
+	"os/exec"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/stategate/stategate/api"
+	"github.com/stategate/stategate/cmd/gateway/internal/module"
+	"github.com/stategate/stategate/dispatcher/machine"
+)
+
+// TestRemedies: the command against each cause is one that can be typed as it stands.
+func TestRemedies(t *testing.T) {
+	cart := api.FunctionType{Namespace: "shop", Name: "cart"}
+	at := func(id string) api.Address { return api.Address{Type: cart, ID: id} }
+	for want, s := range map[string]machine.Stuck{
+		"gateway addresses skip shop/cart bob --message 17":          {Cause: machine.StuckPoisoned, Kind: machine.OnAddress, Name: "shop/cart", Address: at("bob"), Message: 17},
+		"gateway addresses skip --message 17 -- shop/cart --all":     {Cause: machine.StuckPoisoned, Kind: machine.OnAddress, Name: "shop/cart", Address: at("--all"), Message: 17},
+		"gateway addresses skip shop/cart '' --message 17":           {Cause: machine.StuckPoisoned, Kind: machine.OnAddress, Name: "shop/cart", Address: at(""), Message: 17},
+		"gateway addresses show shop/cart 'a b'":                     {Cause: machine.StuckTimesOut, Kind: machine.OnAddress, Name: "shop/cart", Address: at("a b")},
+		"gateway addresses show shop/cart bob":                       {Cause: machine.StuckPoisoned, Kind: machine.OnAddress, Name: "shop/cart", Address: at("bob")},
+		"gateway addresses shop/cart":                                {Cause: machine.StuckPoisoned, Kind: machine.OnFunction, Name: "shop/cart", Count: 15},
+		"gateway addresses retry shop/cart bob":                      {Cause: machine.StuckEndpointDown, Kind: machine.OnEndpoint, Name: "http://f", Address: at("bob"), Message: 17},
+		"gateway functions":                                          {Cause: machine.StuckEndpointDown, Kind: machine.OnEndpoint, Name: "http://f"},
+		"gateway functions shop/cart":                                {Cause: machine.StuckEndpointBusy, Kind: machine.OnEndpoint, Name: "http://f", Address: at("bob")},
+		"gateway addresses resume shop/cart bob":                     {Cause: machine.StuckPaused, Kind: machine.OnAddress, Name: "shop/cart", Address: at("bob")},
+		"gateway functions resume shop/cart":                         {Cause: machine.StuckPaused, Kind: machine.OnFunction, Name: "shop/cart"},
+		"gateway ingresses resume shop/in":                           {Cause: machine.StuckPaused, Kind: machine.OnIngress, Name: "shop/in"},
+		"gateway module":                                             {Cause: machine.StuckUndeclared, Kind: machine.OnFunction, Name: "shop/cart"},
+		"gateway egresses forget shop/out":                           {Cause: machine.StuckUndeclared, Kind: machine.OnEgress, Name: "shop/out"},
+		"gateway egresses shop/out":                                  {Cause: machine.StuckEgressAway, Kind: machine.OnEgress, Name: "shop/out"},
+		"gateway egresses decide shop/out --lane 0 --deliver stored": {Cause: machine.StuckLaneHalted, Kind: machine.OnEgress, Name: "shop/out"},
+		"gateway ingresses shop/in":                                  {Cause: machine.StuckIngressHalted, Kind: machine.OnIngress, Name: "shop/in"},
+		"gateway deadletters --ingress shop/in":                      {Cause: machine.StuckDeadLetters, Kind: machine.OnIngress, Name: "shop/in"},
+		"gateway status":                                             {Cause: machine.StuckStoreSlow, Kind: machine.OnStore, Name: "postgres"},
+	} {
+		if got := remedyOf(&s); got != want {
+			t.Errorf("%+v: %q, want %q", s, got, want)
+		}
+	}
+}
+
+// TestShellWord: a shell takes every word as it was.
+func TestShellWord(t *testing.T) {
+	bash, err := exec.LookPath("bash")
+	if err != nil {
+		t.Skip("there is no bash")
+	}
+	for _, word := range []string{"bob", "", "a b", "it's", `a"b\c`, "$(id)", "`id`", "a\nb\tc", "x\x1b[2J", "é ü", "\x7f'\\", "~", "*", "!!", "#", "a;b|c&d"} {
+		out, err := exec.Command(bash, "-c", "printf %s "+shellWord(word)).Output()
+		if err != nil || string(out) != word {
+			t.Errorf("%q is written %s, and read as %q: %v", word, shellWord(word), out, err)
+		}
+		if strings.ContainsFunc(shellWord(word), func(r rune) bool { return r < ' ' || r == 0x7f }) {
+			t.Errorf("%q is written %q", word, shellWord(word))
+		}
+	}
+}
+
+const stuckModule = `
+kind: io.statefun.endpoints.v2/http
+spec: {functions: shop/*, urlPathTemplate: "http://localhost:8000/"}
+---
+kind: io.stategate.http.v1/ingress
+spec: {id: shop/api, functions: [shop/*]}
+---
+kind: io.stategate.log.v1/egress
+spec: {id: shop/out}
+`
+
+// TestStated: conditions of the parts are told by what they are of, those of one ingress in one line.
+func TestStated(t *testing.T) {
+	m, complaints := module.Parse("module.yaml", []byte(stuckModule), func(string) (string, bool) { return "", false })
+	if complaints.HasErrors() {
+		t.Fatal(complaints)
+	}
+	a, err := New(Config{Module: m, StoreName: "the store"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for key, text := range map[string]string{
+		"ingress shop/in orders/3: topic was made anew": "x", "ingress shop/in orders/4: topic was made anew": "y", "ingress shop/in: kafka is away": "z",
+		"egress shop/out: kafka": "no answer", "egress shop/lane: cursor lost": "decide", "egress shop/old: outputs wait": "3 outputs", "store commit": "refused", "else what": "never told",
+	} {
+		a.troubles.begin(key, text)
+	}
+	var got []string
+	for _, s := range a.stated() {
+		got = append(got, s.Cause+" "+s.Kind+" "+s.Name)
+		if s.Since == 0 || s.Text == "" || s.Name == "shop/in" && s.Count != 3 {
+			t.Errorf("told is %+v", s)
+		}
+	}
+	want := []string{
+		"lane_halted egress shop/lane", "undeclared egress shop/old", "egress_away egress shop/out", "ingress_halted ingress shop/in", "store_away store the store",
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	if of := of(a.troubles.all(), "egress", "shop/ou"); len(of) != 0 {
+		t.Errorf("of another egress: %+v", of)
+	}
+}
