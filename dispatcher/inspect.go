@@ -30,14 +30,30 @@ func (d *Dispatcher) Ping(ctx context.Context) error {
 	return err
 }
 
-// View is what memory knows of one address, and the states that its function has declared.
+// View is what memory knows of one address, and the states that its function has declared. Of a mailbox whose front is in the store alone
+// the front is read there, if the store answers.
 func (d *Dispatcher) View(ctx context.Context, a api.Address) (machine.View, []statestore.StateSpec, error) {
 	type view struct {
 		machine.View
 		specs []statestore.StateSpec
 	}
 	v, err := look(ctx, d, func(m *machine.Machine) view { return view{m.View(a), m.Specs(a.Type)} })
+	if err == nil && (!v.InMemory || v.Front.Stored) {
+		d.readFront(ctx, a, &v.Front)
+	}
 	return v.View, v.specs, err
+}
+
+// readFront finds the message at the front of a mailbox of which memory knows no more than the number, or nothing.
+func (d *Dispatcher) readFront(ctx context.Context, a api.Address, front *machine.Front) {
+	found, err := d.cfg.Store.Mail(ctx, a, front.Number, 1)
+	if err != nil || len(found) == 0 {
+		return
+	}
+	m := &found[0]
+	*front = machine.Front{
+		Number: m.Number, Caller: m.Message.Caller, TypeName: m.Message.Argument.TypeName, Bytes: len(m.Message.Argument.Value), Stored: true,
+	}
 }
 
 // Gauges is what is at hand right now.

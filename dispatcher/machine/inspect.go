@@ -34,8 +34,8 @@ type Front struct {
 	Caller    api.Address
 	TypeName  string
 	Bytes     int
-	ArrivedMS int64 // Unix milliseconds; of one that was read from the store: when
-	Stored    bool  // it is in the store alone: all but its number is not known here
+	ArrivedMS int64 // Unix milliseconds; of one that was read from the store: when. 0: not known
+	Stored    bool  // it is in the store alone: the machine knows nothing but its number
 }
 
 // View looks at one address.

@@ -247,12 +247,13 @@ func TestSeeds(t *testing.T) {
 		if text = strings.TrimSpace(text); text == "" {
 			continue
 		}
+		text, whole := strings.CutPrefix(text, "whole ")
 		seed, err := strconv.ParseUint(text, 10, 64)
 		if err != nil {
 			t.Fatalf("testdata/seeds.txt: %v", err)
 		}
-		if _, wrong := play(&plan{seed: seed, backend: inMemory{}, clientless: true, unattended: true}); wrong != nil {
-			t.Errorf("seed %d: %v\nplay it again, smaller, with its story: %s -clients=false -operators=false", seed, wrong, again(inMemory{}, seed))
+		if _, wrong := play(&plan{seed: seed, backend: inMemory{}, clientless: !whole, unattended: !whole}); wrong != nil {
+			t.Errorf("seed %d: %v\nplay it again, smaller, with its story: %s -clients=%v -operators=%v", seed, wrong, again(inMemory{}, seed), whole, whole)
 		}
 		n++
 	}
