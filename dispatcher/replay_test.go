@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"testing"
 
@@ -278,5 +279,79 @@ func TestReplayBatches(t *testing.T) {
 		if b, err = l.Replay(t.Context(), s, "bob"); err != nil || b.Done != 0 || !b.End {
 			t.Errorf("replayed of %+v: %+v, %v", s, b, err)
 		}
+	}
+}
+
+// TestReplayWithoutRoom: a replay is admitted as events are. Where there is no room a batch ends early, which is no error, and a single
+// letter says why; the letters stay.
+func TestReplayWithoutRoom(t *testing.T) {
+	store, unknown := newStore(nil), &atomic.Bool{}
+	unknown.Store(true)
+	f := serveFunction(t)
+	first := begin(t, store, f, strays(unknown))
+	first.arrive(0, "a", "b", "c", "d", "e")
+	if err := first.Sync(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	first.stop()
+	<-first.ended
+	unknown.Store(false)
+
+	l := begin(t, store, &function{url: "http://127.0.0.1:1/nobody"}, func(c *Config) { c.Machine.Incarnation, c.Machine.KeptBytesMax = 2, 500 })
+	b, err := l.Replay(t.Context(), Selection{}, "ada")
+	if err != nil || b.Done == 0 || b.Done == 5 || b.End {
+		t.Fatalf("the first batch: %+v, %v", b, err)
+	}
+	letters, err := store.DeadLetters(t.Context(), 0, 10)
+	if err != nil || len(letters) != 5-b.Done || b.Last >= letters[0].Number {
+		t.Fatalf("left are %+v, %v; the batch ends at %d", letters, err, b.Last)
+	}
+	again, err := l.Replay(t.Context(), Selection{After: b.Last}, "ada")
+	if err != nil || again.Done != 0 || again.End || len(again.Refused) > 0 || again.Last >= letters[0].Number {
+		t.Errorf("a batch without room: %+v, %v", again, err)
+	}
+	var objection *Objection
+	if err := l.ReplayOne(t.Context(), letters[0].Number, nil, "ada"); !errors.As(err, &objection) || !strings.Contains(objection.Detail, "bound") {
+		t.Errorf("one without room: %v", err)
+	}
+	if b, err := l.Discard(t.Context(), Selection{}, "ada"); err != nil || b.Done != len(letters) {
+		t.Errorf("discarded %+v, %v", b, err)
+	}
+}
+
+// TestBatchesOfLargeLetters: a batch holds about a mebibyte, and a letter that is larger goes alone; what is not chosen is not held.
+func TestBatchesOfLargeLetters(t *testing.T) {
+	store := newStore(nil)
+	l := begin(t, store, serveFunction(t))
+	records := make([]api.Record, 12)
+	for i := range records {
+		size := 400 << 10
+		if i < 3 {
+			size = 3 << 20
+		}
+		records[i] = api.Record{Offset: int64(i), Dead: &api.DeadLetter{Kind: api.DeadRecord, From: "test/in", Reason: "null key", Source: l.source, Offset: int64(i), Value: make([]byte, size)}}
+	}
+	if err := l.Arrive(t.Context(), l.source, records); err != nil {
+		t.Fatal(err)
+	}
+	var done []int
+	for s := (Selection{}); ; {
+		b, err := l.Discard(t.Context(), s, "ada")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if b.Done > 0 {
+			done = append(done, b.Done)
+		}
+		if s.After = b.Last; b.End {
+			break
+		}
+	}
+	if want := []int{1, 1, 1, 2, 2, 2, 2, 1}; !slices.Equal(done, want) {
+		t.Errorf("batches of %v letters, want %v", done, want)
+	}
+	acts, err := store.Acts(t.Context(), 0, 100)
+	if err != nil || len(acts) != len(done) {
+		t.Errorf("%d acts, %v", len(acts), err)
 	}
 }

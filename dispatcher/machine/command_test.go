@@ -22,6 +22,7 @@ func (s *stage) command(line string) {
 		s.function(args)
 	case "undeclare":
 		delete(s.fns, args[0])
+		delete(s.cfg.Egresses, args[0])
 	case "reroute":
 		s.routes[args[0]] = nil
 		s.route(args)
@@ -76,6 +77,12 @@ func (s *stage) command(line string) {
 		s.m.Refused(statestore.LaneID{Egress: args[0]}, []api.DeadLetter{dead}, uint64(number(args[2])))
 	case "discard":
 		s.discard(args[0], uint64(number(args[1])))
+	case "replay":
+		s.replay(args)
+	case "edit":
+		s.edit(args)
+	case "forgetingress", "forgetegress":
+		s.forgetAll(verb, args)
 	case "pause", "resume":
 		s.pause(verb, args)
 	case "retry":

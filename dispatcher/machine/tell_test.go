@@ -26,6 +26,9 @@ func (s *stage) tell(out *strings.Builder, w *machine.Work) {
 		}
 		line("answer %d: %s", a.Token, a.Value.Value)
 	}
+	for i := range w.Edited {
+		line("edit %d: %s", w.Edited[i].Token, edited(&w.Edited[i]))
+	}
 	for _, p := range w.Finished {
 		line("finished %s", progress(p))
 	}
@@ -117,7 +120,7 @@ func tellCommit(line func(string, ...any), c *statestore.Commit, now int64) {
 		line("%s %s%s", what, p.Ingress, strings.TrimSuffix(name(p.Address), "nobody"))
 	}
 	for _, n := range c.DeadEnds {
-		line("dead letter %d is discarded", n)
+		line("dead letter %d ends", n)
 	}
 }
 
@@ -274,6 +277,8 @@ func (s *stage) show(args []string) {
 			}
 		}
 		fmt.Fprintf(&s.extra, "%s: %s\n", args[1], text)
+	case "acts":
+		s.showActs()
 	case "reasons":
 		for _, r := range s.m.Reasons() {
 			fmt.Fprintf(&s.extra, "reason %s: %s\n", r.Kind, r.Text)
