@@ -61,8 +61,11 @@ type Config struct {
 	// ConnsMax bounds the connections. Default 5,120: more than there are requests at once, so that those beyond are refused and told so.
 	// When all are in use, the next answer closes its connection, or one that is idle is closed.
 	ConnsMax int
-	Log      *slog.Logger
-	Hooks    ingress.Hooks
+	// Traced begins the span of a request that this member answers: its message is in the trace in, and ended tells the answer's status.
+	// route is the path as it is written in the module, or in the documents. nil: nothing is traced.
+	Traced func(r *nethttp.Request, route string) (in *api.Trace, ended func(status int))
+	Log    *slog.Logger
+	Hooks  ingress.Hooks
 }
 
 // Bounds of connections and requests. A slow or silent client holds nothing for longer.

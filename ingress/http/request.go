@@ -28,9 +28,9 @@ func (s *Server) routes() nethttp.Handler {
 	for _, verb := range []string{"send", "call"} {
 		call := verb == "call"
 		for _, path := range []string{"/v1/" + verb + "/{namespace}/{name}/{id}", "/v1/" + verb + "/{namespace}/{name}"} {
-			r.Post(path, s.here(func(w nethttp.ResponseWriter, r *nethttp.Request) { s.general(w, r, call) }))
+			r.Post(path, s.here(s.traced(path, func(w nethttp.ResponseWriter, r *nethttp.Request) { s.general(w, r, call) })))
 			if !call {
-				r.Delete(path, s.here(s.cancel))
+				r.Delete(path, s.here(s.traced(path, s.cancel)))
 			}
 		}
 	}
@@ -38,7 +38,7 @@ func (s *Server) routes() nethttp.Handler {
 		in := &s.cfg.Ingresses[i]
 		for j := range in.Routes {
 			route := &in.Routes[j]
-			r.MethodFunc(route.Method, route.Path, s.here(func(w nethttp.ResponseWriter, r *nethttp.Request) { s.special(w, r, in, route) }))
+			r.MethodFunc(route.Method, route.Path, s.here(s.traced(route.Path, func(w nethttp.ResponseWriter, r *nethttp.Request) { s.special(w, r, in, route) })))
 		}
 	}
 	return r
@@ -238,7 +238,7 @@ func (s *Server) serve(w nethttp.ResponseWriter, r *nethttp.Request, ask request
 	}
 	var v api.TypedValue
 	wrong = s.inside(r.Context(), limit, func(ctx context.Context, to ingress.Asker) (err error) {
-		msg := api.Message{Target: ask.target, Argument: value}
+		msg := api.Message{Target: ask.target, Argument: value, Trace: traceIn(r.Context())}
 		switch {
 		case key != "":
 			v, err = to.Once(ctx, msg, key, ask.call)

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/stategate/stategate/api"
@@ -33,6 +34,8 @@ type Config struct {
 	// DiscoveryInterval is how often topics are looked up for new partitions and for having been made anew. Default 5 s, or
 	// flink.partition-discovery.interval-millis where that is shorter; more than 5 s counts as 5 s, less than 10 ms as 10 ms.
 	DiscoveryInterval time.Duration
+	// Traces: each record is in the trace that its headers name.
+	Traces bool
 
 	Log   *slog.Logger // default slog.Default()
 	Hooks ingress.Hooks
@@ -47,6 +50,8 @@ type Topic struct {
 	Routes      []api.Route // its targets; none: records are read and finished at once
 	OnNullKey   Policy      // default NullDeadLetter
 	OnNullValue Policy      // default NullDeadLetter
+
+	traced bool // Config.Traces
 }
 
 // Policy is what becomes of records without a key or without a value.
@@ -153,6 +158,10 @@ func (c Config) withDefaults(discovery time.Duration) Config {
 		c.Log = slog.Default()
 	}
 	c.pace = c.pace.withDefaults()
+	c.Topics = slices.Clone(c.Topics)
+	for i := range c.Topics {
+		c.Topics[i].traced = c.Traces
+	}
 	return c
 }
 

@@ -77,7 +77,25 @@ func record(r *api.Record, source api.Source, topic *Topic, m *entry, values *sl
 		r.Value = api.TypedValue{TypeName: topic.ValueType, HasValue: true, Value: values.clone(m.value)}
 		r.Routes = topic.Routes
 	}
+	if topic.traced {
+		r.Trace = traceOf(m.headers)
+	}
 	return ""
+}
+
+// traceOf is the trace that a record's headers name; nil: none, or two that may differ.
+func traceOf(headers []header) *api.Trace {
+	var found []byte
+	for i := range headers {
+		if string(headers[i].key) != api.TraceHeader {
+			continue
+		}
+		if found != nil || headers[i].value == nil {
+			return nil
+		}
+		found = headers[i].value
+	}
+	return api.ParseTrace(found)
 }
 
 // deadLetter is the record as it came. What no store could hold of it is cut off, and the detail says so.
