@@ -105,6 +105,7 @@ var libraries = []struct {
 	// The Kafka inside the process is for dev and for tests; so is the client that is not the product's, which checks it.
 	{"github.com/twmb/franz-go", []string{"cmd/gateway/internal/dev", "bench", "internal/testserver"}, true},
 	{"github.com/google/go-cmp", []string{"statestore/storetest"}, true},
+	{"go.opentelemetry.io", []string{"cmd/gateway/internal/trace"}, false},
 	{"go.uber.org/goleak", nil, true},
 	{"github.com/anishathalye/porcupine", nil, true},
 	{"google.golang.org/protobuf", []string{"api", "statestore", "dispatcher", "ingress", "egress", "cmd/gateway", "bench", "internal/testfunction", "sdk/go"}, true},

@@ -22,6 +22,7 @@ import (
 	"github.com/stategate/stategate/cmd/gateway/internal/logs"
 	"github.com/stategate/stategate/cmd/gateway/internal/metrics"
 	"github.com/stategate/stategate/cmd/gateway/internal/module"
+	"github.com/stategate/stategate/cmd/gateway/internal/trace"
 	"github.com/stategate/stategate/cmd/gateway/internal/version"
 	"github.com/stategate/stategate/dispatcher/endpoint"
 )
@@ -77,6 +78,10 @@ func run(ctx context.Context, cfg config.Config, loader *config.Loader, written 
 	if err != nil {
 		return err
 	}
+	traces, err := trace.Read(cfg.TraceEndpoint, cfg.TraceSample, os.LookupEnv)
+	if err != nil {
+		return err
+	}
 	door, err := listenAdmin(cfg, files, log)
 	if err != nil {
 		return err
@@ -93,6 +98,8 @@ func run(ctx context.Context, cfg config.Config, loader *config.Loader, written 
 	written.Count(meters.Logged)
 	g := &asked{files: files, level: &written.Level, settings: settingsOf(loader, cfg, memory, limits, &written.Level)}
 	defer background(ctx, files.Run)()
+	tracer, endTraces := tracerOf(ctx, traces, v.Version, log, meters)
+	defer endTraces()
 	return beside(ctx, func(ctx context.Context) error { return serveAdmin(ctx, door, g, meters) }, func(ctx context.Context) (err error) {
 		store, err := openStore(ctx, cfg, log)
 		switch {
@@ -104,7 +111,7 @@ func run(ctx context.Context, cfg config.Config, loader *config.Loader, written 
 		defer func() { err = errors.Join(err, store.Close()) }()
 		a, err := app.New(app.Config{
 			Module: m, Store: store, StoreName: storeName(cfg), Address: door.Addr().String(), Bounds: limits, RepliesBytesMax: replyBytes(memory), RenewEvery: cfg.Lease / 3,
-			DrainMax: cfg.DrainTimeout, HTTP: events, Signer: signer, Log: log,
+			DrainMax: cfg.DrainTimeout, HTTP: events, Signer: signer, Tracer: tracer, Log: log,
 			Hooks: app.Hooks{Ingress: meters.Ingress(), Egress: meters.Egress(), Dispatcher: meters.Dispatcher()},
 		})
 		if err != nil {
@@ -141,6 +148,16 @@ func signerOf(cfg config.Config, files *credential.Files) (*endpoint.Signer, err
 	}
 	signer := endpoint.NewSigner()
 	return signer, files.Keys("--signing-key-file", cfg.SigningKeyFile, signer.Set)
+}
+
+// tracerOf makes spans where they go anywhere; nil: they do not. end sends what is left.
+func tracerOf(ctx context.Context, s trace.Settings, version string, log *slog.Logger, meters *metrics.Metrics) (t *trace.Tracer, end func()) {
+	if !s.On() {
+		return nil, func() {}
+	}
+	t = trace.New(trace.Config{Settings: s, Version: version, Log: log, Dropped: meters.SpansDropped})
+	log.Info("traces are sent", "endpoint", s.Endpoint, "service", s.Service, "sample", s.Sample)
+	return t, background(ctx, t.Run)
 }
 
 // background runs what ends with its context beside the rest; end ends it, and waits for that.

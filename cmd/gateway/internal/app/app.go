@@ -20,6 +20,7 @@ import (
 	"github.com/stategate/stategate/api"
 	"github.com/stategate/stategate/cmd/gateway/internal/cluster"
 	"github.com/stategate/stategate/cmd/gateway/internal/module"
+	"github.com/stategate/stategate/cmd/gateway/internal/trace"
 	"github.com/stategate/stategate/dispatcher"
 	"github.com/stategate/stategate/dispatcher/endpoint"
 	"github.com/stategate/stategate/dispatcher/machine"
@@ -48,6 +49,8 @@ type Config struct {
 	DrainMax time.Duration
 	// HTTP is where HTTP ingresses of the module listen. Without a listener they do not.
 	HTTP HTTP
+	// Tracer makes spans of what happens to events; nil: nothing is traced.
+	Tracer *trace.Tracer
 	// Signer signs calls to functions; nil: they are not signed.
 	Signer *endpoint.Signer
 	Log    *slog.Logger
@@ -72,6 +75,10 @@ type Hooks struct {
 	// For development. Arrived sees records before the engine does, Sent events that have no source; neither may keep or change them.
 	Arrived func(source api.Source, records []api.Record)
 	Sent    func(event *api.Message)
+	// Arriving begins spans of records before the engine has them, and Sending that of an event; what they answer ends them, and may be nil.
+	// They are set by New when there is a Tracer.
+	Arriving func(source api.Source, records []api.Record) (arrived func())
+	Sending  func(event *api.Message) (sent func(error))
 	// Output takes the records of log egresses instead of Log.
 	Output func(egress string, sender api.Address, value egresslog.Text)
 }
@@ -112,6 +119,7 @@ func New(cfg Config) (*App, error) {
 	a := &App{cfg: cfg, log: cfg.Log, functions: newFunctions(cfg.Module), egresses: map[string]*sink{}, asked: map[string]bool{}, pool: endpoint.NewPool(), troubles: newTroubles()}
 	a.pool.Bound(cfg.RepliesBytesMax)
 	a.pool.SignWith(cfg.Signer)
+	a.traceArrivals()
 	a.member = statestore.Member{
 		ID: uuid.NewString(), PID: os.Getpid(), Address: cfg.Address, Events: cfg.HTTP.Advertise, Started: time.Now().UTC().Truncate(time.Millisecond),
 	}

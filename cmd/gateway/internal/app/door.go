@@ -22,33 +22,42 @@ func (d door) Arrive(ctx context.Context, source api.Source, records []api.Recor
 	if d.hooks.Arrived != nil {
 		d.hooks.Arrived(source, records)
 	}
+	if d.hooks.Arriving != nil {
+		defer d.hooks.Arriving(source, records)()
+	}
 	return d.Dispatcher.Arrive(ctx, source, records)
 }
 
 // Send delivers a message from outside (ingress.Sender).
 func (d door) Send(ctx context.Context, msg api.Message) error {
-	d.sent(&msg)
-	return outcome(d.Dispatcher.Send(ctx, msg))
+	ended := d.sent(&msg)
+	err := outcome(d.Dispatcher.Send(ctx, msg))
+	ended(err)
+	return err
 }
 
 // Ask delivers a message from outside and waits for its reply (ingress.Asker).
 func (d door) Ask(ctx context.Context, msg api.Message) (api.TypedValue, error) {
-	d.sent(&msg)
+	ended := d.sent(&msg)
 	v, err := d.Dispatcher.Ask(ctx, msg)
+	ended(err)
 	return v, d.noReply(ctx, msg.Target, outcome(err))
 }
 
 // Once delivers a message from outside that has a key (ingress.Asker).
 func (d door) Once(ctx context.Context, msg api.Message, key string, reply bool) (api.TypedValue, error) {
-	d.sent(&msg)
+	ended := d.sent(&msg)
 	v, err := d.Dispatcher.Once(ctx, msg, key, reply)
+	ended(err)
 	return v, d.noReply(ctx, msg.Target, outcome(err))
 }
 
 // Later delivers a message from outside after a delay (ingress.Asker).
 func (d door) Later(ctx context.Context, msg api.Message, delay time.Duration, name string) error {
-	d.sent(&msg)
-	return outcome(d.Dispatcher.Later(ctx, msg, delay, name))
+	ended := d.sent(&msg)
+	err := outcome(d.Dispatcher.Later(ctx, msg, delay, name))
+	ended(err)
+	return err
 }
 
 // noReply says of a reply that has not come when the function fails on what waits for the address: waiting longer is no remedy.
@@ -72,10 +81,18 @@ type told struct{ what, err error }
 func (t *told) Error() string   { return t.err.Error() }
 func (t *told) Unwrap() []error { return []error{t.what, t.err} }
 
-func (d door) sent(msg *api.Message) {
+// sent shows an event to whoever looks. ended tells what became of it.
+func (d door) sent(msg *api.Message) (ended func(error)) {
 	if d.hooks.Sent != nil {
 		d.hooks.Sent(msg)
 	}
+	if d.hooks.Sending != nil {
+		ended = d.hooks.Sending(msg)
+	}
+	if ended == nil {
+		ended = func(error) {}
+	}
+	return ended
 }
 
 // outcome says what became of a message.

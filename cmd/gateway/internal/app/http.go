@@ -21,6 +21,9 @@ func (a *App) newHTTP() *ingresshttp.Server {
 		Allow: a.cfg.HTTP.Allow, Onward: a.cfg.HTTP.Onward, Owner: (&owner{store: a.cfg.Store, self: a.member.ID}).find, Paused: a.pausedIngress,
 		DrainMax: a.cfg.DrainMax * 4 / 10, Log: a.log, Hooks: a.ingressHooks(),
 	}
+	if a.cfg.Tracer != nil {
+		cfg.Traced = a.cfg.Tracer.Request
+	}
 	for i := range a.cfg.Module.HTTPIngresses {
 		cfg.Ingresses = append(cfg.Ingresses, httpIngress(&a.cfg.Module.HTTPIngresses[i]))
 	}

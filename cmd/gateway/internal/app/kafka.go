@@ -28,7 +28,7 @@ type sink struct {
 
 func (a *App) kafkaSource(k *module.KafkaIngress) (*source, error) {
 	cfg := KafkaIngressConfig(k)
-	cfg.Log, cfg.Hooks = a.log, a.ingressHooks()
+	cfg.Log, cfg.Hooks, cfg.Traces = a.log, a.ingressHooks(), a.cfg.Tracer != nil
 	if err := a.checked(checkIngress(k)); err != nil {
 		return nil, err
 	}

@@ -90,6 +90,9 @@ func (a *App) ingressHooks() ingress.Hooks {
 func (a *App) egressHooks() egress.Hooks {
 	h := a.cfg.Hooks.Egress
 	h.Degraded, h.Recovered = both(h.Degraded, a.troubles.begin), bothEnds(h.Recovered, a.troubles.end)
+	if a.cfg.Tracer != nil {
+		h.Traced = a.cfg.Tracer.Sent
+	}
 	return h
 }
 
@@ -103,6 +106,9 @@ func (a *App) dispatcherHooks() dispatcher.Hooks {
 		}
 	}
 	h.Degraded, h.Recovered = both(h.Degraded, a.troubles.begin), bothEnds(h.Recovered, a.troubles.end)
+	if a.cfg.Tracer != nil {
+		h.Traces = a.cfg.Tracer.Dispatcher(a.endpointOf)
+	}
 	return h
 }
 

@@ -30,6 +30,9 @@ type Config struct {
 
 	SigningKeyFile string // "": calls are not signed
 
+	TraceEndpoint string  // "": OpenTelemetry's variables say where spans go, or there are none
+	TraceSample   float64 // of the traces that begin here
+
 	LogFormat LogFormat
 	LogLevel  slog.Level
 

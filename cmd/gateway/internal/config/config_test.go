@@ -38,7 +38,7 @@ var same = cmp.AllowUnexported(StoreURL{})
 func TestDefault(t *testing.T) {
 	want := Config{
 		Module: []string{"module.yaml"}, Store: StoreURL{kind: StoreSQLite, path: "stategate.db", revealed: "sqlite:stategate.db", redacted: "sqlite:stategate.db"},
-		Listen: "127.0.0.1:8080", Admin: "127.0.0.1:8081", LogFormat: LogAuto, LogLevel: slog.LevelInfo,
+		Listen: "127.0.0.1:8080", Admin: "127.0.0.1:8081", LogFormat: LogAuto, LogLevel: slog.LevelInfo, TraceSample: 1,
 		Lease: 3 * time.Second, DrainTimeout: 10 * time.Second, Slots: 1024, SourceMessagesMax: 5000,
 		EffectsMax: 20_000, OutboxBytesMax: 1 << 30, KeptBytesMax: 4 << 30, StoredBytesMax: 16 << 30,
 		DeadLettersMax: 100_000, DeadLetterBytesMax: 1 << 30,
@@ -92,7 +92,7 @@ func TestPrecedence(t *testing.T) {
 		"logFormat": {"text", "json", "text"}, "logLevel": {"warn", "error", "debug"}, "lease": {"1s", "2 s", "1m30s"}, "drainTimeout": {"1ms", "1min", "1h"},
 		"noAdvisoryLock": {"true", "false", "true"}, "slots": {"1", "2", "3"}, "sourceMessagesMax": {"1", "2", "3"}, "effectsMax": {"1", "2", "3"},
 		"deadLettersMax": {"1", "2", "3"}, "listenTokenFile": {"f", "e", "a"}, "listenTlsCert": {"f", "e", "a"}, "listenTlsKey": {"f", "e", "a"},
-		"signingKeyFile": {"f", "e", "a"}, "adminTokenFile": {"f", "e", "a"}, "adminReadTokenFile": {"f", "e", "a"}, "adminTlsCert": {"f", "e", "a"}, "adminTlsKey": {"f", "e", "a"},
+		"signingKeyFile": {"f", "e", "a"}, "traceEndpoint": {"http://f", "https://e:4318/", "http://[::1]:4318/v1/traces"}, "traceSample": {"0", "0.01", "1"}, "adminTokenFile": {"f", "e", "a"}, "adminReadTokenFile": {"f", "e", "a"}, "adminTlsCert": {"f", "e", "a"}, "adminTlsKey": {"f", "e", "a"},
 		"adminInsecure": {"true", "false", "true"}, "listenInsecure": {"true", "false", "true"}, "advertise": {"a:1", "b:2", "[::1]:3"},
 		"store": {"sqlite:f", "memory:", "postgres://a@h/d"}, "memory": {"64MiB", "auto", "3 GiB"}, "mailBytesMax": {"1MiB", "auto", "1GiB"},
 	}
@@ -148,6 +148,8 @@ func TestBadValues(t *testing.T) {
 		"store":         {"", "stategate.db", "mysql://h/d"},
 		"storeFile":     {""},
 		"advertise":     {"", ":8080", "host", "host:0", "a b:80"}, "listenInsecure": {"yes"}, "listenTlsKey": {""},
+		"traceEndpoint": {"", "collector:4318", "grpc://c", "http://", "http://u:p@c", "http://c?key=k", "http://c#f", "http://c:x y", strings.Repeat("x", 100_000)},
+		"traceSample":   {"", "-0.1", "1.1", "NaN", "Inf", "half", "50%"},
 		"signingKeyFile": {""}, "adminTokenFile": {""}, "adminReadTokenFile": {"a\x00"}, "adminTlsCert": {""}, "adminTlsKey": {""}, "adminInsecure": {"1"},
 	} {
 		for _, text := range bad {
@@ -158,6 +160,9 @@ func TestBadValues(t *testing.T) {
 				t.Errorf("%s of %q: got %v", key, text, err)
 			}
 		}
+	}
+	if _, _, err := load(t, []string{"--trace-endpoint=http://ada:CANARY@c"}, nil); err == nil || strings.Contains(err.Error(), "CANARY") {
+		t.Errorf("got %v, which shows a password", err)
 	}
 	if _, _, err := load(t, []string{"--no-advisory-lock=maybe"}, nil); err == nil || !strings.Contains(err.Error(), "want true or false") {
 		t.Errorf("got %v", err)

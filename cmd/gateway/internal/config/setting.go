@@ -137,6 +137,21 @@ again when it changes, within some seconds. To replace a key: give functions the
 the old one from the functions. All gateways on one store need the same.`,
 	},
 	{
+		key: "traceEndpoint", kind: "URL", example: "http://127.0.0.1:4318", set: setTraceEndpoint,
+		brief: "collector of traces (OTLP over HTTP); default: there are none",
+		manual: `Where traces go: an OpenTelemetry collector that takes OTLP over HTTP (protobuf). An URL without a path is a collector's, and
+/v1/traces is put behind it. Without this OTEL_EXPORTER_OTLP_TRACES_ENDPOINT and OTEL_EXPORTER_OTLP_ENDPOINT count, and without
+those nothing is traced. OTEL_EXPORTER_OTLP_HEADERS (name=value, several between commas, for keys),
+OTEL_EXPORTER_OTLP_CERTIFICATE, OTEL_SERVICE_NAME and OTEL_RESOURCE_ATTRIBUTES are heeded, too. What the collector does not take
+is dropped: see stategate_trace_spans_dropped_total.`,
+	},
+	{
+		key: "traceSample", kind: "RATIO", standard: "1", set: ratio(func(c *Config) *float64 { return &c.TraceSample }),
+		brief: "part of the traces that begin here and are recorded",
+		manual: `Which part of the traces that begin here is recorded, from 0 to 1: 0.01 is one of a hundred. What comes in with a traceparent is
+recorded if that says so, whatever this says.`,
+	},
+	{
 		key: "logFormat", kind: "FORMAT", standard: string(LogAuto), set: setLogFormat,
 		brief:  "auto, text or json",
 		manual: "How the log on standard error looks: text, json, or auto (text on a terminal, else json).",

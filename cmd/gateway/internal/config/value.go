@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"math"
 	"net"
+	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -117,6 +118,31 @@ func boolean(field func(*Config) *bool) setter {
 		}
 		return nil
 	}
+}
+
+// ratio takes a part of a whole.
+func ratio(field func(*Config) *float64) setter {
+	return func(c *Config, text string) error {
+		r, err := strconv.ParseFloat(text, 64)
+		if err != nil || !(r >= 0 && r <= 1) { // NaN is neither
+			return fmt.Errorf("want a number from 0 to 1, such as 0.01, got %s", shown(text))
+		}
+		*field(c) = r
+		return nil
+	}
+}
+
+// setTraceEndpoint takes a collector's URL. It shows nothing of one that it refuses: it may hold a password.
+func setTraceEndpoint(c *Config, text string) error {
+	u, err := url.Parse(text)
+	switch {
+	case err != nil, u.Scheme != "http" && u.Scheme != "https", u.Hostname() == "", u.Opaque != "":
+		return errors.New("want the URL of a collector, such as http://127.0.0.1:4318")
+	case u.User != nil, u.RawQuery != "", u.ForceQuery, u.Fragment != "":
+		return errors.New("want an URL without a user, a query or a fragment; keys go into OTEL_EXPORTER_OTLP_HEADERS")
+	}
+	c.TraceEndpoint = text
+	return nil
 }
 
 // count takes a number of things.

@@ -37,6 +37,7 @@ type Metrics struct {
 	calls    *callMetrics
 	commits  commitMetrics
 	lines    *prometheus.CounterVec
+	spans    prometheus.Counter
 	look     atomic.Pointer[Look]
 }
 
@@ -54,7 +55,8 @@ func New(version, commit, goVersion string) *Metrics {
 	for _, level := range []slog.Level{slog.LevelDebug, slog.LevelInfo, slog.LevelWarn, slog.LevelError} {
 		m.lines.WithLabelValues(levelLabel(level)) // told from the start: the first line must be an increase
 	}
-	m.registry.MustRegister(m.lines)
+	m.spans = prometheus.NewCounter(prometheus.CounterOpts{Namespace: namespace, Name: "trace_spans_dropped_total", Help: "Spans of traces that the collector did not get."})
+	m.registry.MustRegister(m.lines, m.spans)
 	m.ingress.register(m.registry)
 	m.egress.register(m.registry)
 	m.calls.register(m.registry)
@@ -72,6 +74,9 @@ func (m *Metrics) Handler() http.Handler {
 
 // Logged counts a line of the log.
 func (m *Metrics) Logged(level slog.Level) { m.lines.WithLabelValues(levelLabel(level)).Inc() }
+
+// SpansDropped counts spans of traces that are dropped.
+func (m *Metrics) SpansDropped(n int) { m.spans.Add(float64(n)) }
 
 func levelLabel(level slog.Level) string {
 	switch {
