@@ -13,7 +13,7 @@ type Selection struct {
 	Reason  string // "": for any
 	After   uint64 // only those with a number above
 	Through uint64 // only those with a number not above; 0: all that there are
-	Limit   int    // how many letters are looked at, at most; default and most: LettersMax
+	Limit   int    // how many letters are looked at, at most; default LettersDefault, most LettersMax
 }
 
 // String words it for the note of what was done.
@@ -33,8 +33,12 @@ func (s Selection) names(l *api.DeadLetter) bool {
 	return (s.Origin == "" || s.Origin == l.Origin) && (s.Reason == "" || s.Reason == l.Reason)
 }
 
-// LettersMax is how many dead letters one batch looks at.
-const LettersMax = 1000
+// LettersDefault and LettersMax are how many dead letters one batch looks at. A batch is one commit, which others wait for: with a thousand
+// letters in each a flow beside them waits much longer than with a hundred, and the letters are hardly sooner done.
+const (
+	LettersDefault = 100
+	LettersMax     = 1000
+)
 
 // Batch is what has become of some dead letters.
 type Batch struct {

@@ -138,9 +138,9 @@ func (d *Dispatcher) exclusively(ctx context.Context, read func() ([]api.DeadLet
 
 // choose reads the letters of a selection, as many as a batch may hold, in pages: a small one, and then about as many as there is room for.
 func (d *Dispatcher) choose(ctx context.Context, s Selection) (chosen []api.DeadLetter, b Batch, err error) {
-	limit := s.Limit
-	if limit <= 0 || limit > LettersMax {
-		limit = LettersMax
+	limit := min(s.Limit, LettersMax)
+	if limit <= 0 {
+		limit = LettersDefault
 	}
 	b.Last = s.After
 	for bytes, ask := 0, firstPage; limit > 0; {
