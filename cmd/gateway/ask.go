@@ -171,6 +171,7 @@ func isScreen(w io.Writer) bool {
 type listing[T any] struct {
 	path  string
 	query url.Values
+	whole bool // it comes in one answer, and is asked for without a page
 	head  []string
 	row   func(T) []string
 	none  string // what to tell people where there is nothing
@@ -179,14 +180,14 @@ type listing[T any] struct {
 // list writes a list as it comes.
 func list[T any](ctx context.Context, a *asking, c *client.Client, out, stderr io.Writer, l listing[T]) error {
 	if a.isJSON() {
-		return listJSON(ctx, c, out, l.path, l.query, a.limit)
+		return listJSON(ctx, c, out, l.path, l.query, l.whole, a.limit)
 	}
 	limit := a.limit
 	if limit == 0 {
 		limit = tableRows
 	}
 	w := table.New(out, l.head...)
-	more, err := c.Items(ctx, l.path, l.query, limit, func(raw json.RawMessage) error {
+	more, err := walker(c, l.whole)(ctx, l.path, l.query, limit, func(raw json.RawMessage) error {
 		var item T
 		if err := (client.Answer{Body: raw}).Into(&item); err != nil {
 			return err
@@ -205,10 +206,20 @@ func list[T any](ctx context.Context, a *asking, c *client.Client, out, stderr i
 	return nil
 }
 
+// walk goes through the items of a list.
+type walk func(ctx context.Context, path string, query url.Values, limit int, each func(json.RawMessage) error) (more bool, err error)
+
+func walker(c *client.Client, whole bool) walk {
+	if whole {
+		return c.All
+	}
+	return c.Items
+}
+
 // listJSON writes the items of a list as one JSON array, an item a line. What breaks off is no JSON.
-func listJSON(ctx context.Context, c *client.Client, out io.Writer, path string, query url.Values, limit int) error {
+func listJSON(ctx context.Context, c *client.Client, out io.Writer, path string, query url.Values, whole bool, limit int) error {
 	lead := "["
-	_, err := c.Items(ctx, path, query, limit, func(raw json.RawMessage) error {
+	_, err := walker(c, whole)(ctx, path, query, limit, func(raw json.RawMessage) error {
 		var b bytes.Buffer
 		b.WriteString(lead + "\n")
 		lead = ","

@@ -50,6 +50,7 @@ type answeredView struct {
 	Failure            *answeredFailure
 	LastError          string
 	Timers             []answeredTimer
+	TimersComplete     *bool
 	Paused             json.RawMessage
 }
 
@@ -58,6 +59,10 @@ type answeredState struct {
 	Name, Version    string
 	Touched, Expires string
 	Committed        *bool // false: memory is ahead of the store
+	Stored           *struct {
+		answeredPayload
+		Version string
+	}
 }
 
 type answeredMailbox struct {
@@ -157,7 +162,20 @@ func (v *answeredView) write(out io.Writer, now time.Time) error {
 			return err
 		}
 	}
+	if v.TimersComplete != nil && !*v.TimersComplete {
+		if err := w.Note("there may be more: gateway timers lists all"); err != nil {
+			return err
+		}
+	}
 	return w.Flush()
+}
+
+// storedText is what the store has while memory is ahead of it.
+func (s *answeredState) storedText() string {
+	if s.Stored == nil || s.Stored.Version == "" {
+		return "nothing"
+	}
+	return s.Stored.text(valueShown)
 }
 
 func writeStates(out io.Writer, states []answeredState, now time.Time) error {
@@ -170,7 +188,7 @@ func writeStates(out io.Writer, states []answeredState, now time.Time) error {
 		}
 		value := s.text(valueShown)
 		if s.Committed != nil && !*s.Committed {
-			value += " (not committed yet)"
+			value += " (not committed yet; stored is " + s.storedText() + ")"
 		}
 		if err := w.Row(table.Word(s.Name), table.Word(s.TypeName), decimal(s.Bytes), orNone(table.Text(s.Version)), expires, value); err != nil {
 			return err

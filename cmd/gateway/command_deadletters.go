@@ -204,7 +204,7 @@ func newDeadLetterTotals() *cobra.Command {
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		return a.run(cmd, func(ctx context.Context, c *client.Client, out io.Writer) error {
 			return list(ctx, &a, c, out, cmd.ErrOrStderr(), listing[answeredTotal]{
-				path: totalsPath, head: []string{"KIND", "NAME", "LETTERS", "BYTES"}, none: "there are no dead letters",
+				path: totalsPath, whole: true, head: []string{"KIND", "NAME", "LETTERS", "BYTES"}, none: "there are no dead letters",
 				row: func(t answeredTotal) []string {
 					return []string{table.Text(t.Origin.Kind), table.Word(t.Origin.Name), decimal(t.Letters), table.Bytes(t.Bytes)}
 				},

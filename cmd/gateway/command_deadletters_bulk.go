@@ -163,7 +163,7 @@ func (b *bulk) question(kind, name string, total int64) string {
 
 // total is how many there are of the origin, whatever their reasons.
 func (b *bulk) total(ctx context.Context, c *client.Client, kind, name string) (n int64, err error) {
-	_, err = c.Items(ctx, totalsPath, nil, 0, func(raw json.RawMessage) error {
+	_, err = c.All(ctx, totalsPath, nil, 0, func(raw json.RawMessage) error {
 		var t answeredTotal
 		if err := (client.Answer{Body: raw}).Into(&t); err != nil {
 			return err

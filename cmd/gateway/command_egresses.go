@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strconv"
 
 	"github.com/spf13/cobra"
@@ -52,7 +53,6 @@ func newEgresses() *cobra.Command {
 // answeredEgress is an egress, with its lanes where it was asked for alone.
 type answeredEgress struct {
 	Egress, Kind, Delivery string
-	Semantic               string
 	Declared               bool
 	Outbox                 struct {
 		Outputs, Bytes int64
@@ -81,9 +81,9 @@ func egressList() listing[answeredEgress] {
 }
 
 func (e *answeredEgress) notes() string {
-	conditions := e.Conditions
+	conditions := slices.Clone(e.Conditions)
 	for _, l := range e.Lanes {
-		if l.Halted != nil {
+		if l.Halted != nil && !slices.Contains(conditions, answeredText(*l.Halted)) {
 			conditions = append(conditions, answeredText(*l.Halted))
 		}
 	}
@@ -92,7 +92,7 @@ func (e *answeredEgress) notes() string {
 
 func (e *answeredEgress) write(out io.Writer) error {
 	err := table.Fields(out, [2]string{"egress", table.Word(e.Egress)}, [2]string{"kind", table.Text(e.Kind)}, [2]string{"delivery", table.Text(e.Delivery)}, [2]string{"declared", yesOrNo(e.Declared)},
-		[2]string{"outbox", fmt.Sprintf("%s, %s, the oldest since %s", plural(e.Outbox.Outputs, "output", "outputs"), table.Bytes(e.Outbox.Bytes), ageOrNone(e.Outbox.OldestSeconds))},
+		[2]string{"outbox", fmt.Sprintf("%s, %s, the oldest for %s", plural(e.Outbox.Outputs, "output", "outputs"), table.Bytes(e.Outbox.Bytes), ageOrNone(e.Outbox.OldestSeconds))},
 		[2]string{"conditions", texts(e.Conditions)})
 	if err != nil || len(e.Lanes) == 0 {
 		return err
@@ -101,7 +101,10 @@ func (e *answeredEgress) write(out io.Writer) error {
 	w := table.New(out, "LANE", "NEXT", "DELIVERED", "STORED FROM", "STARTED", "HALTED")
 	for _, l := range e.Lanes {
 		halted := table.None
-		if l.Halted != nil {
+		switch {
+		case l.Halted != nil && slices.Contains(e.Conditions, answeredText(*l.Halted)):
+			halted = "stands still" // why stands above
+		case l.Halted != nil:
 			halted = table.Text(*l.Halted)
 		}
 		if err := w.Row(decimal(l.Slot), decimal(l.Next), positionOrNone(l.Delivered), positionOrNone(l.StoredFrom), yesOrNo(l.Started), halted); err != nil {

@@ -57,11 +57,16 @@ func newFunctions() *cobra.Command {
 type answeredFunction struct {
 	Function  string
 	Declared  bool
+	At        string
 	Endpoint  string
+	Fault     string // why no call can be made
 	Endpoints []struct {
 		Endpoint               string
 		Open                   bool
 		Outages, Calls, Queued int64
+	}
+	Transport *struct {
+		CallSeconds, ConnectSeconds float64
 	}
 	OnFailure string
 	States    []struct {
@@ -74,13 +79,10 @@ type answeredFunction struct {
 }
 
 type answeredWaiting struct {
-	Messages, Bytes           int64
-	OldestSeconds             float64
-	Failing, Stuck            int64
-	FailingSeconds, Attempts  float64
-	CallSeconds               float64
-	Kept, KeptBytes, Paused   int64
-	LastError, OldestFunction string
+	Messages, Bytes             int64
+	OldestSeconds               float64
+	Failing, Stuck, Attempts    int64
+	FailingSeconds, CallSeconds float64
 }
 
 func functionList() listing[answeredFunction] {
@@ -114,9 +116,10 @@ const endpointsShown = 20
 
 func (f *answeredFunction) write(out io.Writer) error {
 	pairs := [][2]string{
-		{"function", table.Word(f.Function)}, {"declared", yesOrNo(f.Declared)}, {"paused", pausedText(f.Paused, true)}, {"endpoint", table.Text(f.Endpoint)}, {"onFailure", table.Text(f.OnFailure)},
+		{"function", table.Word(f.Function)}, {"declared", orElse(table.Text(f.At), yesOrNo(f.Declared))}, {"paused", pausedText(f.Paused, true)}, {"endpoint", table.Text(f.Endpoint)},
+		{"fault", table.Text(f.Fault)}, {"time-outs", f.timeouts()}, {"onFailure", table.Text(f.OnFailure)},
 		{"messages", fmt.Sprintf("%d, %s", f.Waiting.Messages, table.Bytes(f.Waiting.Bytes))}, {"oldest", ageOrNone(f.Waiting.OldestSeconds)},
-		{"failing", fmt.Sprintf("%d addresses, %d of them stuck", f.Waiting.Failing, f.Waiting.Stuck)},
+		{"failing", f.Waiting.failing()}, {"oldest call", ageOrNone(f.Waiting.CallSeconds)},
 		{"dead letters", decimal(f.DeadLetters)},
 	}
 	for i, e := range f.Endpoints {
@@ -138,6 +141,21 @@ func (f *answeredFunction) write(out io.Writer) error {
 		pairs = append(pairs, [2]string{"state", text})
 	}
 	return table.Fields(out, pairs...)
+}
+
+func (f *answeredFunction) timeouts() string {
+	if f.Transport == nil {
+		return ""
+	}
+	return fmt.Sprintf("%s for a call with all its attempts, %s to connect", table.Age(f.Transport.CallSeconds), table.Age(f.Transport.ConnectSeconds))
+}
+
+func (w *answeredWaiting) failing() string {
+	text := fmt.Sprintf("%s, %d of them for longer than their budget", plural(w.Failing, "address", "addresses"), w.Stuck)
+	if w.Failing > 0 {
+		text += fmt.Sprintf("; for up to %s and %s", table.Age(w.FailingSeconds), plural(w.Attempts, "attempt", "attempts"))
+	}
+	return text
 }
 
 // newPauseOf is a verb of a noun: pause or resume.
@@ -179,9 +197,11 @@ func ageOrNone(seconds float64) string {
 	return table.Age(seconds)
 }
 
-func orNone(text string) string {
+func orNone(text string) string { return orElse(text, table.None) }
+
+func orElse(text, other string) string {
 	if text == "" {
-		return table.None
+		return other
 	}
 	return text
 }

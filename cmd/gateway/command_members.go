@@ -31,6 +31,8 @@ func newMembers() *cobra.Command {
 	return cmd
 }
 
+const membersPath = "/v1/members"
+
 // answeredMember is a gateway.
 type answeredMember struct {
 	ID, Host            string
@@ -43,7 +45,7 @@ type answeredMember struct {
 
 func memberList(now time.Time) listing[answeredMember] {
 	return listing[answeredMember]{
-		path: "/v1/members", head: []string{"ROLE", "HOST", "PID", "ADMIN", "EVENTS", "RUNS FOR", "EPOCH", "LEASE", "ID"}, none: "no gateway is known",
+		path: membersPath, whole: true, head: []string{"ROLE", "HOST", "PID", "ADMIN", "EVENTS", "RUNS FOR", "EPOCH", "LEASE", "ID"}, none: "no gateway is known",
 		row: func(m answeredMember) []string {
 			lease := table.None
 			if m.LeaseUntil != "" {

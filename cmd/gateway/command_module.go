@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"net/url"
 
 	"github.com/spf13/cobra"
 
@@ -28,7 +29,18 @@ default. Secrets are not shown.`,
 	cmd.Flags().BoolVar(&changes, "changes", false, "only what changed since the last start")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		return a.run(cmd, func(ctx context.Context, c *client.Client, out io.Writer) error {
-			return one(ctx, &a, c, out, client.Request{Path: "/v1/module"}, func(m answeredModule) error { return m.write(out, cmd.ErrOrStderr(), changes) })
+			m, err := askModule(ctx, c)
+			if err != nil {
+				return err
+			}
+			if !a.isJSON() {
+				return m.write(out, cmd.ErrOrStderr(), changes)
+			}
+			text, err := json.MarshalIndent(m.all, "", "  ")
+			if err != nil {
+				return err
+			}
+			return writeJSON(out, text)
 		})
 	}
 	return cmd
@@ -44,7 +56,43 @@ type answeredModule struct {
 		Kind, ID, Path string
 		Was, Is        json.RawMessage
 	}
-	Since string
+	Compared       *bool // false: it is not known yet what has changed
+	MoreChanges    int64
+	Since, Changed string
+
+	all map[string]json.RawMessage // as it came, with the items of all pages
+}
+
+// askModule asks for all pages. Only a module of tens of thousands of settings has more than one.
+func askModule(ctx context.Context, c *client.Client) (*answeredModule, error) {
+	const path = "/v1/module"
+	answer, err := c.Do(ctx, client.Request{Path: path})
+	if err != nil {
+		return nil, err
+	}
+	m := &answeredModule{}
+	if err := answer.Into(&m.all); err != nil {
+		return nil, err
+	}
+	var next *string
+	if err := json.Unmarshal(m.all["next"], &next); err == nil && next != nil {
+		var items []json.RawMessage
+		if err := json.Unmarshal(m.all["items"], &items); err != nil {
+			return nil, err
+		}
+		if _, err := c.Items(ctx, path, url.Values{"after": {*next}}, 0, func(raw json.RawMessage) error { items = append(items, raw); return nil }); err != nil {
+			return nil, err
+		}
+		m.all["next"] = json.RawMessage("null")
+		if m.all["items"], err = json.Marshal(items); err != nil {
+			return nil, err
+		}
+	}
+	text, err := json.Marshal(m.all)
+	if err != nil {
+		return nil, err
+	}
+	return m, client.Answer{Body: text}.Into(m)
 }
 
 type answeredSetting struct {
@@ -71,21 +119,21 @@ func (m *answeredModule) write(out, stderr io.Writer, onlyChanges bool) error {
 			return err
 		}
 	}
-	since := ""
-	if m.Since != "" {
-		since = " of " + table.Time(m.Since)
-	}
-	if len(m.Changes) == 0 {
-		_, err := fmt.Fprintf(stderr, "nothing has changed since the former start%s\n", since)
+	switch {
+	case m.Compared != nil && !*m.Compared:
+		_, err := fmt.Fprintln(stderr, "it is not known yet what has changed: the store was not asked")
+		return err
+	case len(m.Changes) == 0:
+		_, err := fmt.Fprintln(stderr, "nothing has changed: no other module was run before")
 		return err
 	}
 	if !onlyChanges {
 		fmt.Fprintln(out)
 	}
-	fmt.Fprintf(stderr, "%s changed since the former start%s\n", plural(int64(len(m.Changes)), "setting has", "settings have"), since)
+	fmt.Fprintf(stderr, "%s changed from the module before, last started %s; this one since %s\n", plural(int64(len(m.Changes))+m.MoreChanges, "setting has", "settings have"), table.Time(m.Since), table.Time(m.Changed))
 	w := table.New(out, "COMPONENT", "SETTING", "WAS", "IS")
 	for _, c := range m.Changes {
-		if err := w.Row(componentName(c.Kind, c.ID), table.Word(c.Path), scalar(c.Was), scalar(c.Is)); err != nil {
+		if err := w.Row(componentName(c.Kind, c.ID), orElse(table.Text(c.Path), "(all of it)"), scalar(c.Was), scalar(c.Is)); err != nil {
 			return err
 		}
 	}

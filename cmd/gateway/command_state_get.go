@@ -78,7 +78,7 @@ func (s *answeredState) write(out io.Writer, now time.Time) error {
 	}
 	committed := ""
 	if s.Committed != nil && !*s.Committed {
-		committed = "not yet"
+		committed = "not yet; stored is " + s.storedText()
 	}
 	return table.Fields(out, [2]string{"state", table.Word(s.Name)}, [2]string{"type", table.Text(s.TypeName)}, [2]string{"version", table.Text(s.Version)}, [2]string{"bytes", decimal(s.Bytes)},
 		[2]string{"expires", expires}, [2]string{"committed", committed}, [2]string{"value", s.text(valueShownAlone)})

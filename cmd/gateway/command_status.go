@@ -56,8 +56,11 @@ type answeredReadiness struct {
 }
 
 // statusParts are what the screen is made of, beside readiness, each by the path that is asked.
-var statusParts = []struct{ name, path string }{
-	{"version", "/v1/version"}, {"members", "/v1/members"}, {"stuck", "/v1/stuck"}, {"ingresses", ingressesPath}, {"egresses", egressesPath}, {"deadLetters", totalsPath},
+var statusParts = []struct {
+	name, path string
+	whole      bool
+}{
+	{"version", "/v1/version", true}, {"members", membersPath, true}, {"stuck", stuckPath, true}, {"ingresses", ingressesPath, false}, {"egresses", egressesPath, false}, {"deadLetters", totalsPath, true},
 }
 
 // statusItemsMax bounds what is read of each list.
@@ -94,7 +97,7 @@ func askStatus(ctx context.Context, c *client.Client) (*status, error) {
 			continue
 		}
 		items := []json.RawMessage{}
-		_, err := c.Items(ctx, part.path, nil, statusItemsMax, func(raw json.RawMessage) error { items = append(items, raw); return nil })
+		_, err := walker(c, part.whole)(ctx, part.path, nil, statusItemsMax, func(raw json.RawMessage) error { items = append(items, raw); return nil })
 		if err != nil {
 			s.errs[part.name] = err
 			continue

@@ -36,6 +36,8 @@ the very command. An endpoint that is down is one line, however many addresses w
 	return cmd
 }
 
+const stuckPath = "/v1/stuck"
+
 // answeredStuck is one thing that is stuck.
 type answeredStuck struct {
 	Cause      string
@@ -75,10 +77,10 @@ func (s *answeredStuck) why() string {
 
 func stuck(ctx context.Context, a *asking, c *client.Client, out, stderr io.Writer) error {
 	if a.isJSON() {
-		return listJSON(ctx, c, out, "/v1/stuck", nil, a.limit)
+		return listJSON(ctx, c, out, stuckPath, nil, true, a.limit)
 	}
 	w := table.New(out, "FOR", "CAUSE", "ON", "COUNT", "WHY")
-	more, err := c.Items(ctx, "/v1/stuck", nil, a.limit, func(raw json.RawMessage) error {
+	more, err := c.All(ctx, stuckPath, nil, a.limit, func(raw json.RawMessage) error {
 		var s answeredStuck
 		if err := (client.Answer{Body: raw}).Into(&s); err != nil {
 			return err

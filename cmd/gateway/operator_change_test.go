@@ -159,10 +159,10 @@ func TestOperatorSeveralLetters(t *testing.T) {
 const fewTotals = `{"items":[{"origin":{"kind":"function","name":"shop/cart"},"letters":700,"bytes":17},{"origin":{"kind":"ingress","name":"shop/in"},"letters":50,"bytes":17}],"next":null}`
 
 // bulkServer answers batches: so many, each of 500, one letter of the second refused.
-func bulkServer(f *fakeAdmin, what string, letters int) {
-	f.says("GET "+totalsPath+"?limit=200", fewTotals)
+func bulkServer(f *fakeAdmin, what string, letters int) http.HandlerFunc {
+	f.says("GET "+totalsPath, fewTotals)
 	done := 0
-	f.handle = map[string]http.HandlerFunc{what: func(w http.ResponseWriter, r *http.Request) {
+	h := func(w http.ResponseWriter, r *http.Request) {
 		n := min(batchLetters, letters-done)
 		done += n
 		next, refused := "null", ""
@@ -172,7 +172,9 @@ func bulkServer(f *fakeAdmin, what string, letters int) {
 			refused, n = `{"number":777,"why":"no\u001b room"}`, n-1
 		}
 		fmt.Fprintf(w, `{"done":%d,"refused":[%s],"next":%s,"through":9000}`, n, refused, next)
-	}}
+	}
+	f.handles(what, h)
+	return h
 }
 
 func TestOperatorBulk(t *testing.T) {
@@ -206,28 +208,26 @@ func TestOperatorBulk(t *testing.T) {
 // What stops many says how far it came.
 func TestOperatorBulkStops(t *testing.T) {
 	f := newFakeAdmin(t)
-	bulkServer(f, "POST /v1/deadletters/replay", 5000)
+	first := bulkServer(f, "POST /v1/deadletters/replay", 5000)
 	ctx, interrupt := contextOf(t)
-	first := f.handle["POST /v1/deadletters/replay"]
-	f.handle["POST /v1/deadletters/replay"] = func(w http.ResponseWriter, r *http.Request) { interrupt(); first(w, r) }
+	f.handles("POST /v1/deadletters/replay", func(w http.ResponseWriter, r *http.Request) { interrupt(); first(w, r) })
 	code, stdout, stderr := callIn(ctx, "deadletters", "replay", "--function", "shop/cart")
 	if got := f.changes(); code != exitFailed || len(got) != 1 || stdout != "" || !strings.HasPrefix(stderr, "gateway: interrupted: 500 dead letters are replayed; what is left can be replayed by the same command\n") {
 		t.Errorf("exit %d, asked %q, stdout %q, stderr %q", code, got, stdout, stderr)
 	}
-	bulkServer(f, "POST /v1/deadletters/replay", 5000)
+	first = bulkServer(f, "POST /v1/deadletters/replay", 5000)
 	n := 0
-	first = f.handle["POST /v1/deadletters/replay"]
-	f.handle["POST /v1/deadletters/replay"] = func(w http.ResponseWriter, r *http.Request) {
+	f.handles("POST /v1/deadletters/replay", func(w http.ResponseWriter, r *http.Request) {
 		if n++; n == 2 {
 			panic(http.ErrAbortHandler)
 		}
 		first(w, r)
-	}
+	})
 	code, _, stderr = call(t, "deadletters", "replay", "--function", "shop/cart")
 	if code != exitFailed || !strings.Contains(stderr, "it is not known whether it was done") || !strings.Contains(stderr, "500 dead letters are replayed") {
 		t.Errorf("exit %d, stderr %q", code, stderr)
 	}
-	f.handle["POST /v1/deadletters/replay"] = func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, `{"done":0,"refused":[],"next":"7"}`) }
+	f.handles("POST /v1/deadletters/replay", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, `{"done":0,"refused":[],"next":"7"}`) })
 	code, _, stderr = call(t, "deadletters", "replay", "--function", "shop/cart")
 	if code != exitFailed || !strings.Contains(stderr, "goes on where it has been") {
 		t.Errorf("exit %d, stderr %q", code, stderr)

@@ -42,12 +42,12 @@ func TestOperatorCompletionIsSilent(t *testing.T) {
 	f := newFakeAdmin(t)
 	ended := make(chan struct{})
 	defer close(ended)
-	f.handle = map[string]http.HandlerFunc{"GET /v1/egresses": func(_ http.ResponseWriter, r *http.Request) {
+	f.handles("GET /v1/egresses", func(_ http.ResponseWriter, r *http.Request) {
 		select {
 		case <-ended:
 		case <-r.Context().Done():
 		}
-	}}
+	})
 	f.says("GET /v1/ingresses?limit=200", `<html>`)
 	f.refuses("GET /v1/functions?limit=200", http.StatusUnauthorized, "no token", "")
 	began := time.Now()

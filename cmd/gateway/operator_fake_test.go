@@ -18,7 +18,7 @@ type fakeAdmin struct {
 	url string
 
 	mu      sync.Mutex
-	handle  map[string]http.HandlerFunc // by method and path; asked before answers
+	handle  map[string]http.HandlerFunc // guarded by mu; by method and path; asked before answers
 	answers map[string]fakeAnswer       // guarded by mu; by method and path with query, as in "GET /v1/x?limit=200"
 	asked   []fakeAsked                 // guarded by mu
 }
@@ -37,7 +37,7 @@ type fakeAsked struct {
 // newFakeAdmin serves for commands without --url.
 func newFakeAdmin(t *testing.T) *fakeAdmin {
 	t.Helper()
-	f := &fakeAdmin{t: t, answers: map[string]fakeAnswer{}}
+	f := &fakeAdmin{t: t, answers: map[string]fakeAnswer{}, handle: map[string]http.HandlerFunc{}}
 	server := httptest.NewServer(f)
 	t.Cleanup(server.Close)
 	f.url = server.URL
@@ -80,10 +80,23 @@ func (f *fakeAdmin) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	_, _ = io.WriteString(w, answer.body)
 }
 
-func (f *fakeAdmin) says(what, body string) { f.answers[what] = fakeAnswer{body: body} }
+func (f *fakeAdmin) answer(what string, a fakeAnswer) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.answers[what] = a
+}
+
+// handles answers a method and path by a function.
+func (f *fakeAdmin) handles(what string, h http.HandlerFunc) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.handle[what] = h
+}
+
+func (f *fakeAdmin) says(what, body string) { f.answer(what, fakeAnswer{body: body}) }
 
 func (f *fakeAdmin) refuses(what string, status int, detail, remedy string) {
-	f.answers[what] = fakeAnswer{status: status, body: fmt.Sprintf(`{"type":"about:blank","title":"x","status":%d,"detail":%q,"remedy":%q}`, status, detail, remedy)}
+	f.answer(what, fakeAnswer{status: status, body: fmt.Sprintf(`{"type":"about:blank","title":"x","status":%d,"detail":%q,"remedy":%q}`, status, detail, remedy)})
 }
 
 // changes are what was asked that is no question, with bodies, since the last time.

@@ -17,7 +17,7 @@ func TestOperatorTables(t *testing.T) {
 		want    []string // lines, in order; spaces between columns count as one
 		wantErr string
 	}{
-		"stuck": {[]string{"stuck"}, "GET /v1/stuck?limit=200", `{"items":[
+		"stuck": {[]string{"stuck"}, "GET /v1/stuck", `{"items":[
 			{"cause":"endpoint_down","since":"x","forSeconds":192,"on":{"kind":"endpoint","name":"http://cart:8000","address":{"namespace":"shop","name":"cart","id":"a b"}},"count":42,"text":"refuses connections","lastError":"connection refused","remedy":"mend it"},
 			{"cause":"poisoned","forSeconds":61,"on":{"kind":"address","name":"shop/cart","address":{"namespace":"shop","name":"cart","id":"bo\u001bb"}},"count":1,"text":"answers 500","lastError":"500\n\u001b[2J","remedy":"gateway addresses skip shop/cart 'bo' --message 17"},
 			{"cause":"store_slow","forSeconds":2.5,"on":{"kind":"store","name":""},"count":0,"text":"t"}],"next":null}`,
@@ -27,7 +27,7 @@ func TestOperatorTables(t *testing.T) {
 				`1m1s poisoned shop/cart "bo\x1bb" 1 answers 500: 500\n\x1b[2J`, `-> gateway addresses skip shop/cart 'bo' --message 17`,
 				`2.5s store_slow store 1 t`,
 			}, ""},
-		"nothing": {[]string{"stuck"}, "GET /v1/stuck?limit=200", `{"items":[],"next":null}`, nil, "nothing is stuck\n"},
+		"nothing": {[]string{"stuck"}, "GET /v1/stuck", `{"items":[],"next":null}`, nil, "nothing is stuck\n"},
 		"functions": {[]string{"functions"}, "GET /v1/functions?limit=200", `{"items":[
 			{"function":"shop/cart","declared":true,"endpoint":"http://x","endpoints":[{"endpoint":"http://x","open":true}],"waiting":{"messages":7,"oldestSeconds":3,"failing":2,"stuck":1},"paused":{"since":"2026-01-02T03:04:05.000Z","by":"ann"},"deadLetters":4},
 			{"function":"shop/gone","declared":false,"endpoint":null,"endpoints":null,"waiting":null,"paused":null,"deadLetters":null}],"next":null}`,
@@ -35,7 +35,7 @@ func TestOperatorTables(t *testing.T) {
 		"function": {[]string{"functions", "shop/cart"}, "GET /v1/functions/shop/cart",
 			`{"function":"shop/cart","declared":true,"endpoint":"http://x","endpoints":[{"endpoint":"http://x","open":false,"calls":2,"queued":1}],"onFailure":"retry","states":[{"name":"items","typeName":"io.statefun.types/int","expiration":"after-write","ttlSeconds":3600}],
 			"waiting":{"messages":7,"bytes":2048,"oldestSeconds":3,"failing":2,"stuck":1},"paused":{"since":"2026-01-02T03:04:05.000Z","by":"ann@x"},"deadLetters":4}`,
-			[]string{"function shop/cart", "declared yes", "paused since 2026-01-02T03:04:05Z by ann@x", "endpoint http://x", "onFailure retry", "messages 7, 2.0KiB", "oldest 3s", "failing 2 addresses, 1 of them stuck",
+			[]string{"function shop/cart", "declared yes", "paused since 2026-01-02T03:04:05Z by ann@x", "endpoint http://x", "onFailure retry", "messages 7, 2.0KiB", "oldest 3s", "failing 2 addresses, 1 of them for longer than their budget; for up to 0s and 0 attempts", "oldest call -",
 				"dead letters 4", "calls 2 to http://x, which answers; 1 addresses queue", "state items io.statefun.types/int expires 1h after-write"}, ""},
 		"addresses": {[]string{"addresses", "shop/cart", "--prefix", "a b", "--limit", "2"}, "GET /v1/addresses?function=shop%2Fcart&limit=2&prefix=a+b", `{"items":[
 			{"address":{"namespace":"shop","name":"cart","id":"a b1"},"shard":3,"inMemory":true,"phase":"waiting","messages":3,"stored":1,"failing":true,"attempts":2,"lastError":"no\nway","paused":true},
@@ -54,9 +54,9 @@ func TestOperatorTables(t *testing.T) {
 		"egresses": {[]string{"egresses"}, "GET /v1/egresses?limit=200", `{"items":[{"egress":"shop/out","kind":"kafka","delivery":"exactly-once","declared":true,"outbox":{"outputs":5,"bytes":4096,"oldestSeconds":61},"conditions":[],
 			"lanes":[{"slot":0,"next":9,"delivered":4,"storedFrom":4,"started":true,"halted":"cursor lost"}]}],"next":null}`,
 			[]string{"EGRESS KIND DELIVERY OUTPUTS BYTES OLDEST NOTES", "shop/out kafka exactly-once 5 4.0KiB 1m1s cursor lost"}, ""},
-		"egress": {[]string{"egresses", "shop/out"}, "GET /v1/egresses/shop/out", `{"egress":"shop/out","kind":"kafka","delivery":"exactly-once","declared":true,"outbox":{"outputs":5,"bytes":4096,"oldestSeconds":61},"conditions":[],
-			"lanes":[{"slot":0,"next":9,"delivered":4,"storedFrom":4,"started":true,"halted":null}]}`,
-			[]string{"egress shop/out", "kind kafka", "delivery exactly-once", "declared yes", "outbox 5 outputs, 4.0KiB, the oldest since 1m1s", "LANE NEXT DELIVERED STORED FROM STARTED HALTED", "0 9 4 4 yes -"}, ""},
+		"egress": {[]string{"egresses", "shop/out"}, "GET /v1/egresses/shop/out", `{"egress":"shop/out","kind":"kafka","delivery":"exactly-once","declared":true,"outbox":{"outputs":5,"bytes":4096,"oldestSeconds":61},"conditions":[{"name":"x","text":"cursor lost","since":null}],
+			"lanes":[{"slot":0,"next":9,"delivered":4,"storedFrom":4,"started":true,"halted":null},{"slot":1,"next":9,"delivered":4,"storedFrom":4,"started":false,"halted":"cursor lost"}]}`,
+			[]string{"egress shop/out", "kind kafka", "delivery exactly-once", "declared yes", "outbox 5 outputs, 4.0KiB, the oldest for 1m1s", "conditions cursor lost", "LANE NEXT DELIVERED STORED FROM STARTED HALTED", "0 9 4 4 yes -", "1 9 4 4 no stands still"}, ""},
 		"deadletters": {[]string{"deadletters", "--function", "shop/cart", "--reason", "function keeps failing"}, "GET /v1/deadletters?function=shop%2Fcart&limit=200&reason=function+keeps+failing",
 			`{"items":[{"number":17,"kind":"message","from":"shop/cart","reason":"function keeps failing","detail":"says no","at":"2001-01-01T00:00:00.000Z","address":{"namespace":"shop","name":"cart","id":"ada"},"caller":null,"typeName":"a/b","bytes":3}],"next":null}`,
 			[]string{"NUMBER AGE KIND FROM REASON ADDRESS BYTES DETAIL", "17 * message shop/cart function keeps failing shop/cart ada 3 says no"}, ""},
@@ -64,14 +64,14 @@ func TestOperatorTables(t *testing.T) {
 			`{"number":17,"kind":"record","from":"shop/in","reason":"null key","detail":"d","at":"2001-01-01T00:00:00.000Z","source":{"ingress":"shop/in","topic":"t","partition":1,"offset":2},"address":null,"caller":null,"typeName":"io.statefun.types/string","key":"YQ==","bytes":3,"encoding":"json","value":"pen \u001b[2J","headers":[{"key":"h","value":null}]}`,
 			[]string{"number 17", "at 2001-01-01T00:00:00Z", "kind record", "from shop/in", "reason null key", "detail d", "address -", "caller -", "source shop/in t/1 offset 2", "key base64 YQ==", "header h -",
 				"type io.statefun.types/string", "bytes 3", `value "pen \u001b[2J"`}, ""},
-		"totals": {[]string{"deadletters", "totals"}, "GET /v1/deadletters/totals?limit=200", `{"items":[{"origin":{"kind":"function","name":"shop/cart"},"letters":3,"bytes":17}],"next":null}`,
+		"totals": {[]string{"deadletters", "totals"}, "GET /v1/deadletters/totals", `{"items":[{"origin":{"kind":"function","name":"shop/cart"},"letters":3,"bytes":17}],"next":null}`,
 			[]string{"KIND NAME LETTERS BYTES", "function shop/cart 3 17B"}, ""},
-		"members": {[]string{"members"}, "GET /v1/members?limit=200", `{"items":[{"id":"m1","host":"a","pid":7,"admin":"127.0.0.1:8081","events":"","started":"2001-01-01T00:00:00.000Z","role":"active","epoch":3,"leaseUntil":"2001-01-01T00:00:00.000Z"}],"next":null}`,
+		"members": {[]string{"members"}, "GET /v1/members", `{"items":[{"id":"m1","host":"a","pid":7,"admin":"127.0.0.1:8081","events":"","started":"2001-01-01T00:00:00.000Z","role":"active","epoch":3,"leaseUntil":"2001-01-01T00:00:00.000Z"}],"next":null}`,
 			[]string{"ROLE HOST PID ADMIN EVENTS RUNS FOR EPOCH LEASE ID", "active a 7 127.0.0.1:8081 - * 3 now m1"}, ""},
 		"module": {[]string{"module"}, "GET /v1/module", `{"files":["module.yaml"],"items":[{"kind":"endpoint","id":"shop/*","at":"module.yaml:12","settings":[{"path":"spec.transport.timeouts.call","value":"1m","from":"default"}]}],
-			"changes":[{"kind":"endpoint","id":"shop/*","path":"x","was":null,"is":"2"}],"since":"2026-01-02T03:04:05.000Z"}`,
+			"changes":[{"kind":"endpoint","id":"shop/*","path":"x","was":null,"is":"2"}],"compared":true,"moreChanges":3,"since":"2026-01-02T03:04:05.000Z","changed":"2026-01-03T03:04:05.000Z","next":null}`,
 			[]string{"COMPONENT SETTING VALUE FROM", "endpoint shop/* module.yaml:12", "endpoint shop/* spec.transport.timeouts.call 1m default", "COMPONENT SETTING WAS IS", "endpoint shop/* x - 2"},
-			"1 setting has changed since the former start of 2026-01-02T03:04:05Z\n"},
+			"4 settings have changed from the module before, last started 2026-01-02T03:04:05Z; this one since 2026-01-03T03:04:05Z\n"},
 		"settings": {[]string{"settings"}, "GET /v1/settings?limit=200", `{"items":[{"name":"lease","value":"3s","from":"default"},{"name":"slots","value":1024,"from":"--slots"}],"next":null}`,
 			[]string{"SETTING VALUE FROM", "lease 3s default", "slots 1024 --slots"}, ""},
 		"audit": {[]string{"audit", "--limit", "1"}, "GET /v1/audit?limit=1", `{"items":[{"number":4,"at":"2026-01-02T03:04:05.678Z","by":"ann@x","what":"skip","on":"shop/cart/ada","detail":"message 17"}],"next":null}`,
@@ -144,7 +144,7 @@ func TestOperatorAddress(t *testing.T) {
 	sameLines(t, stdout, []string{
 		"address shop/cart ada", "phase waiting", "messages 3, 1 of them in the store only", "front message 17: x/y of 12B from shop/in 1, since 2026-01-02T03:04:05Z",
 		"call out for 1.5s, after 2 attempts that failed", "failing for 1m1s, 5 attempts, the next in now; longer than its budget", `last error says\nno`, "shard 7",
-		"STATE TYPE BYTES VERSION EXPIRES VALUE", "items io.statefun.types/int 4 00ff - 3 (not committed yet)", "blob x/y 2 0a in now base64 AAE=",
+		"STATE TYPE BYTES VERSION EXPIRES VALUE", "items io.statefun.types/int 4 00ff - 3 (not committed yet; stored is nothing)", "blob x/y 2 0a in now base64 AAE=",
 		"huge x/y 99999999 0b - (left out: -o json of it alone has it)",
 		"DUE IN NUMBER TARGET SENDER TOKEN TYPE BYTES", "now 9 shop/cart bob shop/cart ada - x/y 12",
 	})
@@ -163,11 +163,11 @@ func TestOperatorStatus(t *testing.T) {
 	f := newFakeAdmin(t)
 	f.says("GET /readyz", `{"status":"degraded","role":"active","reasons":[{"kind":"endpoint","text":"cart \u001b refuses"}]}`)
 	f.says("GET /v1/version", `{"version":"0.1","commit":"abc","store":"sqlite:x"}`)
-	f.says("GET /v1/members?limit=200", `{"items":[{"role":"active","host":"a","pid":7,"admin":"127.0.0.1:8081"}],"next":null}`)
-	f.says("GET /v1/stuck?limit=200", `{"items":[{"cause":"endpoint_down","forSeconds":192,"count":42},{"cause":"poisoned","forSeconds":9,"count":1}],"next":null}`)
+	f.says("GET /v1/members", `{"items":[{"role":"active","host":"a","pid":7,"admin":"127.0.0.1:8081"}],"next":null}`)
+	f.says("GET /v1/stuck", `{"items":[{"cause":"endpoint_down","forSeconds":192,"count":42},{"cause":"poisoned","forSeconds":9,"count":1}],"next":null}`)
 	f.says("GET /v1/ingresses?limit=200", `{"items":[{"ingress":"shop/in","lag":120,"oldestSeconds":5,"paused":{"since":"x"}}],"next":null}`)
 	f.says("GET /v1/egresses?limit=200", `{"items":[{"egress":"shop/out","outbox":{"outputs":5,"bytes":4096,"oldestSeconds":61},"lanes":[{"halted":"x"}]}],"next":null}`)
-	f.says("GET /v1/deadletters/totals?limit=200", `{"items":[{"origin":{"kind":"function","name":"a/b"},"letters":3,"bytes":17}],"next":null}`)
+	f.says("GET /v1/deadletters/totals", `{"items":[{"origin":{"kind":"function","name":"a/b"},"letters":3,"bytes":17}],"next":null}`)
 	code, stdout, stderr := call(t, "status")
 	if code != exitDone || stderr != "" {
 		t.Errorf("exit %d, %q", code, stderr)
@@ -180,9 +180,8 @@ func TestOperatorStatus(t *testing.T) {
 	if err := json.Unmarshal([]byte(stdout), &all); err != nil || len(all) != 7 {
 		t.Errorf("got %d parts, %v:\n%s", len(all), err, stdout)
 	}
-	f.refuses("GET /readyz", http.StatusServiceUnavailable, "x", "")
-	f.answers["GET /readyz"] = fakeAnswer{status: http.StatusServiceUnavailable, body: `{"status":"unready","role":"standby","reasons":[{"kind":"unready","text":"starting"}]}`}
-	f.refuses("GET /v1/stuck?limit=200", http.StatusConflict, "this gateway waits, another one works", "ask 127.0.0.1:9")
+	f.answer("GET /readyz", fakeAnswer{status: http.StatusServiceUnavailable, body: `{"status":"unready","role":"standby","reasons":[{"kind":"unready","text":"starting"}]}`})
+	f.refuses("GET /v1/stuck", http.StatusConflict, "this gateway waits, another one works", "ask 127.0.0.1:9")
 	code, stdout, stderr = call(t, "status")
 	if code != exitFailed || stderr != "" || !strings.Contains(stdout, "unready, standby") || !strings.Contains(stdout, "not known: this gateway waits, another one works") {
 		t.Errorf("exit %d, %q:\n%s", code, stderr, stdout)

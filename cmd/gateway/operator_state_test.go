@@ -46,7 +46,7 @@ func TestOperatorStateSet(t *testing.T) {
 		if c.set != "" {
 			f.says("GET "+statePath, c.set)
 		}
-		f.answers["PUT "+statePath+c.query] = fakeAnswer{header: map[string]string{"ETag": `"0101"`}, body: `{"version":"0101"}`}
+		f.answer("PUT "+statePath+c.query, fakeAnswer{header: map[string]string{"ETag": `"0101"`}, body: `{"version":"0101"}`})
 		code, stdout, stderr := callWith(t, strings.NewReader("stdin"), append([]string{"state", "set", "shop/cart", "ada", "items"}, c.args...)...)
 		var header string
 		for _, a := range f.asked {
@@ -99,7 +99,7 @@ func TestOperatorStateGetAndDelete(t *testing.T) {
 	f.says("DELETE "+statePath, "")
 	f.says("DELETE "+statePath+"?force=true", "")
 	_, stdout, _ := call(t, "state", "get", "shop/cart", "ada", "items")
-	sameLines(t, stdout, []string{"state items", "type x/y", "version 00ff", "bytes 2", "expires never", "committed not yet", "value base64 AAE="})
+	sameLines(t, stdout, []string{"state items", "type x/y", "version 00ff", "bytes 2", "expires never", "committed not yet; stored is nothing", "value base64 AAE="})
 	if stdout := must(t, "", "", "state", "get", "shop/cart", "ada", "items", "--raw"); stdout != "\x00\x01" {
 		t.Errorf("got %q", stdout)
 	}

@@ -48,10 +48,17 @@ func (c *Client) Items(ctx context.Context, path string, query url.Values, limit
 	}
 }
 
-// All walks a list that comes in one answer.
-func (c *Client) All(ctx context.Context, path string, query url.Values, each func(json.RawMessage) error) error {
-	_, _, err := c.page(ctx, path, query, each)
-	return err
+// All walks a list that comes in one answer, or its first items (limit 0: all). more says whether there were others.
+func (c *Client) All(ctx context.Context, path string, query url.Values, limit int, each func(json.RawMessage) error) (more bool, err error) {
+	seen := 0
+	_, _, err = c.page(ctx, path, query, func(item json.RawMessage) error {
+		if seen++; limit > 0 && seen > limit {
+			more = true
+			return nil
+		}
+		return each(item)
+	})
+	return more, err
 }
 
 func (c *Client) page(ctx context.Context, path string, query url.Values, each func(json.RawMessage) error) (n int, next *string, err error) {
