@@ -236,6 +236,11 @@ func (l *life) checkOutputs(logs map[api.Address][]int, dead []api.DeadLetter) {
 		for _, o := range s.taken {
 			got[o.sender] = append(got[o.sender], o.name)
 		}
+		if egress == egressOnce || egress == egressLane {
+			if l.checkLane(egress); len(s.jumps) > 0 {
+				got = l.committedOf(egress)
+			}
+		}
 		for a := range got {
 			if len(logs[a]) == 0 {
 				l.failf("outputs", "%v wrote %v to %s and was never called", a, got[a], egress)

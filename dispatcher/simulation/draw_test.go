@@ -16,6 +16,7 @@ const (
 	streamClients // and number of the step; 0: what they send
 	streamBulks
 	streamOperators // and number of the step; 0: how many they are
+	streamDecisions // and number of the step
 )
 
 // mix is a seed for a stream (splitmix64).

@@ -55,6 +55,7 @@ const (
 	faultBulkCut     // a bulk ends, and some of its calls have no answer
 	faultBulkRefused // an endpoint takes no bulk
 	faultBulkAnew    // another version of it takes other ones, or none
+	faultCursor      // a sink has lost a cursor, or has a strange one: the lane stands still until an operator decides
 
 	faultKinds
 )
@@ -65,7 +66,7 @@ var faultNames = [faultKinds]string{
 	"call-endpoint", "call-timeout", "call-answer", "call-too-large", "call-hangs", "call-twice", "call-garbage", "call-stale", "down", "poison", "aside",
 	"rewind", "partition", "forward", "back",
 	"sink-begin", "sink-send", "sink-lost", "sink-done", "sink-late", "sink-cursor", "sink-refuse",
-	"commit-twice", "decide", "module", "bulk-cut", "bulk-refused", "bulk-anew",
+	"commit-twice", "decide", "module", "bulk-cut", "bulk-refused", "bulk-anew", "cursor",
 }
 
 func (f fault) String() string { return faultNames[f] }
@@ -162,7 +163,7 @@ func cannot(f fault, p phase) string {
 		return "the question is out"
 	case p == phaseIdle && f == faultPartition:
 		return "it begins to read the partition"
-	case p == phaseIdle && f >= faultSinkBegin && f <= faultSinkRefuse:
+	case p == phaseIdle && (f >= faultSinkBegin && f <= faultSinkRefuse || f == faultCursor):
 		return "whoever talks to a sink begins, or has outputs to deliver"
 	case p != phaseOpening && f == faultModule:
 		return "a module is read when a process begins"
@@ -214,6 +215,7 @@ func newRates(seed uint64) (r rates) {
 	per(faultBulkCut, 60, 200)
 	per(faultBulkRefused, 60, 200)
 	per(faultBulkAnew, 5, 20)
+	per(faultCursor, 2, 5, 15) // of a thousand steps
 	// Of a thousand lives, or places in them.
 	r[faultDown], r[faultPoison], r[faultPartition], r[faultAside] = 330, 330, 250, 500
 	return r

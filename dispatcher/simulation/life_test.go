@@ -49,13 +49,15 @@ type life struct {
 	lanes     map[string]uint64 // how far they have come, by the claims
 	positions map[api.Source]int64
 	sinks     map[string]*sink
-	lacked    map[api.FunctionType]bool // that some member's module did not declare
-	discards  map[uint64]bool           // dead letters that an operator has asked to be gone
-	operators int                       // how often they act, of a thousand steps
-	fronts    map[api.Address]uint64    // numbers that they have seen last
-	replays   map[uint64]bool           // dead letters that they have had replayed
-	entries   int                       // that they have written into logs
-	refusals  map[string]bool           // outputs that a sink has refused
+	committed map[string]map[uint64]taken // outputs by lane and number, as commits have given them
+	setAside  map[laneNumber]bool         // of them, by a commit too
+	lacked    map[api.FunctionType]bool   // that some member's module did not declare
+	discards  map[uint64]bool             // dead letters that an operator has asked to be gone
+	operators int                         // how often they act, of a thousand steps
+	fronts    map[api.Address]uint64      // numbers that they have seen last
+	replays   map[uint64]bool             // dead letters that they have had replayed
+	entries   int                         // that they have written into logs
+	refusals  map[string]bool             // outputs that a sink has refused
 	seen      coverage
 	told      [faultKinds]bool // struck once, for kinds that last
 	hits      int              // faults that took effect
@@ -71,7 +73,7 @@ type coverage struct {
 	table                                                                  table
 	takeovers, spills, skipped, timers, cancels, kept, trimmed, dead, bare int
 	acknowledged, withdrawn, unknown, resent, replies                      int // events from outside
-	paused, resumed, retried, skips, replays, edits, editsWaited           int // by operators
+	paused, resumed, retried, skips, decided, replays, edits, editsWaited  int // by operators
 }
 
 func (c *coverage) note(k *statestore.Commit) {
@@ -90,6 +92,7 @@ func (c *coverage) add(o *coverage) {
 	c.takeovers += o.takeovers
 	c.spills += o.spills
 	c.skipped += o.skipped
+	c.decided += o.decided
 	c.timers += o.timers
 	c.cancels += o.cancels
 	c.kept += o.kept
@@ -181,7 +184,7 @@ type plan struct {
 func newLife(p *plan) *life {
 	l := &life{
 		seed: p.seed, dice: newDice(p.seed), config: drawer(p.seed, streamConfig), w: newWorld(drawer(p.seed, streamWorld)),
-		now: begins, latest: begins, rates: newRates(p.seed), durable: newShadow(), sinks: map[string]*sink{}, refusals: map[string]bool{}, discards: map[uint64]bool{}, lacked: map[api.FunctionType]bool{},
+		now: begins, latest: begins, rates: newRates(p.seed), durable: newShadow(), sinks: map[string]*sink{}, committed: map[string]map[uint64]taken{}, setAside: map[laneNumber]bool{}, refusals: map[string]bool{}, discards: map[uint64]bool{}, lacked: map[api.FunctionType]bool{},
 		lanes: map[string]uint64{}, positions: map[api.Source]int64{}, fronts: map[api.Address]uint64{}, replays: map[uint64]bool{}, details: p.details,
 	}
 	if p.tell {
@@ -190,7 +193,7 @@ func newLife(p *plan) *life {
 	l.rng = rand.New(l.dice.pcg)
 	l.dice.turn(0)
 	for _, e := range []string{egressOnce, egressLane, egressLeast, egressNone} {
-		l.sinks[e] = &sink{}
+		l.sinks[e] = &sink{next: 1}
 	}
 	l.wild = 100 + l.config.IntN(900)
 	l.lease = []int64{30, 100, 300, 2000}[l.config.IntN(4)]
@@ -219,6 +222,9 @@ func newLife(p *plan) *life {
 	}
 	l.later()
 	l.hire(p)
+	if !*operatorsFlag || p.unattended {
+		l.rates[faultCursor] = 0 // nobody would decide
+	}
 	return l
 }
 

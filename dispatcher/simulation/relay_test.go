@@ -20,12 +20,14 @@ type relay struct {
 	outbox bool
 	cursor bool // exactly once
 
-	state   relayState
-	epoch   int // of its session at the sink
-	stand   egress.Standing
-	resumed bool
-	waiting bool // for a token
-	doomed  bool // its cursor is such that it must stand still
+	state    relayState
+	epoch    int // of its session at the sink
+	stand    egress.Standing
+	resumed  bool
+	waiting  bool            // for a token
+	doomed   bool            // its cursor is such that it must stand still
+	delivery egress.Delivery // what he has decided
+	decided  uint64          // an operator has decided for this number, and the cursor does not say so yet; 0: for none
 
 	at    uint64     // first number that was not taken
 	queue []numbered // a run without gaps; what is left out is read from the store
@@ -105,8 +107,12 @@ func (inc *incarnation) relayStep() bool {
 		inc.m.Delivered(r.lane, r.told)
 	case !r.cursor:
 		return r.sendAlone()
+	case r.state == relayHalted:
+		return r.decide()
 	case r.state == relayClosed:
 		return r.begin()
+	case r.state == relayOpen && r.decided > 0:
+		r.obey()
 	case r.state == relayOpen:
 		r.resume()
 	case r.state == relaySent:
@@ -161,6 +167,9 @@ func (r *relay) resume() {
 	}
 	verdict := r.stand.Judge(c, remembered)
 	inc.tell("%v: the cursor of %s is %d (found %v), next is %d", inc, r.lane.Egress, c.Next, c.Found, r.stand.Next)
+	if r.sink.spoiled && verdict < egress.CursorLost && (verdict != egress.CursorBegins || r.stand.Started) {
+		inc.failf("cursor", "%v: the cursor of %s is %+v, which means nothing, and its verdict %d: %+v", inc, r.lane.Egress, c, verdict, r.stand)
+	}
 	switch verdict {
 	case egress.CursorBegins:
 		if r.sink.begin(r.epoch) != nil {
@@ -173,15 +182,12 @@ func (r *relay) resume() {
 		r.markStarted()
 	case egress.CursorMeets:
 	case egress.CursorSkips:
-		r.batch = slices.DeleteFunc(r.batch, func(n numbered) bool { return n.number < c.Next })
-		for len(r.queue) > 0 && r.queue[0].number < c.Next {
-			r.queue = r.queue[1:]
-		}
-		r.at = max(r.at, c.Next)
 		inc.seen.skipped += int(c.Next - r.stand.Next)
-		r.stand.Next = c.Next
+		r.skipTo(c.Next)
 	default:
-		if !r.doomed {
+		if r.sink.spoiled {
+			inc.struck(faultCursor, inc)
+		} else if !r.doomed {
 			inc.failf("cursor", "%v: the cursor of %s is %+v, and its verdict %d: %+v", inc, r.lane.Egress, c, verdict, r.stand)
 		}
 		r.state = relayHalted
@@ -259,7 +265,7 @@ func (r *relay) deliver() {
 		if n.aside {
 			continue
 		}
-		if r.sink.send(r.epoch, taken{n.output.Sender, string(n.output.Value.Value)}) != nil {
+		if r.sink.send(r.epoch, taken{n.output.Sender, string(n.output.Value.Value), n.number}) != nil {
 			r.broken("fenced by the sink")
 			return
 		}
@@ -317,6 +323,10 @@ func (r *relay) commit() {
 		r.broken("the connection is lost, and the transaction is committed")
 		return
 	}
+	if r.decided > 0 {
+		r.obeyed()
+		return
+	}
 	r.state = relayReady
 	inc.tell("%v: %s has all below %d", inc, r.lane.Egress, c.Next)
 	if !r.stand.Started { // the first cursor
@@ -328,7 +338,10 @@ func (r *relay) commit() {
 
 func (r *relay) next() egress.Cursor {
 	c := egress.Cursor{Found: true, Next: r.stand.Next, Claim: r.inc.claim.Token}
-	if len(r.batch) > 0 && r.stand.Started {
+	switch {
+	case r.decided > 0:
+		c.Next = r.decided
+	case len(r.batch) > 0 && r.stand.Started:
 		c.Next = r.batch[len(r.batch)-1].number + 1
 	}
 	return c
@@ -345,7 +358,7 @@ func (r *relay) sendAlone() bool {
 	}
 	for len(r.batch) > 0 {
 		n := &r.batch[0]
-		t := taken{n.output.Sender, string(n.output.Value.Value)}
+		t := taken{n.output.Sender, string(n.output.Value.Value), n.number}
 		lost, done := inc.strikes(faultSinkLost), inc.strikes(faultSinkDone)
 		if lost {
 			inc.struck(faultSinkLost, inc)

@@ -16,16 +16,21 @@ type sink struct {
 	endingCursor egress.Cursor
 	cursor       egress.Cursor
 	taken        []taken // by readers at read_committed
+	next         uint64  // all below have come to their end, whatever the cursor says
+	spoiled      bool    // the cursor is none that it was given
+	jumps        []jump
 }
 
 type taken struct {
 	sender api.Address
 	name   string
+	number uint64 // in the lane
 }
 
 type transaction struct {
 	epoch   int
 	outputs []taken
+	decided egress.Delivery // it moves the cursor to where an operator has decided; 0: nobody has
 }
 
 var errSession = errors.New("another session began")
@@ -61,10 +66,18 @@ func (s *sink) commit(epoch int, c egress.Cursor) error {
 	if epoch != s.epoch {
 		return errSession
 	}
-	s.taken = append(s.taken, s.open.outputs...)
-	s.cursor = c
+	s.end(s.open, c)
 	s.open = nil
 	return nil
+}
+
+// end makes a transaction visible.
+func (s *sink) end(t *transaction, c egress.Cursor) {
+	if t.decided > 0 && c.Next != s.next {
+		s.jumps = append(s.jumps, jump{len(s.taken), s.next, c.Next, t.decided})
+	}
+	s.taken = append(s.taken, t.outputs...)
+	s.cursor, s.next, s.spoiled = c, c.Next, false
 }
 
 // late leaves the commit of the open transaction on its way.
@@ -78,8 +91,7 @@ func (s *sink) late(epoch int, c egress.Cursor) {
 // land lets it arrive.
 func (s *sink) land() {
 	if s.ending != nil && s.ending.epoch == s.epoch {
-		s.taken = append(s.taken, s.ending.outputs...)
-		s.cursor = s.endingCursor
+		s.end(s.ending, s.endingCursor)
 	}
 	s.ending = nil
 }

@@ -106,6 +106,8 @@ func (l *life) strike(inc *incarnation) {
 		inc.rewind()
 	case l.strikes(faultDecide):
 		inc.decide()
+	case l.strikes(faultCursor):
+		inc.spoilCursor()
 	}
 }
 

@@ -112,6 +112,7 @@ func (l *life) applied(from *incarnation, c *commit) {
 	}
 	c.applied = true
 	l.durable = c.shadow
+	l.commitOutputs(c)
 	l.commits++
 	l.leaseUntil = l.now + l.lease
 }
