@@ -115,28 +115,37 @@ func TestSnapshotOfOthers(t *testing.T) {
 	}
 }
 
-// TestEffectiveOfMany: the lists of a large module, and of one that is made to take long, are made in the time that reading it takes.
+// TestEffectiveOfMany: the list of a large module takes a time in proportion to it, and names few of many placeholders.
 func TestEffectiveOfMany(t *testing.T) {
-	var b strings.Builder
-	b.WriteString("kind: io.statefun.endpoints.v2/http\nspec: {functions: a/*, urlPathTemplate: \"http://h/\"}\n---\nkind: io.statefun.kafka.v1/ingress\nspec:\n  id: a/in\n  address: k:1\n  consumerGroupId: g\n  topics:\n")
-	for i := range 40_000 {
-		fmt.Fprintf(&b, "  - {topic: t%d, valueType: v, targets: [a/b]}\n", i)
+	text := func(topics int) []byte {
+		var b strings.Builder
+		b.WriteString("kind: io.statefun.endpoints.v2/http\nspec: {functions: a/*, urlPathTemplate: \"http://h/\"}\n---\nkind: io.statefun.kafka.v1/ingress\nspec:\n  id: a/in\n  address: k:1\n  consumerGroupId: g\n  topics:\n")
+		for i := range topics {
+			fmt.Fprintf(&b, "  - {topic: t%d, valueType: v, targets: [a/b]}\n", i)
+		}
+		fmt.Fprintf(&b, "  properties:\n  - client.id: \"%s\"\n", strings.Repeat("${PORT}", topics)+"${BATCH}")
+		return []byte(b.String())
 	}
-	fmt.Fprintf(&b, "  properties:\n  - client.id: \"%s\"\n", strings.Repeat("${PORT}", 50_000)+"${BATCH}")
-	began := time.Now()
-	m, complaints := Parse("f", []byte(b.String()), environment)
-	took := time.Since(began)
-	if m == nil {
-		t.Fatal(complaints)
+	// The best of three: others use this machine, too.
+	took := func(topics int) (best time.Duration) {
+		data := text(topics)
+		for try := range 3 {
+			began := time.Now()
+			m, complaints := Parse("f", data, environment)
+			if took := time.Since(began); try == 0 || took < best {
+				best = took
+			}
+			if m == nil {
+				t.Fatal(complaints)
+			}
+			settings := m.Effective()[1].Settings
+			if want := fmt.Sprintf("f:%d, placeholder PORT (environment), placeholder BATCH (environment)", topics+11); len(settings) < 4*topics || settings[len(settings)-1].From != want {
+				t.Fatalf("%d settings, the last from %s, want %s", len(settings), settings[len(settings)-1].From, want)
+			}
+		}
+		return best
 	}
-	items := m.Effective()
-	if n := len(items[1].Settings); n < 160_000 {
-		t.Errorf("%d settings", n)
-	}
-	if from := items[1].Settings[len(items[1].Settings)-1].From; from != "f:40011, placeholder PORT (environment), placeholder BATCH (environment)" {
-		t.Errorf("from %s", from)
-	}
-	if took > 20*time.Second {
-		t.Errorf("reading took %s", took)
+	if small, large := took(1000), took(20_000); large > 100*small { // 20 by proportion, 400 by its square
+		t.Errorf("a module of 20 times the size takes %s, and the small one %s", large, small)
 	}
 }
