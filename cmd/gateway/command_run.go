@@ -96,7 +96,7 @@ func run(ctx context.Context, cfg config.Config, loader *config.Loader, written 
 	v := version.Read()
 	meters := metrics.New(v.Version, v.Commit, v.Go)
 	written.Count(meters.Logged)
-	g := &asked{files: files, level: &written.Level, settings: settingsOf(loader, cfg, memory, limits, &written.Level)}
+	g := &asked{files: files, level: &written.Level, settings: settingsOf(loader, cfg, memory, limits, traces.Endpoint, &written.Level)}
 	defer background(ctx, files.Run)()
 	tracer, endTraces := tracerOf(ctx, traces, v.Version, log, meters)
 	defer endTraces()

@@ -23,7 +23,7 @@ func TestSettingsOf(t *testing.T) {
 	}
 	level := new(slog.LevelVar)
 	level.Set(cfg.LogLevel)
-	all := settingsOf(loader, cfg, 1<<30, bounds(cfg, 1<<30), level)
+	all := settingsOf(loader, cfg, 1<<30, bounds(cfg, 1<<30), "http://c:4318/v1/traces", level)
 	now := func(name string) report.Setting {
 		for _, s := range all() {
 			if s.Name == name {
@@ -35,6 +35,7 @@ func TestSettingsOf(t *testing.T) {
 	for _, want := range []report.Setting{
 		{Name: "memory", Value: "auto (1GiB)", From: "default"}, {Name: "mailBytesMax", Value: "auto (128MiB)", From: "default"}, {Name: "sourceBytesMax", Value: "auto (16MiB)", From: "default"},
 		{Name: "effectBytesMax", Value: "auto (64MiB)", From: "default"}, {Name: "cacheBytesMax", Value: "1GiB", From: "flag --cache-bytes-max"}, {Name: "logLevel", Value: "warn", From: "flag --log-level"},
+		{Name: "traceEndpoint", Value: "http://c:4318/v1/traces", From: "environment OTEL_EXPORTER_OTLP_TRACES_ENDPOINT or OTEL_EXPORTER_OTLP_ENDPOINT"}, {Name: "traceSample", Value: "1", From: "default"},
 	} {
 		if got := now(want.Name); got != want {
 			t.Errorf("got %v, want %v", got, want)
