@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/url"
 	"time"
+	"unicode/utf8"
 
 	"github.com/go-chi/chi/v5"
 
@@ -126,11 +127,12 @@ func timersOf(ctx context.Context, app Application, a api.Address, into *[]jsonT
 
 // askedRaw reads whether values are to be shown in base64.
 func askedRaw(r *http.Request) (bool, error) {
-	switch text := r.URL.Query().Get("raw"); text {
-	case "", "false":
-		return false, nil
-	case "true":
+	query := r.URL.Query()
+	switch text := query.Get("raw"); {
+	case text == "true":
 		return true, nil
+	case text == "false" || !query.Has("raw"):
+		return false, nil
 	}
 	return false, errors.New("raw is neither true nor false")
 }
@@ -195,7 +197,9 @@ func strictQuery(r *http.Request, allowed ...string) (map[string]string, error) 
 			return nil, fmt.Errorf("%s is given twice", name)
 		}
 		if len(values[name]) == 1 {
-			out[name] = values[name][0]
+			if out[name] = values[name][0]; !utf8.ValidString(out[name]) {
+				return nil, fmt.Errorf("%s is not UTF-8", name)
+			}
 		}
 	}
 	if len(out) < len(values) {

@@ -10,17 +10,17 @@ import (
 
 const addressesPath = "/v1/addresses"
 
-// jsonListedAddress is an address that the store keeps. What is null is not known without looking at it alone.
+// jsonListedAddress is an address that the store keeps.
 type jsonListedAddress struct {
 	Address   *jsonAddress `json:"address"`
 	Shard     int          `json:"shard"`
 	InMemory  bool         `json:"inMemory"`
 	Phase     string       `json:"phase"`    // "": it is not in memory
-	Messages  *int64       `json:"messages"` // that wait or are in the call; null: it is not in memory
-	Stored    *int64       `json:"stored"`   // of them, only in the store
+	Messages  *int64       `json:"messages"` // that wait or are in the call; null on a standby
+	Stored    int64        `json:"stored"`   // of them, only in the store
 	Failing   bool         `json:"failing"`
 	Attempts  int          `json:"attempts"`
-	LastError *string      `json:"lastError"`
+	LastError string       `json:"lastError"` // "": the last attempt did not fail
 	Paused    bool         `json:"paused"`
 }
 
@@ -50,13 +50,18 @@ func askAddresses(ctx context.Context, app Application, r *http.Request) (any, e
 		if err != nil {
 			return nil, err
 		}
+		mail, err := app.Mailboxes(ctx, found)
+		if err != nil {
+			return nil, err
+		}
 		for i, a := range found {
-			var v machine.View
-			if i < len(views) {
-				v = views[i]
+			var v *machine.View // nil: no memory knows of it
+			if views != nil {
+				v = &views[i]
 			}
-			answer.Items = append(answer.Items, listedAddress(a, &v))
-			left -= len(a.ID) + len(v.LastError)
+			item := listedAddress(a, v, mail[i].Spilled)
+			answer.Items = append(answer.Items, item)
+			left -= len(a.ID) + len(item.LastError)
 		}
 		if cursor, answer.Next = next, nextCursor(next); next == nil {
 			break
@@ -68,16 +73,14 @@ func askAddresses(ctx context.Context, app Application, r *http.Request) (any, e
 // addressesAtOnce is how many are read from the store at a time: each id may be 64 KiB.
 const addressesAtOnce = 100
 
-func listedAddress(a api.Address, v *machine.View) jsonListedAddress {
-	out := jsonListedAddress{
-		Address: &jsonAddress{a.Type.Namespace, a.Type.Name, a.ID}, Shard: api.Shard(a.ID), InMemory: v.InMemory, Phase: v.Phase, Failing: v.FailingSince != 0,
-		Attempts: v.Attempts, Paused: v.Paused != nil,
+func listedAddress(a api.Address, v *machine.View, stored int64) jsonListedAddress {
+	out := jsonListedAddress{Address: &jsonAddress{a.Type.Namespace, a.Type.Name, a.ID}, Shard: api.Shard(a.ID), Stored: stored}
+	if v == nil {
+		return out
 	}
+	out.Messages, out.InMemory, out.Phase, out.Failing, out.Attempts, out.LastError, out.Paused = &stored, v.InMemory, v.Phase, v.FailingSince != 0, v.Attempts, v.LastError, v.Paused != nil
 	if v.InMemory {
-		out.Messages, out.Stored = &v.Mailbox, &v.Spilled
-	}
-	if v.LastError != "" {
-		out.LastError = &v.LastError
+		out.Messages, out.Stored = &v.Mailbox, v.Spilled
 	}
 	return out
 }

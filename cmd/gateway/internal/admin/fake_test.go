@@ -16,6 +16,7 @@ type fake struct {
 	status  report.Status
 	err     error // why there is no application
 	about   report.About
+	spilled int // messages of every address that are only in the store
 	module  report.Module
 
 	dead      func(after uint64, limit int) ([]api.DeadLetter, error)
@@ -54,6 +55,14 @@ func (f *fake) Addresses(_ context.Context, function api.FunctionType, prefix st
 		return nil, nil, nil
 	}
 	return f.addresses(function, prefix, cursor, limit)
+}
+
+func (f *fake) Mailboxes(_ context.Context, addresses []api.Address) ([]statestore.Loaded, error) {
+	out := make([]statestore.Loaded, len(addresses))
+	for i := range out {
+		out[i].Spilled = int64(f.spilled)
+	}
+	return out, nil
 }
 
 func (f *fake) Timers(_ context.Context, after statestore.TimerKey, limit int) ([]statestore.Timer, error) {

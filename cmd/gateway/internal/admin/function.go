@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"time"
+	"unicode/utf8"
 
 	"github.com/stategate/stategate/api"
 	"github.com/stategate/stategate/cmd/gateway/internal/report"
@@ -184,8 +185,8 @@ func pathName(r *http.Request) (name [2]string, err error) {
 		if name[i], err = part(r, key); err != nil {
 			return name, err
 		}
-		if len(name[i]) > api.NameBytesMax {
-			return name, errors.New("the name is too long")
+		if len(name[i]) > api.NameBytesMax || !utf8.ValidString(name[i]) {
+			return name, errors.New("the name is too long, or not UTF-8")
 		}
 	}
 	return name, nil

@@ -37,6 +37,8 @@ type Stored interface {
 	DeadLetters(ctx context.Context, after uint64, limit int) ([]api.DeadLetter, error)
 	// Addresses are those of a function that the store keeps, in its order (statestore.Reader.Addresses).
 	Addresses(ctx context.Context, function api.FunctionType, prefix string, cursor []byte, limit int) ([]api.Address, []byte, error)
+	// Mailboxes counts the messages of addresses that are only in the store, one for each (statestore.Reader.Mailboxes).
+	Mailboxes(ctx context.Context, addresses []api.Address) ([]statestore.Loaded, error)
 	// Timers are those behind after, in the order of firing, at most limit.
 	Timers(ctx context.Context, after statestore.TimerKey, limit int) ([]statestore.Timer, error)
 	// Acts are what operators have done, with a number below before (0: any), the newest first, at most limit.

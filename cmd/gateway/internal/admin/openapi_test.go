@@ -2,6 +2,7 @@ package admin
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"regexp"
@@ -13,7 +14,10 @@ import (
 )
 
 // checker checks values against the schemas of the OpenAPI document: the part of JSON Schema that the document uses.
-type checker struct{ document map[string]any }
+type checker struct {
+	document map[string]any
+	patterns map[string]*regexp.Regexp // of paths
+}
 
 // newChecker reads the document as a client would get it.
 func newChecker() *checker {
@@ -21,6 +25,10 @@ func newChecker() *checker {
 	var c checker
 	if err := json.Unmarshal(encode(document(h.routes(), "v1")), &c.document); err != nil {
 		panic(err)
+	}
+	c.patterns = map[string]*regexp.Regexp{}
+	for template := range c.document["paths"].(map[string]any) {
+		c.patterns[template] = regexp.MustCompile("^" + regexp.MustCompile(`\\\{[a-z]+\\\}`).ReplaceAllString(regexp.QuoteMeta(template), "[^/]*") + "$")
 	}
 	return &c
 }
@@ -48,11 +56,11 @@ func (c *checker) answer(method, path string, status int, contentType string, bo
 	media, _ := content[contentType].(map[string]any)
 	if media == nil {
 		if status >= 400 { // of what is no path of the document
-			return c.check(map[string]any{"$ref": "#/components/schemas/Problem"}, parsed(body), "$")
+			return c.check(map[string]any{"$ref": "#/components/schemas/Problem"}, parsed(body))
 		}
 		return fmt.Errorf("%s of %d is not in the document", contentType, status)
 	}
-	return c.check(media["schema"], parsed(body), "$")
+	return c.check(media["schema"], parsed(body))
 }
 
 func parsed(body []byte) (value any) {
@@ -70,46 +78,50 @@ func (c *checker) operation(method, path string) map[string]any {
 	var found map[string]any
 	least := 100 // a path that is written out goes before one with {names}
 	for template, item := range paths {
-		pattern := "^" + regexp.MustCompile(`\\\{[a-z]+\\\}`).ReplaceAllString(regexp.QuoteMeta(template), "[^/]*") + "$"
 		operation, ok := item.(map[string]any)[strings.ToLower(method)].(map[string]any)
-		if n := strings.Count(template, "{"); ok && n < least && regexp.MustCompile(pattern).MatchString(path) {
+		if n := strings.Count(template, "{"); ok && n < least && c.patterns[template].MatchString(path) {
 			found, least = operation, n
 		}
 	}
 	return found
 }
 
-func (c *checker) check(of, value any, at string) error {
+func (c *checker) check(of, value any) error {
 	s, ok := of.(map[string]any)
 	if !ok {
-		return fmt.Errorf("%s: the schema is %v", at, of)
+		return fmt.Errorf(": the schema is %v", of)
 	}
 	for keyword, operand := range s {
 		var err error
 		switch keyword {
 		case "$ref":
 			name := strings.TrimPrefix(operand.(string), "#/components/schemas/")
-			err = c.check(c.document["components"].(map[string]any)["schemas"].(map[string]any)[name], value, at)
+			err = c.check(c.document["components"].(map[string]any)["schemas"].(map[string]any)[name], value)
 		case "anyOf":
-			err = c.any(operand.([]any), value, at)
+			err = c.any(operand.([]any), value)
 		case "allOf":
 			for _, part := range operand.([]any) {
-				err = c.check(part, value, at)
+				err = errors.Join(err, c.check(part, value))
 			}
 		case "type":
-			err = ofType(operand, value, at)
-		case "properties", "required", "additionalProperties":
-			err = c.object(s, value, at)
+			err = ofType(operand, value)
+		case "properties":
+			err = c.object(s, value)
 		case "items":
 			all, _ := value.([]any)
 			for i := range all {
-				if err == nil {
-					err = c.check(operand, all[i], fmt.Sprintf("%s[%d]", at, i))
+				if err = c.check(operand, all[i]); err != nil {
+					err = fmt.Errorf("[%d]%w", i, err)
+					break
 				}
 			}
-		case "description", "contentEncoding", "minimum":
+		case "additionalProperties":
+			if s["properties"] == nil {
+				err = c.object(s, value)
+			}
+		case "required", "description", "contentEncoding", "minimum": // required is checked with the properties
 		default:
-			err = fmt.Errorf("%s: the checker does not know %s", at, keyword)
+			err = fmt.Errorf(": the checker does not know %s", keyword)
 		}
 		if err != nil {
 			return err
@@ -118,16 +130,16 @@ func (c *checker) check(of, value any, at string) error {
 	return nil
 }
 
-func (c *checker) any(schemas []any, value any, at string) (err error) {
+func (c *checker) any(schemas []any, value any) (err error) {
 	for _, s := range schemas {
-		if err = c.check(s, value, at); err == nil {
+		if err = c.check(s, value); err == nil {
 			return nil
 		}
 	}
 	return err
 }
 
-func (c *checker) object(s map[string]any, value any, at string) error {
+func (c *checker) object(s map[string]any, value any) error {
 	object, ok := value.(map[string]any)
 	if !ok {
 		return nil // type says it
@@ -136,7 +148,7 @@ func (c *checker) object(s map[string]any, value any, at string) error {
 	required, _ := s["required"].([]any)
 	for _, name := range required {
 		if _, ok := object[name.(string)]; !ok {
-			return fmt.Errorf("%s: %s is missing", at, name)
+			return fmt.Errorf(": %s is missing", name)
 		}
 	}
 	for name, v := range object {
@@ -144,42 +156,44 @@ func (c *checker) object(s map[string]any, value any, at string) error {
 		if !known {
 			of = s["additionalProperties"]
 			if of == false || of == nil {
-				return fmt.Errorf("%s: %s is not in the document", at, name)
+				return fmt.Errorf(": %s is not in the document", name)
 			}
 		}
-		if err := c.check(of, v, at+"."+name); err != nil {
-			return err
+		if err := c.check(of, v); err != nil {
+			return fmt.Errorf(".%s%w", name, err)
 		}
 	}
 	return nil
 }
 
-func ofType(types, value any, at string) error {
-	is := map[string]bool{}
-	switch v := value.(type) {
-	case nil:
-		is["null"] = true
-	case bool:
-		is["boolean"] = true
-	case string:
-		is["string"] = true
-	case float64:
-		is["number"], is["integer"] = true, v == float64(int64(v)) || v > 1<<53
-	case []any:
-		is["array"] = true
-	case map[string]any:
-		is["object"] = true
+func ofType(types, value any) error {
+	is := func(name string) bool {
+		switch v := value.(type) {
+		case nil:
+			return name == "null"
+		case bool:
+			return name == "boolean"
+		case string:
+			return name == "string"
+		case float64:
+			return name == "number" || name == "integer" && (v == float64(int64(v)) || v > 1<<53)
+		case []any:
+			return name == "array"
+		}
+		return name == "object"
 	}
-	wanted, several := types.([]any)
-	if !several {
-		wanted = []any{types}
-	}
-	for _, want := range wanted {
-		if is[want.(string)] {
+	if name, one := types.(string); one {
+		if is(name) {
 			return nil
 		}
+	} else {
+		for _, name := range types.([]any) {
+			if is(name.(string)) {
+				return nil
+			}
+		}
 	}
-	return fmt.Errorf("%s: %v is not %v", at, value, types)
+	return fmt.Errorf(": %.100v is not %v", value, types)
 }
 
 // TestDocument: every route is in the document and every path of it is a route, each operation has a name of its own, and every

@@ -92,6 +92,9 @@ func exchange(t *testing.T, h http.Handler, r *http.Request) (int, []byte) {
 		t.Errorf("%q: a body of %d bytes is said to have %s", what, len(body), length)
 	}
 	kind := response.Header.Get("Content-Type")
+	if err := theChecker().answer(r.Method, r.URL.EscapedPath(), response.StatusCode, kind, body); err != nil {
+		t.Errorf("%q: not as the document says: %v", what, err)
+	}
 	if !strings.Contains(kind, "json") {
 		if string(body) != "metrics\n" && !(response.StatusCode == http.StatusNoContent && len(body) == 0) {
 			t.Errorf("%q: %d bytes of %q", what, len(body), kind)

@@ -22,6 +22,11 @@ func (a *App) Addresses(ctx context.Context, function api.FunctionType, prefix s
 	return a.cfg.Store.Addresses(ctx, function, prefix, cursor, limit)
 }
 
+// Mailboxes counts the messages of addresses that are only in the store, one for each.
+func (a *App) Mailboxes(ctx context.Context, addresses []api.Address) ([]statestore.Loaded, error) {
+	return a.cfg.Store.Mailboxes(ctx, addresses)
+}
+
 // Timers are those behind after, in the order of firing, at most limit.
 func (a *App) Timers(ctx context.Context, after statestore.TimerKey, limit int) ([]statestore.Timer, error) {
 	return a.cfg.Store.Timers(ctx, after, math.MaxInt64, limit)
