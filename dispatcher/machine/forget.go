@@ -70,6 +70,11 @@ func (m *Machine) ForgetEgress(id, by string, token uint64) (found bool, why str
 
 // cutForgotten writes what is forgotten.
 func (m *Machine) cutForgotten(c *statestore.Commit) {
-	c.ProgressEnds, m.progressEnds = m.progressEnds, nil
+	for _, id := range m.progressEnds {
+		if m.sources[id] == nil { // else it has come back, and is in Progress
+			c.ProgressEnds = append(c.ProgressEnds, id)
+		}
+	}
+	m.progressEnds = nil
 	c.Trims, m.dropped = append(c.Trims, m.dropped...), nil
 }

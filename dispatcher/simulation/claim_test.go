@@ -15,6 +15,7 @@ func (l *life) checkClaim(c *statestore.Claim) {
 	}
 	l.checkPauses(c)
 	l.checkActs(c)
+	l.checkForgotten(c)
 	for _, lane := range c.Lanes {
 		if lane.Next < l.lanes[lane.Egress] {
 			l.failf("numbers", "lane %s goes on at %d, and has come to %d", lane.Egress, lane.Next, l.lanes[lane.Egress])

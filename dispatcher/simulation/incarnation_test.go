@@ -234,6 +234,8 @@ func (inc *incarnation) work() {
 }
 
 func (inc *incarnation) takeGates(w *machine.Work) {
+	old := func(s api.Source) bool { return s == oldSource } // it brings nothing
+	w.Full, w.Room = slices.DeleteFunc(w.Full, old), slices.DeleteFunc(w.Room, old)
 	for _, s := range w.Full {
 		inc.reader(s).full = true
 		if slices.Contains(w.Room, s) {

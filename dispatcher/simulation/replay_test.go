@@ -19,6 +19,8 @@ type mending struct {
 	replayed []uint64 // letters that no cut has ended yet
 	acts     int      // of replays, discards and states that were set, that no cut holds yet
 	edits    []*editing
+
+	reads, forgotten bool // the old source
 }
 
 // mend is what they do in a step.
@@ -29,6 +31,8 @@ func (inc *incarnation) mend() {
 	rng := drawer(inc.seed, streamMends, uint64(inc.at))
 	switch {
 	case rng.IntN(1000) >= 2*inc.life.operators:
+	case rng.IntN(8) == 0:
+		inc.forgetIngress()
 	case rng.IntN(2) == 0:
 		inc.replay(rng)
 	default:

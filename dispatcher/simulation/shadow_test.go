@@ -24,6 +24,7 @@ type shadow struct {
 	revived   map[int]bool              // nodes that were replayed
 	anew      map[string]bool           // outputs that were replayed
 	acts      uint64                    // number of the next act
+	old       bool                      // the old source is known
 	numbers   map[uint64]int            // nodes, and 1, by the numbers under which they are kept
 	highest   uint64                    // number of a message that a commit has told
 }
@@ -54,7 +55,7 @@ func newShadow() *shadow {
 
 func (s *shadow) clone() *shadow {
 	return &shadow{addresses: maps.Clone(s.addresses), applied: maps.Clone(s.applied), kept: maps.Clone(s.kept), aside: maps.Clone(s.aside), discarded: maps.Clone(s.discarded), letters: maps.Clone(s.letters),
-		paused: maps.Clone(s.paused), skipped: maps.Clone(s.skipped), numbers: maps.Clone(s.numbers), revived: maps.Clone(s.revived), anew: maps.Clone(s.anew), acts: s.acts, highest: s.highest}
+		paused: maps.Clone(s.paused), skipped: maps.Clone(s.skipped), numbers: maps.Clone(s.numbers), revived: maps.Clone(s.revived), anew: maps.Clone(s.anew), acts: s.acts, old: s.old, highest: s.highest}
 }
 
 // fits judges a state that may expire. Clocks of members differ: a value is gone once one of them has found it expired, and
