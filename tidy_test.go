@@ -54,7 +54,7 @@ var plan = []rule{
 	{folder: "egress/http", house: []string{"api", "statestore/.", "egress/."}},
 	{folder: "cmd/gateway", house: []string{"api", "statestore/.", "statestore/memory", "statestore/sqlite", "statestore/postgres", "dispatcher", "ingress", "egress", "cmd/gateway"}},
 	{folder: "cmd/gateway/internal/module", house: []string{"api/.", "cmd/gateway/internal/nearest"}},
-	{folder: "cmd/gateway/internal/admin", house: []string{"api", "statestore/.", "dispatcher/machine", "cmd/gateway/internal/report", "cmd/gateway/internal/version", "internal/conns"}},
+	{folder: "cmd/gateway/internal/admin", house: []string{"api", "statestore/.", "dispatcher/.", "dispatcher/machine", "cmd/gateway/internal/report", "cmd/gateway/internal/version", "internal/conns"}},
 	{folder: "cmd/gateway/internal/report", house: []string{"api", "statestore/.", "dispatcher/machine"}},
 	{folder: "cmd/gateway/internal/testgateway", house: []string{"internal/testserver"}},
 	{folder: "cmd/gateway/internal/cluster", house: []string{"api/.", "statestore/."}, tests: []string{"statestore/memory"}},
