@@ -75,6 +75,9 @@ func (c *checker) operation(method, path string) map[string]any {
 		path = rest[max(strings.IndexByte(rest, '/'), 0):]
 	}
 	paths := c.document["paths"].(map[string]any)
+	if path == "" {
+		path = "/"
+	}
 	var found map[string]any
 	least := 100 // a path that is written out goes before one with {names}
 	for template, item := range paths {
