@@ -148,8 +148,8 @@ func TestBadValues(t *testing.T) {
 		"store":         {"", "stategate.db", "mysql://h/d"},
 		"storeFile":     {""},
 		"advertise":     {"", ":8080", "host", "host:0", "a b:80"}, "listenInsecure": {"yes"}, "listenTlsKey": {""},
-		"traceEndpoint": {"", "collector:4318", "grpc://c", "http://", "http://u:p@c", "http://c?key=k", "http://c#f", "http://c:x y", strings.Repeat("x", 100_000)},
-		"traceSample":   {"", "-0.1", "1.1", "NaN", "Inf", "half", "50%"},
+		"traceEndpoint":  {"", "collector:4318", "grpc://c", "http://", "http://u:p@c", "http://c?key=k", "http://c#f", "http://c:x y", strings.Repeat("x", 100_000)},
+		"traceSample":    {"", "-0.1", "1.1", "NaN", "Inf", "half", "50%"},
 		"signingKeyFile": {""}, "adminTokenFile": {""}, "adminReadTokenFile": {"a\x00"}, "adminTlsCert": {""}, "adminTlsKey": {""}, "adminInsecure": {"1"},
 	} {
 		for _, text := range bad {

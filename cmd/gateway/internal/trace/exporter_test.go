@@ -101,7 +101,7 @@ func TestExport(t *testing.T) {
 	for _, a := range got.Attributes {
 		attributes[a.Key] = a.Value.String()
 	}
-	if got.Name != "call a/b\uFFFD" || got.Kind != client || got.StartTimeUnixNano != 100e9+5 || got.EndTimeUnixNano != 101e9+5 || got.ParentSpanId[0] != 3 || len(got.TraceId) != 16 || len(got.SpanId) != 8 || got.Flags != 1 {
+	if got.Name != "call a/b\uFFFD" || got.Kind != client || got.StartTimeUnixNano != 100e9+5 || got.EndTimeUnixNano != 101e9+5 || got.ParentSpanId[0] != 3 || len(got.TraceId) != 16 || len(got.SpanId) != 8 || got.Flags != 0x101 {
 		t.Errorf("got %v", got)
 	}
 	if got.Status.GetCode() != otlp.Status_STATUS_CODE_ERROR || got.Status.Message != "timeout" || len(got.Links) != 1 || got.Links[0].TraceId[0] != 4 {
@@ -144,7 +144,9 @@ func TestCollectorIsAway(t *testing.T) {
 	defer elsewhere.Close()
 	lost := int64(0)
 	for i, answer := range []func(http.ResponseWriter, *http.Request){
-		refuse(400), refuse(401), func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, elsewhere.URL, 307) },
+		refuse(400), refuse(401), func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, elsewhere.URL, http.StatusTemporaryRedirect)
+		},
 		func(w http.ResponseWriter, _ *http.Request) {
 			b, _ := proto.Marshal(&collector.ExportTraceServiceResponse{PartialSuccess: &collector.ExportTracePartialSuccess{RejectedSpans: 1 << 40}})
 			w.Write(b)

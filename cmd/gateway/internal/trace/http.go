@@ -21,7 +21,7 @@ func (t *Tracer) Request(r *http.Request, route string) (in *api.Trace, ended fu
 	}
 	s := &span{at: *in, name: cut(r.Method + " " + route), kind: server, begin: time.Now(), attributes: make([]attribute, 0, 5)}
 	if parent != nil {
-		s.parent = parent.Span
+		s.parent, s.remote = parent.Span, true
 	}
 	s.attributes = append(s.attributes, text("http.request.method", r.Method), text("http.route", route), text("url.scheme", scheme), text("url.path", r.URL.EscapedPath()))
 	return in, func(status int) {

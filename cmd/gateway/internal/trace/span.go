@@ -14,6 +14,7 @@ import (
 type span struct {
 	at         api.Trace
 	parent     [8]byte // all zero: none
+	remote     bool    // the parent is somebody else's: a header has named it
 	name       string
 	kind       otlp.Span_SpanKind
 	begin, end time.Time
@@ -48,7 +49,7 @@ func number(key string, n int64) attribute { return attribute{key: key, number: 
 // message is the span in OTLP's words.
 func (s *span) message() *otlp.Span {
 	m := &otlp.Span{
-		TraceId: s.at.ID[:], SpanId: s.at.Span[:], Name: strings.ToValidUTF8(s.name, "\uFFFD"), Kind: s.kind, Flags: flags(&s.at),
+		TraceId: s.at.ID[:], SpanId: s.at.Span[:], Name: strings.ToValidUTF8(s.name, "\uFFFD"), Kind: s.kind, Flags: s.flags(),
 		StartTimeUnixNano: uint64(s.begin.UnixNano()), EndTimeUnixNano: uint64(s.end.UnixNano()),
 		Attributes: make([]*common.KeyValue, 0, len(s.attributes)+1),
 	}
@@ -64,13 +65,19 @@ func (s *span) message() *otlp.Span {
 	}
 	for i := range s.links {
 		l := &s.links[i]
-		m.Links = append(m.Links, &otlp.Span_Link{TraceId: l.ID[:], SpanId: l.Span[:], Flags: flags(l)})
+		m.Links = append(m.Links, &otlp.Span_Link{TraceId: l.ID[:], SpanId: l.Span[:], Flags: uint32(l.Flags)})
 	}
 	return m
 }
 
-// flags are a trace's; OTLP knows those of W3C.
-func flags(t *api.Trace) uint32 { return uint32(t.Flags) }
+// flags are W3C's, and whether the parent is remote.
+func (s *span) flags() uint32 {
+	all := uint32(s.at.Flags) | uint32(otlp.SpanFlags_SPAN_FLAGS_CONTEXT_HAS_IS_REMOTE_MASK)
+	if s.remote {
+		all |= uint32(otlp.SpanFlags_SPAN_FLAGS_CONTEXT_IS_REMOTE_MASK)
+	}
+	return all
+}
 
 func (a attribute) message() *common.KeyValue {
 	v := &common.AnyValue{Value: &common.AnyValue_StringValue{StringValue: strings.ToValidUTF8(a.text, "\uFFFD")}}

@@ -259,7 +259,7 @@ func TestOneTrace(t *testing.T) {
 	result := w.results(1)["k"]
 	tr := w.of(parent.ID, want)
 	at := tr.below(parent.Span[:], "receive chain")
-	if attribute(at, "messaging.system") != "kafka" || attribute(at, "messaging.destination.name") != "chain" || attribute(at, "messaging.kafka.offset") != "0" || attribute(at, "stategate.address.id") != "k" || at.Kind != otlp.Span_SPAN_KIND_CONSUMER {
+	if attribute(at, "messaging.system") != "kafka" || attribute(at, "messaging.destination.name") != "chain" || attribute(at, "messaging.kafka.offset") != "0" || attribute(at, "stategate.address.id") != "k" || at.Kind != otlp.Span_SPAN_KIND_CONSUMER || at.Flags != 0x301 {
 		t.Errorf("the record's span is %v", at)
 	}
 	for i := range 11 {

@@ -98,7 +98,7 @@ func (t *Tracer) Arriving(systems Incoming, source api.Source, records []api.Rec
 func received(system string, source api.Source, r *api.Record, parent *api.Trace, began time.Time) *span {
 	s := &span{at: *r.Trace, name: "receive " + cut(source.Topic), kind: consumer, begin: began, attributes: make([]attribute, 0, 9)}
 	if parent != nil {
-		s.parent = parent.Span
+		s.parent, s.remote = parent.Span, true
 	}
 	s.attributes = append(s.attributes, text("messaging.system", system), text("messaging.operation.type", "receive"), text("messaging.operation.name", "receive"),
 		text("messaging.destination.name", source.Topic), number("messaging.destination.partition.id", int64(source.Partition)), text(keyIngress, source.Ingress))
