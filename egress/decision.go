@@ -10,6 +10,8 @@ import (
 type Decider interface {
 	// Halted says why the lane stands still, "" while it does not.
 	Halted() string
+	// Check says why a decision would not be taken now, as Decide does.
+	Check(d Decision) error
 	// Decide lets the lane go on, and says from which output on. It returns when the sink keeps the decision. Errors are ErrNotHalted,
 	// ErrDeciding and *NoOutput; after any other one the decision may still be carried out.
 	Decide(ctx context.Context, d Decision) (next uint64, err error)

@@ -89,9 +89,16 @@ func operatorDecides(t *testing.T, b *broker) {
 			o, l := forgotten(t, b)
 			for _, wrong := range []uint64{0, 11, 1 << 63} {
 				var none *egress.NoOutput
-				if _, err := l.relay.Decide(t.Context(), egress.Decision{Deliver: egress.DeliverFrom, From: wrong}); !errors.As(err, &none) || none.Next != 1 || none.Most != 10 {
+				d := egress.Decision{Deliver: egress.DeliverFrom, From: wrong}
+				if err := l.relay.Check(d); !errors.As(err, &none) {
+					t.Errorf("checked %d: got %v", wrong, err)
+				}
+				if _, err := l.relay.Decide(t.Context(), d); !errors.As(err, &none) || none.Next != 1 || none.Most != 10 {
 					t.Errorf("decided %d: got %v", wrong, err)
 				}
+			}
+			if err := l.relay.Check(c.d); err != nil {
+				t.Errorf("checked: %v", err)
 			}
 			l.decide(t, c.d, c.next)
 			if got := b.cursor(t, l.relay.cfg.name(o.id)); got < int64(c.next) {
@@ -101,6 +108,9 @@ func operatorDecides(t *testing.T, b *broker) {
 			o.waitDelivered(t, 11)
 			if got := l.told.count(resultLeftOut); got != c.leftOut {
 				t.Errorf("%d outputs are counted as left out, want %d", got, c.leftOut)
+			}
+			if err := l.relay.Check(c.d); !errors.Is(err, egress.ErrNotHalted) {
+				t.Errorf("checked again: got %v", err)
 			}
 			if _, err := l.relay.Decide(t.Context(), c.d); !errors.Is(err, egress.ErrNotHalted) {
 				t.Errorf("decided again: got %v", err)

@@ -65,24 +65,36 @@ func (r *Relay) Decide(ctx context.Context, d egress.Decision) (next uint64, err
 	}
 }
 
+// Check says why a decision would not be taken now (egress.Decider).
+func (r *Relay) Check(d egress.Decision) error {
+	r.still.mu.Lock()
+	defer r.still.mu.Unlock()
+	_, err := r.still.judge(d, r.queue.known())
+	return err
+}
+
+// judge says where a decision lets the lane go on. The caller holds mu.
+func (s *standstill) judge(d egress.Decision, known uint64) (next uint64, err error) {
+	switch {
+	case s.halt == nil:
+		return 0, egress.ErrNotHalted
+	case s.decided != nil && d != s.decided.Decision:
+		return 0, fmt.Errorf("%w: deliver %v", egress.ErrDeciding, s.decided.Decision)
+	case s.decided != nil:
+		return s.decided.next, nil
+	}
+	at := s.at
+	at.Known = max(at.Known, known)
+	return at.Decide(d)
+}
+
 // decide notes a decision, or finds the same one.
 func (s *standstill) decide(d egress.Decision, known uint64) (*decided, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.halt == nil {
-		return nil, egress.ErrNotHalted
-	}
-	if s.decided != nil {
-		if d != s.decided.Decision {
-			return nil, fmt.Errorf("%w: deliver %v", egress.ErrDeciding, s.decided.Decision)
-		}
-		return s.decided, nil
-	}
-	at := s.at
-	at.Known = max(at.Known, known)
-	next, err := at.Decide(d)
-	if err != nil {
-		return nil, err
+	next, err := s.judge(d, known)
+	if err != nil || s.decided != nil {
+		return s.decided, err
 	}
 	s.decided = &decided{d, next, make(chan struct{})}
 	s.wake <- struct{}{} // there is room: the one before is carried out

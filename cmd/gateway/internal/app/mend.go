@@ -174,6 +174,9 @@ func (a *App) Decide(ctx context.Context, id string, slot int, decision report.D
 		return 0, err
 	}
 	lane, err := l.decider(id, slot)
+	if err == nil {
+		err = objectionTo(id, slot, lane.Check(d))
+	}
 	if err != nil {
 		return 0, err
 	}
@@ -199,7 +202,7 @@ func (l *incarnation) decider(id string, slot int) (egress.Decider, error) {
 		return nil, fmt.Errorf("%w: egress %s has no lane %d", dispatcher.ErrNothing, id, slot)
 	}
 	lane, ok := r.(egress.Decider)
-	if !ok || lane.Halted() == "" {
+	if !ok {
 		return nil, objectionTo(id, slot, egress.ErrNotHalted)
 	}
 	return lane, nil
