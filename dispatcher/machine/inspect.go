@@ -176,7 +176,7 @@ func (m *Machine) Reasons() []Reason {
 	}
 	for _, origin := range sortedKeys(m.dead) {
 		if m.deadFull(m.dead[origin]) {
-			out = append(out, Reason{"deadletters", "deadletters " + origin, fmt.Sprintf("dead letters of %s have reached their bound: it waits with what would be set aside until some are discarded", origin)})
+			out = append(out, Reason{"deadletters", "deadletters " + origin, fmt.Sprintf("dead letters of %s have reached their bound: it waits with what would be set aside until some are replayed or discarded", origin)})
 		}
 	}
 	for _, l := range m.laneList {
