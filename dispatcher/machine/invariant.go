@@ -161,7 +161,7 @@ func (m *Machine) invariantPauses() error {
 		case c.phase == held && !listed[c]:
 			return fmt.Errorf("%v is held, and nobody will let it go on", a)
 		case m.ordered(c) && c.phase != loading && (c.phase != idle || c.mailLen() == 0):
-			return fmt.Errorf("%d orders wait for the mailbox of %v, which is known (%v)", len(m.orders[c]), a, c.phase)
+			return fmt.Errorf("%d orders wait for the mailbox of %v, which is known (%v)", len(m.orders.of[c]), a, c.phase)
 		}
 	}
 	for _, s := range m.sourceList {

@@ -68,7 +68,7 @@ type Machine struct {
 	editBytes  int
 	timers     timers
 	pauses     pauses
-	orders     map[*cell][]order
+	orders     orders
 	events     events
 	replies    replies
 	onces      onces
@@ -136,7 +136,7 @@ func New(cfg Config, claim *statestore.Claim, now int64) *Machine {
 		fence: claim.Fence, commitNumber: claim.Commit, nextNumber: max(claim.NextNumber, 1), gen: 1,
 		cells: map[api.Address]*cell{}, functions: map[api.FunctionType]*function{}, gates: map[string]*gate{},
 		flights: map[uint64]flight{}, sources: map[api.Source]*source{}, lanes: map[string]*lane{},
-		dead: map[string]*deadTotal{}, trials: map[api.Address]trial{}, orders: map[*cell][]order{}, nextAct: max(claim.NextAct, 1),
+		dead: map[string]*deadTotal{}, trials: map[api.Address]trial{}, orders: orders{of: map[*cell][]order{}}, nextAct: max(claim.NextAct, 1),
 		replies: replies{waiting: map[string]uint64{}, attempts: map[string]uint64{}}, onces: onces{waiting: map[string][]string{}},
 		loads: map[uint64]stateLoad{}, mailLoads: map[uint64]mailLoad{}, walks: map[uint64]*function{},
 		timers: timers{

@@ -21,6 +21,15 @@ type Denial struct {
 // order is what an operator has asked for, while the mailbox that it is for is not known yet.
 type order func(c *cell)
 
+// orders are those that wait, by the cell whose mailbox they wait for.
+type orders struct {
+	of      map[*cell][]order
+	waiting int
+}
+
+// ordersMax bounds those that wait, each for the store.
+const ordersMax = 10_000
+
 // Retry has an address tried now that waits for its next attempt, or behind a breaker, whose next probe it is. said is called once: with
 // nil when it is done, and then the token is Done when the commit that notes it is durable.
 func (m *Machine) Retry(a api.Address, by string, token uint64, said func(*Denial)) {
@@ -59,22 +68,28 @@ func (m *Machine) order(a api.Address, said func(*Denial), do func(c *cell) *Den
 		said(d)
 		return
 	}
+	if m.orders.waiting >= ordersMax {
+		said(&Denial{Detail: fmt.Sprintf("%d orders wait for the store already", ordersMax), Remedy: "wait until the store answers"})
+		return
+	}
 	c := m.cell(a)
-	m.orders[c] = append(m.orders[c], func(c *cell) { said(do(c)) })
+	m.orders.of[c] = append(m.orders.of[c], func(c *cell) { said(do(c)) })
+	m.orders.waiting++
 	c.pins++ // until it is given
 	m.obey(c)
 }
 
 // ordered reports whether orders wait for a cell's mailbox.
-func (m *Machine) ordered(c *cell) bool { return len(m.orders) > 0 && len(m.orders[c]) > 0 }
+func (m *Machine) ordered(c *cell) bool { return m.orders.waiting > 0 && len(m.orders.of[c]) > 0 }
 
 // obey gives the orders that wait for a cell's mailbox, as long as that is known; else it is read back.
 func (m *Machine) obey(c *cell) {
 	for m.ordered(c) && c.phase != loading && (c.phase != idle || c.mailLen() == 0) {
-		o := m.orders[c][0]
-		if m.orders[c] = m.orders[c][1:]; len(m.orders[c]) == 0 {
-			delete(m.orders, c)
+		o := m.orders.of[c][0]
+		if m.orders.of[c] = m.orders.of[c][1:]; len(m.orders.of[c]) == 0 {
+			delete(m.orders.of, c)
 		}
+		m.orders.waiting--
 		o(c)
 		c.pins--
 	}

@@ -162,3 +162,31 @@ func TestFront(t *testing.T) {
 		t.Errorf("it is paused as %+v", v.Paused)
 	}
 }
+
+// TestOrdersBound: while the store does not answer, so many orders wait and no more; when it does, each is given.
+func TestOrdersBound(t *testing.T) {
+	s := &stage{t: t}
+	s.played("new manual=load", "function f", "start")
+	const most = 10_000
+	done, denied := 0, 0
+	for i := range most + 5 {
+		s.m.Retry(api.Address{Type: functionType("f"), ID: fmt.Sprint(i % 7)}, "op", 0, func(d *machine.Denial) {
+			if d == nil || d.Nothing {
+				done++
+			} else {
+				denied++
+			}
+		})
+	}
+	s.work()
+	if done != 0 || denied != 5 {
+		t.Fatalf("while the store is away %d are done and %d denied", done, denied)
+	}
+	s.played("answer load")
+	if done != most || denied != 5 {
+		t.Errorf("when it has answered %d are done and %d denied", done, denied)
+	}
+	if told := s.played("retry f/x 1", "answer load"); !strings.Contains(told, "nothing for 1") {
+		t.Errorf("the next one: %s", told)
+	}
+}

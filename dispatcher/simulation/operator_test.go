@@ -123,8 +123,7 @@ func (inc *incarnation) pause(p statestore.Pause, ended bool) {
 	o := &inc.operator
 	o.orders++
 	order := o.orders
-	var token uint64
-	token = inc.when(func() {
+	token := inc.when(func() {
 		if o.asked[key] == order && inc.owner == inc && inc.durable.paused[key] == ended {
 			inc.failf("paused", "%v says that the pause of %s is durable, ended %v, and for the store it is %v", inc, pausedName(p), ended, inc.durable.paused[key])
 		}
