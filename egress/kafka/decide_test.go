@@ -216,6 +216,30 @@ func decisionOfALaneThatIsLost(t *testing.T, b *broker) {
 	}
 }
 
+// outputsThatWereForgotten: of an egress that was not declared for a while the outputs that waited are gone, and its cursor is below them. The
+// lane goes on behind them by itself.
+func outputsThatWereForgotten(t *testing.T, b *broker) {
+	o := newOutbox("shop/out")
+	first := begin(t, o, b.cfg)
+	first.emitted(b, 1, 5)
+	o.waitDelivered(t, 6)
+	if err := first.end(t); err != nil {
+		t.Fatal(err)
+	}
+	o.mu.Lock()
+	o.packs, o.next = nil, 10 // 6 to 9 were committed, and forgotten
+	o.mu.Unlock()
+	second := begin(t, o, b.cfg)
+	second.emitted(b, 10, 11)
+	o.waitDelivered(t, 12)
+	if text := second.relay.Halted(); text != "" {
+		t.Errorf("the lane stands still: %s", text)
+	}
+	if diff := cmp.Diff(texts([2]int{1, 5}, [2]int{10, 11}), committed(t, b.cfg.Brokers, b.topic("out"))); diff != "" {
+		t.Error(diff)
+	}
+}
+
 // TestDecisionIsCarriedOutLater: every error on the way costs time and nothing else; the decision is kept, and no other one taken.
 func TestDecisionIsCarriedOutLater(t *testing.T) {
 	for _, key := range []kmsg.Key{kmsg.InitProducerID, kmsg.AddOffsetsToTxn, kmsg.TxnOffsetCommit, kmsg.EndTxn} {

@@ -29,6 +29,7 @@ var scenarios = map[string]func(*testing.T, *broker){
 	"operator accepts an older store":  operatorAcceptsAnOlderStore,
 	"crash in the decision":            crashInTheDecision,
 	"decision of a lane that is lost":  decisionOfALaneThatIsLost,
+	"outputs that were forgotten":      outputsThatWereForgotten,
 	"crash behind the first cursor":    crashBetweenFirstCursorAndMark,
 	"two stores":                       twoStoresDoNotFenceEachOther,
 	"cursor is kept alive":             idleCursorIsKeptAlive,
