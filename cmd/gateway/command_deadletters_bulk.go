@@ -118,8 +118,8 @@ type bulk struct {
 	which      selection
 }
 
-// batchLetters is how many a batch looks at.
-const batchLetters = 500
+// batchLetters is how many a batch looks at: with more at a time the flow beside it waits for their commit, and the whole is not much sooner done.
+const batchLetters = 100
 
 // refusedShown is how many of those that could not be replayed are named.
 const refusedShown = 20
@@ -247,8 +247,11 @@ type bulkProgress struct {
 	shown       bool
 }
 
-// How often it is told elsewhere than on a terminal.
-const bulkToldEvery = 5 * time.Second
+// How often it is told, on a terminal and elsewhere.
+const (
+	bulkShownEvery = 100 * time.Millisecond
+	bulkToldEvery  = 5 * time.Second
+)
 
 func newBulkProgress(out io.Writer, verb string, total int64) *bulkProgress {
 	now := time.Now()
@@ -258,7 +261,7 @@ func newBulkProgress(out io.Writer, verb string, total int64) *bulkProgress {
 func (p *bulkProgress) add(n int64) {
 	p.n += n
 	now := time.Now()
-	if !p.terminal && now.Sub(p.told) < bulkToldEvery {
+	if passed := now.Sub(p.told); !p.terminal && passed < bulkToldEvery || p.shown && passed < bulkShownEvery {
 		return
 	}
 	p.told = now

@@ -158,7 +158,7 @@ func TestOperatorSeveralLetters(t *testing.T) {
 
 const fewTotals = `{"items":[{"origin":{"kind":"function","name":"shop/cart"},"letters":700,"bytes":17},{"origin":{"kind":"ingress","name":"shop/in"},"letters":50,"bytes":17}],"next":null}`
 
-// bulkServer answers batches: so many, each of 500, one letter of the second refused.
+// bulkServer answers batches: so many, each of batchLetters, one letter of the second refused.
 func bulkServer(f *fakeAdmin, what string, letters int) http.HandlerFunc {
 	f.says("GET "+totalsPath, fewTotals)
 	done := 0
@@ -179,18 +179,18 @@ func bulkServer(f *fakeAdmin, what string, letters int) http.HandlerFunc {
 
 func TestOperatorBulk(t *testing.T) {
 	f := newFakeAdmin(t)
-	bulkServer(f, "POST /v1/deadletters/replay", 700)
+	bulkServer(f, "POST /v1/deadletters/replay", 170)
 	code, stdout, stderr := call(t, "deadletters", "replay", "--function", "shop/cart")
-	want := []string{`POST /v1/deadletters/replay {"function":"shop/cart","limit":500}`, `POST /v1/deadletters/replay {"after":"500","function":"shop/cart","limit":500,"through":9000}`}
+	want := []string{`POST /v1/deadletters/replay {"function":"shop/cart","limit":100}`, `POST /v1/deadletters/replay {"after":"100","function":"shop/cart","limit":100,"through":9000}`}
 	if got := f.changes(); !slices.Equal(got, want) {
 		t.Errorf("asked %q", got)
 	}
-	if code != exitFailed || !strings.HasPrefix(stdout, "replayed 699 dead letters in ") || stderr != "gateway: dead letter 777 is left: no\\x1b room\ngateway: 1 dead letter is left; gateway deadletters shows them\n" {
+	if code != exitFailed || !strings.HasPrefix(stdout, "replayed 169 dead letters in ") || stderr != "gateway: dead letter 777 is left: no\\x1b room\ngateway: 1 dead letter is left; gateway deadletters shows them\n" {
 		t.Errorf("exit %d, stdout %q, stderr %q", code, stdout, stderr)
 	}
 	bulkServer(f, "POST /v1/deadletters/discard", 1)
 	code, stdout, _ = call(t, "deadletters", "discard", "--ingress", "shop/in", "--reason", "null key", "--yes")
-	if got := f.changes(); code != exitDone || !strings.HasPrefix(stdout, "discarded 1 dead letter in ") || !slices.Equal(got, []string{`POST /v1/deadletters/discard {"ingress":"shop/in","limit":500,"reason":"null key"}`}) {
+	if got := f.changes(); code != exitDone || !strings.HasPrefix(stdout, "discarded 1 dead letter in ") || !slices.Equal(got, []string{`POST /v1/deadletters/discard {"ingress":"shop/in","limit":100,"reason":"null key"}`}) {
 		t.Errorf("exit %d, asked %q, stdout %q", code, got, stdout)
 	}
 	refused(t, exitUsage, "deadletters discard needs --yes where nobody can be asked: Discard for good 50 dead letters of ingress shop/in", "deadletters", "discard", "--ingress", "shop/in")
@@ -200,7 +200,7 @@ func TestOperatorBulk(t *testing.T) {
 	}
 	bulkServer(f, "POST /v1/deadletters/discard", 1)
 	must(t, "discarded 1 dead letter", "", "deadletters", "discard", "--all", "--yes")
-	if got := f.changes(); !slices.Equal(got, []string{`POST /v1/deadletters/discard {"all":true,"limit":500}`}) {
+	if got := f.changes(); !slices.Equal(got, []string{`POST /v1/deadletters/discard {"all":true,"limit":100}`}) {
 		t.Errorf("asked %q", got)
 	}
 }
@@ -212,7 +212,7 @@ func TestOperatorBulkStops(t *testing.T) {
 	ctx, interrupt := contextOf(t)
 	f.handles("POST /v1/deadletters/replay", func(w http.ResponseWriter, r *http.Request) { interrupt(); first(w, r) })
 	code, stdout, stderr := callIn(ctx, "deadletters", "replay", "--function", "shop/cart")
-	if got := f.changes(); code != exitFailed || len(got) != 1 || stdout != "" || !strings.HasPrefix(stderr, "gateway: interrupted: 500 dead letters are replayed; what is left can be replayed by the same command\n") {
+	if got := f.changes(); code != exitFailed || len(got) != 1 || stdout != "" || !strings.HasPrefix(stderr, "gateway: interrupted: 100 dead letters are replayed; what is left can be replayed by the same command\n") {
 		t.Errorf("exit %d, asked %q, stdout %q, stderr %q", code, got, stdout, stderr)
 	}
 	first = bulkServer(f, "POST /v1/deadletters/replay", 5000)
@@ -224,7 +224,7 @@ func TestOperatorBulkStops(t *testing.T) {
 		first(w, r)
 	})
 	code, _, stderr = call(t, "deadletters", "replay", "--function", "shop/cart")
-	if code != exitFailed || !strings.Contains(stderr, "it is not known whether it was done") || !strings.Contains(stderr, "500 dead letters are replayed") {
+	if code != exitFailed || !strings.Contains(stderr, "it is not known whether it was done") || !strings.Contains(stderr, "100 dead letters are replayed") {
 		t.Errorf("exit %d, stderr %q", code, stderr)
 	}
 	f.handles("POST /v1/deadletters/replay", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, `{"done":0,"refused":[],"next":"7"}`) })

@@ -108,9 +108,9 @@ func TestOperatorSkipsWhatItShows(t *testing.T) {
 func TestOperatorProgressIsSeen(t *testing.T) {
 	f := newFakeAdmin(t)
 	x := newTerminal(t)
-	bulkServer(f, "POST /v1/deadletters/replay", 701)
+	bulkServer(f, "POST /v1/deadletters/replay", 171)
 	code, stdout, seen := x.call("yes\n", "deadletters", "replay", "--all")
-	if code != exitFailed || !strings.Contains(seen, "Replay 750 dead letters of every origin. Type yes: ") || !strings.Contains(seen, "\r\x1b[Kreplayed 500 of 750, ") || !strings.HasPrefix(stdout, "replayed 700 dead letters") {
+	if code != exitFailed || !strings.Contains(seen, "Replay 750 dead letters of every origin. Type yes: ") || !strings.Contains(seen, "\r\x1b[Kreplayed 100 of 750, ") || !strings.HasPrefix(stdout, "replayed 170 dead letters") {
 		t.Errorf("exit %d, stdout %q, seen %q", code, stdout, seen)
 	}
 }

@@ -1,0 +1,231 @@
+//go:build unix
+
+package commandtest
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stategate/stategate/cmd/gateway/internal/testgateway"
+)
+
+// TestCommands types every command that sees or mends at a gateway that works.
+func TestCommands(t *testing.T) {
+	s, functions := newShop(t)
+	g := s.newGateway("gateway", functions)
+	g.open()
+	for _, text := range []string{"pen", "ink", later, lost + " 3"} {
+		g.post("/v1/call/shop/cart/ada", text)
+	}
+	g.post("/v1/call/shop/cart/%20b%2F%1B", "pen") // an id that is no word, and that a terminal obeys
+	g.post("/v1/call/shop/cart?id=..", "pen")
+	t.Run("see", func(t *testing.T) { seeAll(t, g) })
+	t.Run("state", func(t *testing.T) { changeState(t, g, s) })
+	t.Run("letters", func(t *testing.T) { mendLetters(t, g, s, functions) })
+	t.Run("pause", func(t *testing.T) { pauseAll(t, g, s) })
+	t.Run("skip", func(t *testing.T) { skipOne(t, g) })
+	t.Run("forget", func(t *testing.T) { forgetAll(t, g) })
+	var acts []struct{ What, By string }
+	g.reads("audit", &acts)
+	var did []string
+	for _, a := range slices.Backward(acts) {
+		did = append(did, a.What)
+	}
+	want := []string{"set state", "set state", "set state", "delete state", "set state", "set state", "set state", "discard", "replay", "replay",
+		"pause", "resume", "pause", "resume", "pause", "resume", "retry", "skip"}
+	got := slices.Compact(slices.Clone(did))
+	if !slices.Equal(got, slices.Compact(want)) {
+		t.Errorf("written down are %q, want %q", got, slices.Compact(want))
+	}
+	g.Stop()
+}
+
+// in makes the gateway a subtest's.
+func (g *gateway) in(t *testing.T) func() {
+	was := g.t
+	g.t = t
+	return func() { g.t = was }
+}
+
+func seeAll(t *testing.T, g *gateway) {
+	defer g.in(t)()
+	g.does("ok, active", "status")
+	if s := g.call("stuck"); s.code != 0 || s.stdout != "" || s.stderr != "nothing is stuck\n" {
+		t.Errorf("%+v", s)
+	}
+	g.does("shop/cart", "functions")
+	g.does("items io.statefun.types/int", "functions shop/cart")
+	g.refuses(1, "declares no such function", "functions no/ne")
+	if said := g.does("ada", "addresses shop/cart"); !strings.Contains(said, `" b/\x1b"`) || strings.Contains(said, "\x1b") || strings.Count(said, "\n") != 4 {
+		t.Errorf("got %q", said)
+	}
+	if said := g.does("ada", "addresses shop/cart --prefix a"); strings.Count(said, "\n") != 2 {
+		t.Errorf("got %q", said)
+	}
+	if said := g.does("ada", "addresses show shop/cart ada"); !strings.Contains(said, "token of ada") || !strings.Contains(said, "items") {
+		t.Errorf("got %q", said)
+	}
+	g.does("address", "addresses show shop/cart ..")
+	if s := g.call("addresses", "show", "shop/cart", " b/\x1b"); s.code != 0 || !strings.Contains(s.stdout, `" b/\x1b"`) || strings.Contains(s.stdout, "\x1b") {
+		t.Errorf("%+v", s)
+	}
+	g.does("token of ada", "timers --function shop/cart")
+	g.does("shop/api", "ingresses")
+	g.does("shop/api", "ingresses shop/api")
+	g.does("shop/receipts", "egresses")
+	g.does("shop/receipts", "egresses shop/receipts")
+	g.refuses(1, "no such egress", "egresses no/ne")
+	g.does("active", "members")
+	g.does("module.yaml:", "module")
+	if s := g.call("module", "--changes"); s.code != 0 || !strings.Contains(s.stderr, "nothing has changed") {
+		t.Errorf("%+v", s)
+	}
+	g.does("--lease", "settings")
+	g.does("info", "log-level")
+	g.does("debug", "log-level debug")
+	g.does("info", "log-level info")
+	for _, line := range []string{"stuck", "functions", "addresses shop/cart", "timers", "ingresses", "egresses", "deadletters", "deadletters totals", "members", "settings", "audit"} {
+		var items []map[string]any
+		g.reads(line, &items)
+	}
+	for _, line := range []string{"status", "functions shop/cart", "addresses show shop/cart ada", "state get shop/cart ada", "ingresses shop/api", "egresses shop/receipts", "module", "log-level"} {
+		var one map[string]any
+		g.reads(line, &one)
+	}
+}
+
+func changeState(t *testing.T, g *gateway, s *shop) {
+	defer g.in(t)()
+	g.does("value    4\n", "state get shop/cart ada items")
+	version := func() string {
+		var state struct {
+			Version string
+			Value   json.RawMessage
+		}
+		g.reads("state get shop/cart ada items", &state)
+		return state.Version
+	}
+	before := version()
+	g.does("is set: version", "state set shop/cart ada items 40")
+	g.refuses(1, "changed", "state set shop/cart ada items 41 --if-version "+before)
+	g.does("is set: version", "state set shop/cart ada items 41 --if-version "+version())
+	g.refuses(1, "changed", "state set shop/cart ada items 42 --if-unset")
+	g.does("is set: version", "state set shop/cart ada items 42 --force")
+	g.refuses(1, "", "state set shop/cart ada other 1 --type io.statefun.types/int")
+	g.refuses(1, "", "state set shop/cart ada items x --type io.statefun.types/string")
+	g.post("/v1/call/shop/cart/ada", "pen")
+	g.does("value    43\n", "state get shop/cart ada items")
+	raw := g.call("state", "get", "shop/cart", "ada", "items", "--raw")
+	name := filepath.Join(s.folder, "value")
+	if err := os.WriteFile(name, []byte(raw.stdout), 0o600); err != nil || raw.code != 0 || raw.stdout == "" {
+		t.Fatalf("%+v, %v", raw, err)
+	}
+	g.does("is removed", "state delete shop/cart ada items")
+	g.refuses(1, "not set", "state get shop/cart ada items")
+	g.does("is set: version", "state set shop/cart ada items @"+name+" --bytes")
+	g.does("value    43\n", "state get shop/cart ada items")
+	g.does("is set: version", "state set shop/cart .. items 7")
+	g.does("value    7\n", "state get shop/cart .. items")
+	g.does("is set: version", "state set shop/cart new items -- -7")
+	g.does("value    -7\n", "state get shop/cart new items")
+}
+
+func mendLetters(t *testing.T, g *gateway, s *shop, functions string) {
+	defer g.in(t)()
+	g.does("shop/cart", "deadletters totals")
+	var letters []struct {
+		Number uint64
+		Origin struct{ Kind, Name string }
+	}
+	g.reads("deadletters", &letters)
+	if len(letters) != 3 {
+		t.Fatalf("%d dead letters, want 3", len(letters))
+	}
+	of := fmt.Sprintf("--%s %s", letters[0].Origin.Kind, letters[0].Origin.Name)
+	g.does("shop/gone ada-0", fmt.Sprintf("deadletters show %d", letters[0].Number))
+	g.refuses(1, "there is no dead letter 99999", "deadletters show 99999")
+	g.does("is discarded", fmt.Sprintf("deadletters discard %d", letters[0].Number))
+	g.refuses(1, "there is no dead letter", fmt.Sprintf("deadletters discard %d", letters[0].Number))
+	g.refuses(1, fmt.Sprintf("dead letter %d", letters[1].Number), fmt.Sprintf("deadletters replay %d", letters[1].Number)) // nobody serves shop/gone
+	g.Stop()
+	s.module(strings.Replace(moduleText, "shop/cart", "shop/*", 1))
+	g.open()
+	if said := g.does("endpoint shop/", "module --changes"); !strings.Contains(said, "(all of it)") {
+		t.Errorf("got %s", said)
+	}
+	g.does("is replayed", fmt.Sprintf("deadletters replay %d", letters[1].Number))
+	g.does("replayed 1 dead letter in", "deadletters replay "+of)
+	g.does("replayed 0 dead letters in", "deadletters replay "+of)
+	g.until("value    1\n", "state get shop/gone ada-1 items")
+	g.until("value    1\n", "state get shop/gone ada-2 items")
+	g.refuses(2, "--yes", "deadletters discard --all")
+	g.does("discarded 0 dead letters in", "deadletters discard --all --yes")
+}
+
+func pauseAll(t *testing.T, g *gateway, s *shop) {
+	defer g.in(t)()
+	for _, what := range []struct{ pause, resume, on string }{
+		{"functions pause shop/cart", "functions resume shop/cart", "functions shop/cart"},
+		{"addresses pause shop/cart ada", "addresses resume shop/cart ada", "addresses show shop/cart ada"},
+		{"ingresses pause shop/api", "ingresses resume shop/api", "ingresses shop/api"},
+	} {
+		g.does("is paused", what.pause)
+		g.does("is paused", what.pause)
+		g.does("since", what.on)
+		if what.on != "ingresses shop/api" {
+			calls := s.calls.Load()
+			g.post("/v1/send/shop/cart/ada", "pen")
+			g.until("paused", "stuck")
+			if now := s.calls.Load(); now != calls {
+				t.Errorf("%s: %d calls", what.pause, now-calls)
+			}
+		} else if s := g.call("status"); !strings.Contains(s.stdout, "paused") {
+			t.Errorf("a status of a paused ingress:\n%s", s.stdout)
+		}
+		g.does("is resumed", what.resume)
+		g.does("is resumed", what.resume)
+	}
+	g.refuses(1, "", "functions pause no/ne")
+	g.refuses(1, "", "ingresses pause no/ne")
+	testgateway.Poll(t, "nothing to be stuck", func() (bool, string) {
+		s := g.call("stuck")
+		return s.code == 0 && s.stdout == "", s.stdout + s.stderr
+	})
+	g.does("value    45\n", "state get shop/cart ada items")
+}
+
+func skipOne(t *testing.T, g *gateway) {
+	defer g.in(t)()
+	g.post("/v1/send/shop/cart/bob", poison)
+	g.post("/v1/send/shop/cart/bob", "pen")
+	said := g.until("poisoned", "stuck")
+	_, command, _ := strings.Cut(said, "-> gateway ")
+	command, _, _ = strings.Cut(command, "\n")
+	if !strings.HasPrefix(command, "addresses skip shop/cart bob --message ") {
+		t.Fatalf("to do is %q in\n%s", command, said)
+	}
+	g.refuses(1, "", "addresses skip shop/cart bob --message 999999")
+	g.does("is tried now", "addresses retry shop/cart bob")
+	g.does("is set aside", command)
+	g.until("value    1\n", "state get shop/cart bob items")
+	g.refuses(1, "", "addresses retry shop/cart bob")
+	if s := g.call("deadletters", "--function", "shop/cart", "--reason", "skipped by an operator"); s.code != 0 || !strings.Contains(s.stdout, "shop/cart bob") {
+		t.Errorf("%+v", s)
+	}
+	g.does("shop/cart bob", "deadletters --function shop/cart")
+}
+
+func forgetAll(t *testing.T, g *gateway) {
+	defer g.in(t)()
+	g.refuses(2, "--yes", "egresses forget shop/receipts")
+	g.refuses(1, "declares", "egresses forget shop/receipts --yes")
+	g.refuses(1, "declares", "ingresses forget shop/api --yes")
+	g.refuses(1, "", "egresses forget no/ne --yes")
+	g.refuses(1, "", "egresses decide shop/receipts --deliver stored --yes")
+	g.refuses(1, "", "egresses decide no/ne --deliver new --yes")
+}
