@@ -121,3 +121,22 @@ func TestTraces(t *testing.T) {
 		t.Errorf("told %q, want %q", s.told, want)
 	}
 }
+
+// A request that carries several calls says the trace of the first that is sampled; else what the first call says.
+func TestTraceOfAParcel(t *testing.T) {
+	out, in, other := &Span{Trace: &api.Trace{ID: [16]byte{1}}}, &Span{Trace: &api.Trace{ID: [16]byte{2}, Flags: api.TraceSampled}}, &Span{Trace: &api.Trace{ID: [16]byte{3}, Flags: api.TraceSampled}}
+	for _, test := range []struct {
+		spans []*Span
+		want  *Span
+	}{
+		{[]*Span{nil, nil}, nil}, {[]*Span{nil, out, in, other}, in}, {[]*Span{other, in}, other}, {[]*Span{out, nil}, out}, {[]*Span{nil, out}, nil},
+	} {
+		p := &parcel{}
+		for _, s := range test.spans {
+			p.calls = append(p.calls, sending{span: s})
+		}
+		if got := p.trace(); got != test.want.trace() {
+			t.Errorf("%v: in %v, want %v", test.spans, got, test.want.trace())
+		}
+	}
+}

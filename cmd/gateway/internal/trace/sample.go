@@ -18,9 +18,9 @@ func newSampler(ratio float64) sampler {
 	return sampler{uint64(max(ratio, 0) * (1 << 63))}
 }
 
-// begin is a new trace.
+// begin is a new trace. That its id is random is not said: OpenTelemetry's older readers take a traceparent with that flag for broken.
 func (s sampler) begin() *api.Trace {
-	t := &api.Trace{Span: spanID(), Flags: api.TraceRandom}
+	t := &api.Trace{Span: spanID()}
 	for t.ID == [16]byte{} {
 		binary.BigEndian.PutUint64(t.ID[:8], rand.Uint64())
 		binary.BigEndian.PutUint64(t.ID[8:], rand.Uint64())

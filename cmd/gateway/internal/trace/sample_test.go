@@ -16,7 +16,7 @@ func TestSample(t *testing.T) {
 		sampled := 0
 		for range n {
 			got := s.begin()
-			if got.ID == [16]byte{} || got.Span == [8]byte{} {
+			if got.ID == [16]byte{} || got.Span == [8]byte{} || got.Flags > api.TraceSampled {
 				t.Fatalf("trace %v", got)
 			}
 			if got.Sampled() {
