@@ -25,7 +25,9 @@ type Config struct {
 // handler answers all routes.
 type handler struct {
 	Config
-	asked chan struct{} // a token for each /v1 request that is being answered
+	asked  chan struct{} // a token for each /v1 request that is being answered
+	mended chan struct{} // and for each of them that changes something: it may wait for long, and others look meanwhile
+	large  chan struct{} // and for each of these whose body may be large
 }
 
 // requestsMax bounds the /v1 requests that are answered at a time: each may hold some megabytes. Probes and metrics are
@@ -37,7 +39,7 @@ func New(cfg Config) http.Handler {
 	if cfg.Log == nil {
 		cfg.Log = slog.Default()
 	}
-	h := &handler{Config: cfg, asked: make(chan struct{}, requestsMax)}
+	h := &handler{Config: cfg, asked: make(chan struct{}, requestsMax), mended: make(chan struct{}, mendsMax), large: make(chan struct{}, largeBodies)}
 	return http.MaxBytesHandler(cfg.Access.Protect(escaped(h.router())), bodyBytesMax)
 }
 
@@ -55,14 +57,19 @@ func escaped(next http.Handler) http.Handler {
 
 // bounded answers at most requestsMax at a time.
 func (h *handler) bounded(next http.HandlerFunc) http.HandlerFunc {
+	return within(h.asked, "too many requests are being answered", next)
+}
+
+// within answers at most as many at a time as there is room for.
+func within(room chan struct{}, full string, next http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		select {
-		case h.asked <- struct{}{}:
-			defer func() { <-h.asked }()
+		case room <- struct{}{}:
+			defer func() { <-room }()
 			next(w, r)
 		default:
 			w.Header().Set("Retry-After", "1")
-			write(w, problem{http.StatusServiceUnavailable, "too many requests are being answered", "ask again in a second, with fewer at a time"})
+			write(w, problem{http.StatusServiceUnavailable, full, "ask again in a second, with fewer at a time"})
 		}
 	}
 }

@@ -59,12 +59,15 @@ type mended struct {
 	etag   string // of what is there now; "": none
 }
 
-// mendMax bounds how long a change may take: one of a state waits for the call that is out.
-const mendMax = 20 * time.Second
+// mendMax bounds how long a change may take: one of a state waits for the call that is out. mendsMax bounds how many are made at a time.
+const (
+	mendMax  = 20 * time.Second
+	mendsMax = 16
+)
 
 // mend lets f change something, and says what came of it: done, not done and why, or that nobody knows.
 func (h *handler) mend(f func(ctx context.Context, app Application, r *http.Request, by string) (mended, error)) http.HandlerFunc {
-	return noPage(h.bounded(func(w http.ResponseWriter, r *http.Request) {
+	return noPage(within(h.mended, "too many changes are being made; nothing has happened", func(w http.ResponseWriter, r *http.Request) {
 		ctx, cancel := context.WithTimeout(r.Context(), mendMax)
 		defer cancel()
 		app, err := h.Gateway.Application()

@@ -23,7 +23,7 @@ type jsonEdited struct {
 
 func (h *handler) stateMends() []route {
 	var rows []route
-	serve := h.large(h.mend(editState))
+	serve := within(h.large, "other states are being written; nothing has happened", h.mend(editState))
 	query := []parameter{
 		{Name: "force", About: "whatever is there", Flag: true},
 		{Name: "If-Match", About: "the version of what is there", Header: true},
@@ -38,21 +38,6 @@ func (h *handler) stateMends() []route {
 			route{Method: http.MethodDelete, Path: path + "/state/{state}", About: "removes one state, if it is as you have seen it", Query: query, Serve: serve})
 	}
 	return rows
-}
-
-// large bounds the requests whose bodies may be large.
-func (h *handler) large(next http.HandlerFunc) http.HandlerFunc {
-	room := make(chan struct{}, largeBodies)
-	return func(w http.ResponseWriter, r *http.Request) {
-		select {
-		case room <- struct{}{}:
-			defer func() { <-room }()
-			next(w, r)
-		default:
-			w.Header().Set("Retry-After", "1")
-			write(w, problem{http.StatusServiceUnavailable, "other states are being written; nothing has happened", "ask again in a second, with fewer at a time"})
-		}
-	}
 }
 
 const (

@@ -347,6 +347,32 @@ func TestBatch(t *testing.T) {
 	}
 }
 
+// TestMendsLeaveRoomToLook: changes that wait for long, for the store or for a call, keep nobody from looking.
+func TestMendsLeaveRoomToLook(t *testing.T) {
+	entered, leave := make(chan struct{}), make(chan struct{})
+	f := &fake{turning: true, fakeMender: fakeMender{outcome: func(string) error { entered <- struct{}{}; <-leave; return nil }}}
+	h := handlerOf(f)
+	done := make(chan int, mendsMax)
+	for range mendsMax {
+		go func() { done <- change(t, h, "POST", "/v1/functions/a/b/pause", "").status }()
+		<-entered
+	}
+	a := change(t, h, "POST", "/v1/functions/a/b/pause", "")
+	wantProblem(t, a, 503)
+	if !strings.Contains(a.text, "nothing has happened") || a.header.Get("Retry-After") == "" {
+		t.Errorf("got %s", a.text)
+	}
+	if a := change(t, h, "GET", "/v1/addresses/a/b/c", ""); a.status != 200 {
+		t.Errorf("a look: %d %s", a.status, a.text)
+	}
+	close(leave)
+	for range mendsMax {
+		if status := <-done; status != 204 {
+			t.Errorf("got %d", status)
+		}
+	}
+}
+
 // TestLargeValues: states of many megabytes are taken, few at a time, and none beyond the bound.
 func TestLargeValues(t *testing.T) {
 	f := &fake{fakeMender: fakeMender{version: "x"}}
