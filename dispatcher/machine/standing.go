@@ -83,9 +83,10 @@ type LaneState struct {
 	Bytes     int64  // that wait
 	OldestMS  int64  // age of the oldest that waits, or of the claim
 	Started   bool   // its first cursor is written
+	Strange   bool   // the module does not declare an egress that keeps its outputs so: nobody delivers them
 }
 
-// Lanes are those of egresses that the module declares, in the order of their egresses.
+// Lanes are those that outputs may be in, in the order of their egresses; those of egresses that the module does not declare so come last.
 func (m *Machine) Lanes() []LaneState {
 	out := make([]LaneState, 0, len(m.laneList))
 	for _, id := range sortedKeys(m.lanes) {
@@ -95,6 +96,10 @@ func (m *Machine) Lanes() []LaneState {
 			state.OldestMS = m.now - l.chunks.front().atMS
 		}
 		out = append(out, state)
+	}
+	for i := range m.strangers {
+		l := &m.strangers[i]
+		out = append(out, LaneState{ID: l.LaneID, Next: l.Next, Delivered: l.Low, Trimmed: l.Low, Bytes: l.Bytes, Started: l.Started, Strange: true})
 	}
 	return out
 }

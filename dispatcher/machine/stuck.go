@@ -180,7 +180,9 @@ func (l *StuckLook) add(key stuckKey, c *cell, since int64) {
 		g.oldest = g.oldest[:stuckShown-1]
 	}
 	one := stuckCell{since, c.address, c.mail.front().number, c.lastError}
-	at, _ := slices.BinarySearchFunc(g.oldest, one, func(a, b stuckCell) int { return cmp.Or(cmp.Compare(a.since, b.since), cmp.Compare(a.message, b.message)) })
+	at, _ := slices.BinarySearchFunc(g.oldest, one, func(a, b stuckCell) int {
+		return cmp.Or(cmp.Compare(a.since, b.since), cmp.Compare(a.message, b.message))
+	})
 	g.oldest = slices.Insert(g.oldest, at, one)
 }
 
@@ -202,7 +204,15 @@ func (m *Machine) Told(l *StuckLook) []Stuck {
 			out = append(out, m.tellEndpoint(stuckKey{StuckEndpointDown, nil, g}, &stuckGroup{}))
 		}
 	}
-	out = append(append(append(out, m.stuckBounds()...), m.stuckStrangers()...), m.stuckPauses()...)
+	for _, s := range m.stuckBounds() {
+		full := func(told Stuck) bool {
+			return told.Cause == StuckDeadLetters && told.Kind == s.Kind && told.Name == s.Name
+		}
+		if !slices.ContainsFunc(out, full) { // that addresses wait for the room says it already
+			out = append(out, s)
+		}
+	}
+	out = append(append(out, m.stuckStrangers()...), m.stuckPauses()...)
 	slices.SortFunc(out, CompareStuck)
 	return out
 }
@@ -290,6 +300,12 @@ func (m *Machine) stuckBounds() (out []Stuck) {
 	full(OnBound, "stored", stored, m.cfg.StoredBytesMax, "bytes of messages that are kept for all functions; at the bound all sources and events wait")
 	for _, l := range m.laneList {
 		full(OnEgress, l.id.Egress, l.bytes, m.cfg.OutboxBytesMax, "bytes of outputs that are not delivered; at the bound all sources and events wait")
+	}
+	if m.starved() {
+		out = append(out, Stuck{
+			Cause: StuckBound, Since: m.shortSince, Kind: OnBound, Name: "states_in_use", Count: int64(m.busyBytes),
+			Text: fmt.Sprintf("%d bytes of states are in use, of %d: other addresses wait until some are not", m.busyBytes, m.cfg.BusyBytesMax),
+		})
 	}
 	if t := m.onces.total; t != nil && t.phase != loading {
 		keys, bytes := m.onceSums()

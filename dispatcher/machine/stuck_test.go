@@ -162,17 +162,19 @@ func TestStuckBounds(t *testing.T) {
 		Egresses:       map[string]machine.Egress{"e": {Outbox: true}, "other": {Outbox: true}},
 		OutboxBytesMax: 1000, StoredBytesMax: 1_000_000, KeptBytesMax: 100_000,
 	}, &statestore.Claim{
-		Lanes:   []statestore.Lane{{LaneID: statestore.LaneID{Egress: "e"}, Next: 5, Low: 1, Bytes: 950}, {LaneID: statestore.LaneID{Egress: "other"}, Next: 5, Low: 1, Bytes: 949, Started: true}},
+		Lanes:   []statestore.Lane{{LaneID: statestore.LaneID{Egress: "gone"}, Next: 9, Low: 7, Bytes: 20}, {LaneID: statestore.LaneID{Egress: "e"}, Next: 5, Low: 1, Bytes: 950}, {LaneID: statestore.LaneID{Egress: "other"}, Next: 5, Low: 1, Bytes: 949, Started: true}},
 		Spilled: []statestore.SpillTotal{{Function: functionType("f"), Messages: 3, Bytes: 95_000}},
 	}, 1)
 	if diff := cmp.Diff([]string{"bound_reached on egress e: 950 since 0", "bound_reached on function x/f: 95000 since 0"}, lines(stuck(m))); diff != "" {
 		t.Errorf("bounds (-want +got):\n%s", diff)
 	}
 	lanes := m.Lanes()
-	if len(lanes) != 2 || lanes[0].Started || !lanes[1].Started || lanes[0].Next != 5 || lanes[0].Delivered != 1 || lanes[0].Bytes != 950 {
+	if len(lanes) != 3 || !lanes[2].Strange || lanes[2].Next != 9 || lanes[2].Delivered != 7 || lanes[0].Strange || lanes[0].Started || !lanes[1].Started || lanes[0].Next != 5 || lanes[0].Delivered != 1 || lanes[0].Bytes != 950 {
 		t.Errorf("lanes: %+v", lanes)
 	}
-	if fs := m.Functions(); !slices.ContainsFunc(fs, func(f machine.FunctionState) bool { return f.Name == functionType("f") && f.Declared && f.Endpoint == "http://f" }) {
+	if fs := m.Functions(); !slices.ContainsFunc(fs, func(f machine.FunctionState) bool {
+		return f.Name == functionType("f") && f.Declared && f.Endpoint == "http://f"
+	}) {
 		t.Errorf("functions: %+v", fs)
 	}
 }
@@ -187,5 +189,51 @@ func TestSources(t *testing.T) {
 	}
 	if other := s.m.Sources("other"); len(other) != 0 {
 		t.Errorf("of another ingress: %+v", other)
+	}
+}
+
+// TestStuckForStates: that no states can be loaded, for those in use fill their room, is told while it lasts.
+func TestStuckForStates(t *testing.T) {
+	m := machine.New(machine.Config{
+		Function:     func(api.FunctionType) (machine.Function, bool) { return machine.Function{Endpoint: "http://f"}, true },
+		BusyBytesMax: 1000, TimerAhead: 1 << 40,
+	}, &statestore.Claim{}, 1)
+	var calls []machine.Call
+	work := func() {
+		for again := true; again; {
+			w := m.Work()
+			again = len(w.Loads) > 0 || w.Commit != nil
+			for _, l := range w.Loads {
+				found := make([]statestore.Loaded, len(l.Addresses))
+				for i := range found {
+					found[i].Values = []statestore.StateValue{{Name: "large", Value: make([]byte, 2000)}}
+				}
+				m.Loaded(l.ID, found)
+			}
+			if l := w.TimerLoad; l != nil {
+				m.TimersLoaded(l.ID, nil)
+			}
+			if w.Commit != nil {
+				m.Committed(w.Commit.Number)
+			}
+			calls = append(calls, w.Calls...)
+		}
+	}
+	at := int64(1)
+	for _, id := range []string{"a", "b"} {
+		if r := m.Event(api.Message{Target: api.Address{Type: functionType("f"), ID: id}}, 0); r != nil {
+			t.Fatal(r)
+		}
+		work()
+	}
+	if len(calls) != 1 || len(stuck(m)) != 0 {
+		t.Fatalf("%d calls are out, stuck is %v", len(calls), stuck(m))
+	}
+	for len(stuck(m)) == 0 && at < 5_000 {
+		at += 100
+		m.Tick(at)
+	}
+	if got := stuck(m); len(got) != 1 || got[0].Cause != machine.StuckBound || got[0].Name != "states_in_use" || got[0].Since == 0 || got[0].Count < 2000 {
+		t.Errorf("at %d: %+v", at, got)
 	}
 }

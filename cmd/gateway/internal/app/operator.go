@@ -5,13 +5,13 @@ import (
 	"maps"
 	"math"
 	"slices"
-	"strings"
 
 	"github.com/stategate/stategate/api"
 	"github.com/stategate/stategate/cmd/gateway/internal/module"
 	"github.com/stategate/stategate/cmd/gateway/internal/report"
 	"github.com/stategate/stategate/dispatcher"
 	"github.com/stategate/stategate/dispatcher/machine"
+	"github.com/stategate/stategate/egress"
 	"github.com/stategate/stategate/statestore"
 )
 
@@ -173,14 +173,22 @@ func (a *App) Egresses(ctx context.Context) ([]report.Egress, error) {
 		found[id] = &report.Egress{ID: id, Kind: kind[0], Semantic: kind[1], Declared: true}
 	}
 	conditions := a.troubles.all()
+	working := a.working.Load()
 	for _, l := range now.Lanes {
 		e := found[l.ID.Egress]
+		if e == nil && l.Next == l.Delivered {
+			continue // of an egress that is gone, with nothing in it
+		}
 		if e == nil {
 			e = &report.Egress{ID: l.ID.Egress}
 			found[e.ID] = e
 		}
 		lane := report.Lane{Slot: l.ID.Slot, Next: l.Next, Delivered: l.Delivered, Stored: l.Trimmed, Started: l.Started}
-		lane.Halted = haltOf(of(conditions, "egress", e.ID))
+		if working != nil && !l.Strange {
+			if d, ok := working.relays[e.ID].(egress.Decider); ok {
+				lane.Halted = d.Halted()
+			}
+		}
 		e.Lanes = append(e.Lanes, lane)
 		e.Outputs += int64(l.Next - l.Delivered)
 		e.Bytes += l.Bytes
@@ -280,14 +288,4 @@ func ingressKinds(m *module.Module) map[string]string {
 		out[p.ID] = "playground"
 	}
 	return out
-}
-
-// haltOf is why a lane stands until an operator decides, as its relay has said; "": it does not.
-func haltOf(conditions []report.Condition) string {
-	for _, c := range conditions {
-		if strings.HasSuffix(c.Key, ": cursor lost") || strings.HasSuffix(c.Key, ": store is older") {
-			return c.Text
-		}
-	}
-	return ""
 }

@@ -72,7 +72,7 @@ func (a *App) stated() (out []machine.Stuck) {
 		case machine.OnEgress:
 			s.Cause = machine.StuckEgressAway
 			switch {
-			case haltOf([]report.Condition{c}) != "":
+			case strings.HasSuffix(c.Key, ": cursor lost") || strings.HasSuffix(c.Key, ": store is older"):
 				s.Cause = machine.StuckLaneHalted
 			case strings.HasSuffix(c.Key, strangerKey):
 				s.Cause = machine.StuckUndeclared
