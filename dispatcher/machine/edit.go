@@ -35,6 +35,7 @@ const (
 	EditChanged             // the state is not as the edit wants it to be
 	EditNothing             // what is to be deleted is not set
 	EditRefused             // the function has not declared such a state, or it would be too large
+	EditCrowded             // too many edits wait for their turn
 )
 
 // edit waits for its turn.
@@ -65,7 +66,7 @@ func (m *Machine) EditState(a api.Address, e Edit, by string, token uint64) {
 		return
 	}
 	if m.edits > 0 && (m.edits >= editsMax || m.editBytes+len(e.Value.Value) > editBytesMax) {
-		refuse("too many edits wait for calls to end, or for states to be loaded")
+		m.work.Edited = append(m.work.Edited, Edited{Token: token, Outcome: EditCrowded})
 		return
 	}
 	c := m.cell(a)

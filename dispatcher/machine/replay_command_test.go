@@ -68,6 +68,8 @@ func edited(e *machine.Edited) string {
 		return "done, version " + e.Version
 	case machine.EditChanged:
 		return "changed meanwhile, version " + e.Version
+	case machine.EditCrowded:
+		return "too many wait"
 	case machine.EditNothing:
 		return "nothing is set"
 	}
