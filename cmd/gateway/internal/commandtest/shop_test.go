@@ -3,7 +3,6 @@
 package commandtest
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -29,7 +28,7 @@ import (
 const (
 	poison = "poison"   // fail
 	later  = "later"    // send itself a message in an hour
-	lost   = "lost"     // "lost N": send N messages to shop/gone, which nobody serves
+	lost   = "lost"     // "lost N": send N messages to shop/gone, and to shop/never where "lost N M", which nobody serves
 	slow   = "slow"     // answer when the test lets it
 	write  = "receipt " // "receipt X": write X to the egress
 )
@@ -148,14 +147,16 @@ func (s *shop) take(self *protocol.Address, text string, argument *protocol.Type
 			DelayInMs: time.Hour.Milliseconds(), Target: self, CancellationToken: "token of " + self.GetId(), Argument: argument,
 		})
 	case lost:
-		n, err := strconv.Atoi(rest)
-		if err != nil {
-			return err
-		}
-		for i := range n {
-			out.OutgoingMessages = append(out.OutgoingMessages, &protocol.FromFunction_Invocation{
-				Target: &protocol.Address{Namespace: "shop", Type: "gone", Id: fmt.Sprintf("%s-%d", self.GetId(), i)}, Argument: argument,
-			})
+		for of, number := range strings.Fields(rest) {
+			n, err := strconv.Atoi(number)
+			if err != nil {
+				return err
+			}
+			for i := range n {
+				out.OutgoingMessages = append(out.OutgoingMessages, &protocol.FromFunction_Invocation{
+					Target: &protocol.Address{Namespace: "shop", Type: []string{"gone", "never"}[of], Id: fmt.Sprintf("%s-%d", self.GetId(), i)}, Argument: argument,
+				})
+			}
 		}
 	case strings.TrimSpace(write):
 		out.OutgoingEgresses = append(out.OutgoingEgresses, &protocol.FromFunction_EgressMessage{EgressNamespace: "shop", EgressType: "receipts", Argument: argument})
@@ -215,9 +216,7 @@ type said struct {
 // call types a command.
 func (g *gateway) call(args ...string) said {
 	g.t.Helper()
-	ctx, cancel := context.WithTimeout(g.t.Context(), testgateway.Patience)
-	defer cancel()
-	cmd := exec.CommandContext(ctx, testgateway.Binary(g.t), args...)
+	cmd := exec.CommandContext(g.t.Context(), testgateway.Binary(g.t), args...)
 	cmd.Env = g.env
 	var out, problems strings.Builder
 	cmd.Stdout, cmd.Stderr = &out, &problems
