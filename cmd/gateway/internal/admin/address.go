@@ -37,24 +37,24 @@ func addressOf(a api.Address) *jsonAddress {
 type jsonView struct {
 	Address  *jsonAddress `json:"address"`
 	Shard    int          `json:"shard"`
-	Role     string       `json:"role"`     // of the member that answers; a standby knows only what is stored
-	Declared bool         `json:"declared"` // whether the module says who serves the function
+	Role     string       `json:"role" about:"of the member that answers; a standby knows only what is stored"`
+	Declared bool         `json:"declared" about:"whether the module says who serves the function"`
 	InMemory bool         `json:"inMemory"`
 	Phase    string       `json:"phase,omitempty"`
-	Paused   *jsonPaused  `json:"paused"` // it, or its function
+	Paused   *jsonPaused  `json:"paused" about:"it, or its function"`
 	State    []jsonState  `json:"state"`
 	Mailbox  jsonMailbox  `json:"mailbox"`
-	Call     *jsonCall    `json:"call"`    // null: none is out
-	Failure  *jsonFailure `json:"failure"` // null: the last attempt did not fail
+	Call     *jsonCall    `json:"call" about:"null: none is out"`
+	Failure  *jsonFailure `json:"failure" about:"null: the last attempt did not fail"`
 	Last     *string      `json:"lastError"`
-	Timers   []jsonTimer  `json:"timers"`         // that it has sent, the first 100
-	All      bool         `json:"timersComplete"` // false: there may be more; /v1/timers lists all
+	Timers   []jsonTimer  `json:"timers" about:"that it has sent, the first 100"`
+	All      bool         `json:"timersComplete" about:"false: there may be more; /v1/timers lists all"`
 }
 
 type jsonMailbox struct {
-	Messages *int64     `json:"messages"` // that wait or are in the call; null on a standby
-	Stored   int64      `json:"stored"`   // of them, only in the store
-	Front    *jsonFront `json:"front"`    // the next one, or the first of the call; null: none, or not known
+	Messages *int64     `json:"messages" about:"that wait or are in the call; null on a standby"`
+	Stored   int64      `json:"stored" about:"of them, only in the store"`
+	Front    *jsonFront `json:"front" about:"the next one, or the first of the call; null: none, or not known"`
 }
 
 type jsonFront struct {
@@ -62,7 +62,7 @@ type jsonFront struct {
 	Caller   *jsonAddress `json:"caller"`
 	TypeName string       `json:"typeName"`
 	Bytes    int          `json:"bytes"`
-	Since    *string      `json:"since"` // when it came, or was read from the store
+	Since    *string      `json:"since" about:"when it came, or was read from the store"`
 }
 
 type jsonCall struct {

@@ -15,12 +15,12 @@ type jsonListedAddress struct {
 	Address   *jsonAddress `json:"address"`
 	Shard     int          `json:"shard"`
 	InMemory  bool         `json:"inMemory"`
-	Phase     string       `json:"phase"`    // "": it is not in memory
-	Messages  *int64       `json:"messages"` // that wait or are in the call; null on a standby
-	Stored    int64        `json:"stored"`   // of them, only in the store
+	Phase     string       `json:"phase" about:"\"\": it is not in memory"`
+	Messages  *int64       `json:"messages" about:"that wait or are in the call; null on a standby"`
+	Stored    int64        `json:"stored" about:"of them, only in the store"`
 	Failing   bool         `json:"failing"`
 	Attempts  int          `json:"attempts"`
-	LastError string       `json:"lastError"` // "": the last attempt did not fail
+	LastError string       `json:"lastError" about:"\"\": the last attempt did not fail"`
 	Paused    bool         `json:"paused"`
 }
 

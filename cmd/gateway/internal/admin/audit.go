@@ -10,7 +10,7 @@ const auditPath = "/v1/audit"
 type jsonAct struct {
 	Number uint64  `json:"number"`
 	At     *string `json:"at"`
-	By     string  `json:"by"` // who; what a client says of itself is not proven
+	By     string  `json:"by" about:"who; what a client says of itself is not proven"`
 	What   string  `json:"what"`
 	On     string  `json:"on"`
 	Detail string  `json:"detail"`

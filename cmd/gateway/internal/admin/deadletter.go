@@ -12,24 +12,24 @@ import (
 
 type jsonDeadLetter struct {
 	Number     uint64       `json:"number"`
-	Kind       string       `json:"kind"` // record, message or output: at which door it was set aside
-	From       string       `json:"from"` // ingress, function type or egress
+	Kind       string       `json:"kind" about:"record, message or output: at which door it was set aside"`
+	From       string       `json:"from" about:"ingress, function type or egress"`
 	Origin     *jsonOrigin  `json:"origin"`
 	Reason     string       `json:"reason"`
 	Detail     string       `json:"detail"`
 	At         *string      `json:"at"`
 	Source     *jsonSource  `json:"source,omitempty"`
-	LaneNumber *int64       `json:"laneNumber,omitempty"` // of an output
-	Address    *jsonAddress `json:"address"`              // whose message it was; the sender of an output
+	LaneNumber *int64       `json:"laneNumber,omitempty" about:"of an output"`
+	Address    *jsonAddress `json:"address" about:"whose message it was; the sender of an output"`
 	Caller     *jsonAddress `json:"caller"`
-	Key        *[]byte      `json:"key"` // null where there was none
+	Key        *[]byte      `json:"key" about:"null where there was none"`
 	jsonPayload
 	Headers []jsonHeader `json:"headers,omitempty"`
 }
 
 // jsonOrigin is whose bound a letter counts in, and by which letters are asked for.
 type jsonOrigin struct {
-	Kind string `json:"kind"` // ingress, function or egress
+	Kind string `json:"kind" about:"ingress, function or egress"`
 	Name string `json:"name"`
 }
 

@@ -14,8 +14,8 @@ const (
 
 type jsonEgress struct {
 	Egress     string          `json:"egress"`
-	Kind       string          `json:"kind"`     // "": the module does not declare it
-	Delivery   string          `json:"delivery"` // exactly-once, at-least-once or none
+	Kind       string          `json:"kind" about:"\"\": the module does not declare it"`
+	Delivery   string          `json:"delivery" about:"exactly-once, at-least-once or none"`
 	Declared   bool            `json:"declared"`
 	Outbox     jsonOutbox      `json:"outbox"`
 	Conditions []jsonCondition `json:"conditions"`
@@ -23,18 +23,18 @@ type jsonEgress struct {
 }
 
 type jsonOutbox struct {
-	Outputs       int64   `json:"outputs"` // that are not delivered
+	Outputs       int64   `json:"outputs" about:"that are not delivered"`
 	Bytes         int64   `json:"bytes"`
-	OldestSeconds float64 `json:"oldestSeconds"` // at least: since this member works
+	OldestSeconds float64 `json:"oldestSeconds" about:"at least: since this member works"`
 }
 
 type jsonLane struct {
-	Slot      int     `json:"slot"`       // -1: its outputs are not stored
-	Next      uint64  `json:"next"`       // number of the next output
-	Delivered uint64  `json:"delivered"`  // all below is delivered or set aside
-	Stored    uint64  `json:"storedFrom"` // number of the first that is stored; next when none is
-	Started   bool    `json:"started"`    // it has written a cursor
-	Halted    *string `json:"halted"`     // why it stands still until an operator decides
+	Slot      int     `json:"slot" about:"-1: its outputs are not stored"`
+	Next      uint64  `json:"next" about:"number of the next output"`
+	Delivered uint64  `json:"delivered" about:"all below is delivered or set aside"`
+	Stored    uint64  `json:"storedFrom" about:"number of the first that is stored; next when none is"`
+	Started   bool    `json:"started" about:"it has written a cursor"`
+	Halted    *string `json:"halted" about:"why it stands still until an operator decides"`
 }
 
 func askEgresses(ctx context.Context, app Application, r *http.Request) (any, error) {

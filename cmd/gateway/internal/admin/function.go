@@ -19,59 +19,59 @@ const (
 )
 
 type jsonFunction struct {
-	Function    string          `json:"function"` // namespace/name; namespace/* stands for all of it that nothing else names
-	Role        string          `json:"role"`     // of the member that answers; a standby knows only what the module says and what is stored
-	Declared    bool            `json:"declared"` // whether the module says who serves it
+	Function    string          `json:"function" about:"namespace/name; namespace/* stands for all of it that nothing else names"`
+	Role        string          `json:"role" about:"of the member that answers; a standby knows only what the module says and what is stored"`
+	Declared    bool            `json:"declared" about:"whether the module says who serves it"`
 	At          string          `json:"at,omitempty"`
-	Endpoint    string          `json:"endpoint,omitempty"` // as the module has it
-	Fault       string          `json:"fault,omitempty"`    // why no call can be made
-	Endpoints   []jsonWay       `json:"endpoints"`          // the URLs that are called
-	Transport   *jsonTransport  `json:"transport"`          // null: not declared
+	Endpoint    string          `json:"endpoint,omitempty" about:"as the module has it"`
+	Fault       string          `json:"fault,omitempty" about:"why no call can be made"`
+	Endpoints   []jsonWay       `json:"endpoints" about:"the URLs that are called"`
+	Transport   *jsonTransport  `json:"transport" about:"null: not declared"`
 	OnFailure   string          `json:"onFailure,omitempty"`
 	States      []jsonStateSpec `json:"states"`
-	Waiting     *jsonWaiting    `json:"waiting"` // null on a standby
+	Waiting     *jsonWaiting    `json:"waiting" about:"null on a standby"`
 	Paused      *jsonPaused     `json:"paused"`
-	DeadLetters *int64          `json:"deadLetters"` // null on a standby
+	DeadLetters *int64          `json:"deadLetters" about:"null on a standby"`
 }
 
 type jsonWay struct {
 	Endpoint string `json:"endpoint"`
-	Open     bool   `json:"open"`    // its breaker: only probes are sent
-	Outages  int    `json:"outages"` // how often it has opened
-	Calls    int    `json:"calls"`   // that are out
-	Queued   int    `json:"queued"`  // addresses that wait for a slot, or for the breaker
+	Open     bool   `json:"open" about:"its breaker: only probes are sent"`
+	Outages  int    `json:"outages" about:"how often it has opened"`
+	Calls    int    `json:"calls" about:"that are out"`
+	Queued   int    `json:"queued" about:"addresses that wait for a slot, or for the breaker"`
 }
 
 type jsonTransport struct {
 	Kind            string  `json:"kind"`
-	CallSeconds     float64 `json:"callSeconds"` // the budget of a call with all its attempts
+	CallSeconds     float64 `json:"callSeconds" about:"the budget of a call with all its attempts"`
 	ConnectSeconds  float64 `json:"connectSeconds"`
-	ReadSeconds     float64 `json:"readSeconds"`  // 0: no limit
-	WriteSeconds    float64 `json:"writeSeconds"` // 0: no limit
+	ReadSeconds     float64 `json:"readSeconds" about:"0: no limit"`
+	WriteSeconds    float64 `json:"writeSeconds" about:"0: no limit"`
 	PoolTTLSeconds  float64 `json:"poolTtlSeconds"`
 	PoolSize        int     `json:"poolSize"`
-	ReplyBytesMax   int64   `json:"replyBytesMax"`   // 0: no limit of its own
-	MessagesPerCall int     `json:"messagesPerCall"` // 0: no limit of its own
+	ReplyBytesMax   int64   `json:"replyBytesMax" about:"0: no limit of its own"`
+	MessagesPerCall int     `json:"messagesPerCall" about:"0: no limit of its own"`
 	HTTP2           string  `json:"http2"`
-	CallsPerRequest int     `json:"callsPerRequest"` // 1: never several; 0: as many as the function announces
+	CallsPerRequest int     `json:"callsPerRequest" about:"1: never several; 0: as many as the function announces"`
 }
 
 type jsonStateSpec struct {
 	Name       string  `json:"name"`
 	TypeName   string  `json:"typeName"`
-	Expiration string  `json:"expiration"` // never, afterWrite or afterInvoke
+	Expiration string  `json:"expiration" about:"never, afterWrite or afterInvoke"`
 	TTLSeconds float64 `json:"ttlSeconds"`
 }
 
 type jsonWaiting struct {
-	Messages       int64   `json:"messages"` // that are kept: no source can bring them again
+	Messages       int64   `json:"messages" about:"that are kept: no source can bring them again"`
 	Bytes          int64   `json:"bytes"`
 	OldestSeconds  float64 `json:"oldestSeconds"`
-	Failing        int     `json:"failing"` // addresses whose last attempt failed
-	Stuck          int     `json:"stuck"`   // of them, those that have used up the budget of their call
+	Failing        int     `json:"failing" about:"addresses whose last attempt failed"`
+	Stuck          int     `json:"stuck" about:"of them, those that have used up the budget of their call"`
 	FailingSeconds float64 `json:"failingSeconds"`
 	Attempts       int     `json:"attempts"`
-	CallSeconds    float64 `json:"callSeconds"` // age of the oldest call that is out
+	CallSeconds    float64 `json:"callSeconds" about:"age of the oldest call that is out"`
 }
 
 type jsonPaused struct {

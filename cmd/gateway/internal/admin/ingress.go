@@ -14,12 +14,12 @@ const (
 
 type jsonIngress struct {
 	Ingress       string          `json:"ingress"`
-	Kind          string          `json:"kind"` // "": the module does not declare it
+	Kind          string          `json:"kind" about:"\"\": the module does not declare it"`
 	Declared      bool            `json:"declared"`
 	Paused        *jsonPaused     `json:"paused"`
 	Partitions    int             `json:"partitions"`
-	Waiting       map[string]int  `json:"waiting"` // partitions that bring nothing for now, by why
-	Lag           *int64          `json:"lag"`     // records that are not finished; null while nobody knows
+	Waiting       map[string]int  `json:"waiting" about:"partitions that bring nothing for now, by why"`
+	Lag           *int64          `json:"lag" about:"records that are not finished; null while nobody knows"`
 	OldestSeconds float64         `json:"oldestSeconds"`
 	Conditions    []jsonCondition `json:"conditions"`
 }
@@ -27,17 +27,17 @@ type jsonIngress struct {
 // jsonIngressWhole is one ingress with its partitions.
 type jsonIngressWhole struct {
 	jsonIngress
-	Sources []jsonPartition `json:"sources"` // the first 1000
+	Sources []jsonPartition `json:"sources" about:"the first 1000"`
 }
 
 type jsonPartition struct {
 	Topic         string  `json:"topic"`
 	Partition     int32   `json:"partition"`
-	Position      int64   `json:"position"` // all below is finished
-	Finished      int64   `json:"finished"` // records above it that are
+	Position      int64   `json:"position" about:"all below is finished"`
+	Finished      int64   `json:"finished" about:"records above it that are"`
 	Lag           *int64  `json:"lag"`
 	OldestSeconds float64 `json:"oldestSeconds"`
-	WaitsFor      string  `json:"waitsFor"` // "": it brings records
+	WaitsFor      string  `json:"waitsFor" about:"\"\": it brings records"`
 }
 
 type jsonCondition struct {

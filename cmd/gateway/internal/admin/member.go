@@ -11,12 +11,12 @@ type jsonMember struct {
 	ID         string  `json:"id"`
 	Host       string  `json:"host"`
 	PID        int     `json:"pid"`
-	Admin      string  `json:"admin"`  // where its admin side listens
-	Events     string  `json:"events"` // where it takes events by HTTP; "": nowhere
+	Admin      string  `json:"admin" about:"where its admin side listens"`
+	Events     string  `json:"events" about:"where it takes events by HTTP; \"\": nowhere"`
 	Started    *string `json:"started"`
-	Role       string  `json:"role"`       // active, or standby: it waits
-	Epoch      uint64  `json:"epoch"`      // of its claim; 0 while it has none
-	LeaseUntil *string `json:"leaseUntil"` // null: it has none
+	Role       string  `json:"role" about:"active, or standby: it waits"`
+	Epoch      uint64  `json:"epoch" about:"of its claim; 0 while it has none"`
+	LeaseUntil *string `json:"leaseUntil" about:"null: it has none"`
 }
 
 func askMembers(ctx context.Context, app Application, r *http.Request) (any, error) {

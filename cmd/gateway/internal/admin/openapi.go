@@ -193,7 +193,7 @@ func (d *describer) fields(t reflect.Type, properties schema, required *[]string
 			}
 			of := d.of(f.Type)
 			if about := f.Tag.Get("about"); about != "" {
-				of = schema{"description": about, "allOf": []any{of}}
+				of["description"] = about
 			}
 			properties[tag] = of
 			if !strings.Contains(options, "omitempty") && !strings.Contains(options, "omitzero") {

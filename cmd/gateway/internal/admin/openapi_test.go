@@ -1,10 +1,13 @@
 package admin
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
+	"flag"
 	"fmt"
 	"net/http"
+	"os"
 	"regexp"
 	"strings"
 	"sync"
@@ -275,5 +278,27 @@ func TestChecker(t *testing.T) {
 	}
 	if err := c.answer("DELETE", "/v1/deadletters/7", 204, "", nil); err != nil {
 		t.Error(err)
+	}
+}
+
+// rewrite writes docs/openapi.json anew: go test ./cmd/gateway/internal/admin -run TestDocumentIsWritten -rewrite
+var rewrite = flag.Bool("rewrite", false, "write docs/openapi.json anew")
+
+// TestDocumentIsWritten: the document stands in the repository, too, where a change of what can be asked is seen as a change of it.
+func TestDocumentIsWritten(t *testing.T) {
+	const path = "../../../../docs/openapi.json"
+	h := &handler{Config: Config{Gateway: &fake{}, Metrics: http.NotFoundHandler()}}
+	want := encode(document(h.routes(), "v1"))
+	if *rewrite {
+		if err := os.WriteFile(path, want, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(got, want) {
+		t.Error("docs/openapi.json is not what the gateway answers: write it anew with -rewrite, and look at what changes for clients")
 	}
 }

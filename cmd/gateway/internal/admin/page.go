@@ -12,7 +12,7 @@ import (
 // list is one page of a list.
 type list[T any] struct {
 	Items []T     `json:"items"`
-	Next  *string `json:"next"` // what to give as after for more; null at the end
+	Next  *string `json:"next" about:"what to give as after for more; null at the end"`
 }
 
 // Bounds of a page.

@@ -18,9 +18,9 @@ import (
 type jsonPayload struct {
 	TypeName string          `json:"typeName"`
 	Bytes    int             `json:"bytes"`
-	Encoding string          `json:"encoding"`          // json: the value itself; base64: its bytes
-	Value    json.RawMessage `json:"value"`             // null where there is none, or where it is left out
-	Omitted  bool            `json:"omitted,omitempty"` // the answer would grow too large
+	Encoding string          `json:"encoding" about:"json: the value itself; base64: its bytes"`
+	Value    json.RawMessage `json:"value" about:"null where there is none, or where it is left out"`
+	Omitted  bool            `json:"omitted,omitempty" about:"the answer would grow too large"`
 }
 
 // Words for how a value is shown.

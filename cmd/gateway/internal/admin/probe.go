@@ -9,7 +9,7 @@ import (
 )
 
 type jsonHealth struct {
-	Status string `json:"status"` // ok or hanging
+	Status string `json:"status" about:"ok or hanging"`
 }
 
 func (h *handler) healthz(w http.ResponseWriter, r *http.Request) {
@@ -32,8 +32,8 @@ type jsonReason struct {
 }
 
 type jsonStatus struct {
-	Status  string       `json:"status"` // ok, degraded or unready
-	Role    string       `json:"role"`   // active or standby
+	Status  string       `json:"status" about:"ok, degraded or unready"`
+	Role    string       `json:"role" about:"active or standby"`
 	Reasons []jsonReason `json:"reasons"`
 }
 

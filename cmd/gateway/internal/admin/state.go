@@ -19,17 +19,17 @@ const (
 type jsonState struct {
 	Name string `json:"name"`
 	jsonPayload
-	Version   string         `json:"version"` // of the value; "" when it is not set
+	Version   string         `json:"version" about:"of the value; \"\" when it is not set"`
 	Touched   *string        `json:"touched"`
-	Expires   *string        `json:"expires"`          // null: never
-	Committed bool           `json:"committed"`        // false: memory is ahead of what is stored
-	Stored    *jsonCommitted `json:"stored,omitempty"` // the committed value, where it is another one
+	Expires   *string        `json:"expires" about:"null: never"`
+	Committed bool           `json:"committed" about:"false: memory is ahead of what is stored"`
+	Stored    *jsonCommitted `json:"stored,omitempty" about:"the committed value, where it is another one"`
 }
 
 // jsonCommitted is what the store has.
 type jsonCommitted struct {
 	jsonPayload
-	Version string `json:"version"` // "": it is not set
+	Version string `json:"version" about:"\"\": it is not set"`
 }
 
 // statesOf shows what a call would be shown: values whose time is over are gone, whether their row is written anew or not.

@@ -12,20 +12,20 @@ const stuckMax = 1000
 
 type jsonStuck struct {
 	Cause      string  `json:"cause"`
-	Since      *string `json:"since"` // null: nobody knows
+	Since      *string `json:"since" about:"null: nobody knows"`
 	ForSeconds float64 `json:"forSeconds"`
 	On         jsonOn  `json:"on"`
-	Count      int64   `json:"count"`             // addresses, partitions or letters that it concerns; of a bound, what is used of it
-	Message    uint64  `json:"message,omitempty"` // number of the one at the front of the address's mailbox
+	Count      int64   `json:"count" about:"addresses, partitions or letters that it concerns; of a bound, what is used of it"`
+	Message    uint64  `json:"message,omitempty" about:"number of the one at the front of the address's mailbox"`
 	Text       string  `json:"text"`
 	LastError  string  `json:"lastError"`
-	Remedy     string  `json:"remedy"` // the command to type
+	Remedy     string  `json:"remedy" about:"the command to type"`
 }
 
 type jsonOn struct {
-	Kind    string       `json:"kind"` // address, function, endpoint, ingress, egress, store or bound
+	Kind    string       `json:"kind" about:"address, function, endpoint, ingress, egress, store or bound"`
 	Name    string       `json:"name"`
-	Address *jsonAddress `json:"address"` // the one, or the oldest of several
+	Address *jsonAddress `json:"address" about:"the one, or the oldest of several"`
 }
 
 func askStuck(ctx context.Context, app Application, r *http.Request) (any, error) {

@@ -17,9 +17,9 @@ const timersPath = "/v1/timers"
 type jsonTimer struct {
 	Due      *string      `json:"due"`
 	Number   uint64       `json:"number"`
-	Sender   *jsonAddress `json:"sender"` // null: it came from outside
+	Sender   *jsonAddress `json:"sender" about:"null: it came from outside"`
 	Target   *jsonAddress `json:"target"`
-	Token    string       `json:"token"` // "": it cannot be cancelled
+	Token    string       `json:"token" about:"\"\": it cannot be cancelled"`
 	TypeName string       `json:"typeName"`
 	Bytes    int          `json:"bytes"`
 }

@@ -7,13 +7,13 @@ type jsonVersion struct {
 	Version   string  `json:"version"`
 	Commit    string  `json:"commit"`
 	GoVersion string  `json:"goVersion"`
-	Role      string  `json:"role"` // active, standby, or starting
+	Role      string  `json:"role" about:"active, standby, or starting"`
 	Member    string  `json:"member,omitempty"`
 	Host      string  `json:"host,omitempty"`
 	PID       int     `json:"pid,omitempty"`
 	Started   *string `json:"started,omitempty"`
-	Store     string  `json:"store,omitempty"`   // without a password
-	StoreID   string  `json:"storeId,omitempty"` // drawn when it was created
+	Store     string  `json:"store,omitempty" about:"without a password"`
+	StoreID   string  `json:"storeId,omitempty" about:"drawn when it was created"`
 }
 
 // version is answered also before the store is open.
