@@ -28,7 +28,7 @@ const (
 	moreMiB    = 96 // than it has taken before
 	worseTimes = 10
 	worseFree  = 100 * time.Millisecond // that is no matter, however quick the flow is alone
-	stillMax   = 3 * time.Second        // for 99 of 100
+	stillMax   = 10 * time.Second       // for 99 of 100
 	pace       = 4 * time.Second        // of the flow alone
 )
 
