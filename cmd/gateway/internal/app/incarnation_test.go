@@ -25,7 +25,7 @@ func TestRelaysHearOfFormerLanes(t *testing.T) {
 	kept := func(id string) statestore.Lane {
 		return statestore.Lane{LaneID: statestore.LaneID{Egress: id}, Next: 7, Started: true, Low: 5}
 	}
-	l := &incarnation{relays: map[string]relay{}, app: &App{egresses: map[string]*sink{
+	l := &incarnation{relays: map[string]relay{}, slots: map[string]int{}, app: &App{egresses: map[string]*sink{
 		"a/stored": sinkOf("a/stored", true), "a/weakened": sinkOf("a/weakened", false), "a/loose": sinkOf("a/loose", false),
 	}}}
 	claim := &statestore.Claim{Token: "token", Lanes: []statestore.Lane{kept("a/stored"), kept("a/weakened"), kept("a/removed")}}
