@@ -90,7 +90,7 @@ const (
 	phaseCalling                 // it waits for functions
 	phaseCommitting              // its commit is out
 	phaseDoubt                   // nobody knows whether that was made
-	phaseDelivering              // it has outputs to deliver
+	phaseDelivering              // it has outputs to deliver, or a lane that does not know where it stands
 	phaseDraining                // it stops in order
 	phases
 )
@@ -164,7 +164,7 @@ func cannot(f fault, p phase) string {
 	case p == phaseIdle && f == faultPartition:
 		return "it begins to read the partition"
 	case p == phaseIdle && (f >= faultSinkBegin && f <= faultSinkRefuse || f == faultCursor):
-		return "whoever talks to a sink begins, or has outputs to deliver"
+		return "whoever talks to a sink begins, or delivers"
 	case p != phaseOpening && f == faultModule:
 		return "a module is read when a process begins"
 	case p == phaseIdle && (f == faultBulkCut || f == faultBulkRefused):

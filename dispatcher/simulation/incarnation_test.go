@@ -172,7 +172,7 @@ func (inc *incarnation) about() (all []phase) {
 	delivering := false
 	for _, r := range inc.relays {
 		opening = opening || r.cursor && !r.resumed
-		delivering = delivering || r.busy()
+		delivering = delivering || r.busy() || r.cursor && r.state != relayReady
 	}
 	for p, is := range map[phase]bool{
 		phaseOpening: opening, phaseLoading: len(inc.asks) > 0, phaseCalling: len(inc.calls) > 0, phaseDelivering: delivering,
