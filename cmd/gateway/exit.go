@@ -12,6 +12,7 @@ import (
 
 	"github.com/stategate/stategate/cmd/gateway/internal/config"
 	"github.com/stategate/stategate/cmd/gateway/internal/nearest"
+	"github.com/stategate/stategate/cmd/gateway/internal/table"
 )
 
 // Exit codes.
@@ -40,7 +41,7 @@ func exitWith(stderr io.Writer, cmd *cobra.Command, err error) int {
 		return exitFailed
 	}
 	for line := range strings.SplitSeq(err.Error(), "\n") {
-		fmt.Fprintf(stderr, "gateway: %s\n", line)
+		fmt.Fprintf(stderr, "gateway: %s\n", table.Text(line)) // it may repeat what others have sent
 	}
 	var wrong usageError
 	var value *config.ValueError
