@@ -8,11 +8,15 @@ import (
 	"github.com/stategate/stategate/statestore"
 )
 
-// look lets f look at the machine, on the loop, and answers what it saw. The answer goes through a channel with room for it: the
-// loop may come to f when nobody waits any more.
+// look lets f look at the machine, on the loop, and answers what it saw. The answer goes through a channel with room for it: whoever
+// asked may go while f runs. For one who has gone before, f does not run: those who ask again and again and do not wait cost nothing.
 func look[T any](ctx context.Context, d *Dispatcher, f func(m *machine.Machine) T) (T, error) {
 	seen := make(chan T, 1)
-	d.inbox.post(func(m *machine.Machine) { seen <- f(m) })
+	d.inbox.post(func(m *machine.Machine) {
+		if ctx.Err() == nil {
+			seen <- f(m)
+		}
+	})
 	var none T
 	select {
 	case v := <-seen:
@@ -68,8 +72,3 @@ func (d *Dispatcher) Reasons(ctx context.Context) ([]machine.Reason, error) {
 
 // StoreAway says why the store cannot be reached, "" when it can.
 func (d *Dispatcher) StoreAway() string { return d.away.any() }
-
-// Overview is what waits and what for.
-func (d *Dispatcher) Overview(ctx context.Context) (machine.Overview, error) {
-	return look(ctx, d, (*machine.Machine).Overview)
-}

@@ -10,40 +10,51 @@ import (
 	"github.com/stategate/stategate/statestore"
 )
 
-// Stuck is what waits longer than it should, the oldest first. It goes on over many turns of the loop, and there is one look at a time:
-// whoever comes meanwhile waits for it.
+// Stuck is what waits longer than it should, the oldest first.
 func (d *Dispatcher) Stuck(ctx context.Context) ([]machine.Stuck, error) {
+	return inParts(ctx, d, (*machine.Machine).LookForStuck, (*machine.Machine).GoOn, (*machine.Machine).Told)
+}
+
+// Overview is what waits and what for.
+func (d *Dispatcher) Overview(ctx context.Context) (machine.Overview, error) {
+	return inParts(ctx, d, (*machine.Machine).LookOver, (*machine.Machine).GoOnOver, (*machine.Machine).Seen)
+}
+
+// inParts looks at all that waits over many turns of the loop, which is not held for long by any of them. There is one such look at a time:
+// whoever comes meanwhile waits for it.
+func inParts[L, T any](ctx context.Context, d *Dispatcher, begin func(*machine.Machine) L, goOn func(*machine.Machine, L) bool, end func(*machine.Machine, L) T) (T, error) {
+	var none T
 	select {
 	case d.looks <- struct{}{}:
 		defer func() { <-d.looks }()
 	case <-ctx.Done():
-		return nil, ctx.Err()
+		return none, ctx.Err()
 	case <-d.ctx.Done():
-		return nil, context.Cause(d.ctx)
+		return none, context.Cause(d.ctx)
 	}
-	l, err := look(ctx, d, (*machine.Machine).LookForStuck)
+	l, err := look(ctx, d, begin)
 	for done := false; err == nil && !done; {
-		done, err = look(ctx, d, func(m *machine.Machine) bool { return m.GoOn(l) })
+		done, err = look(ctx, d, func(m *machine.Machine) bool { return goOn(m, l) })
 	}
 	if err != nil {
-		return nil, err
+		return none, err
 	}
-	return look(ctx, d, func(m *machine.Machine) []machine.Stuck { return m.Told(l) })
+	return look(ctx, d, func(m *machine.Machine) T { return end(m, l) })
 }
 
-// Standing is what the machine knows of what the module names, at one moment.
-type Standing struct {
-	Overview  machine.Overview
-	Functions []machine.FunctionState
-	Lanes     []machine.LaneState
-	Paused    []statestore.Pause // sorted by kind
+// Lanes are the streams of outputs.
+func (d *Dispatcher) Lanes(ctx context.Context) ([]machine.LaneState, error) {
+	return look(ctx, d, (*machine.Machine).Lanes)
 }
 
-// Standing looks at everything, in time in proportion to what waits: ask seldom.
-func (d *Dispatcher) Standing(ctx context.Context) (Standing, error) {
-	return look(ctx, d, func(m *machine.Machine) Standing {
-		return Standing{m.Overview(), m.Functions(), m.Lanes(), m.Paused()}
-	})
+// Functions are all that the machine knows, sorted by name.
+func (d *Dispatcher) Functions(ctx context.Context) ([]machine.FunctionState, error) {
+	return look(ctx, d, (*machine.Machine).Functions)
+}
+
+// DeadTotals counts dead letters by origin.
+func (d *Dispatcher) DeadTotals(ctx context.Context) ([]statestore.DeadTotal, error) {
+	return look(ctx, d, (*machine.Machine).DeadTotals)
 }
 
 // Source is one partition, with what is committed of it.

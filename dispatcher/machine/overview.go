@@ -65,38 +65,45 @@ type Bound struct {
 	Limit int64
 }
 
-// Overview looks at everything. It costs time in proportion to the addresses that wait: ask seldom.
+// Overview looks at everything at once. It costs time in proportion to the addresses that wait.
 func (m *Machine) Overview() Overview {
-	o := Overview{Functions: map[api.FunctionType]FunctionWait{}, Ingresses: map[string]IngressState{}, Dead: m.DeadTotals(), Bounds: m.bounds()}
+	l := m.LookOver()
+	for !m.GoOnOver(l) {
+	}
+	return m.Seen(l)
+}
+
+// OverviewLook is an Overview that is taken in parts.
+type OverviewLook struct {
+	look
+	functions map[api.FunctionType]FunctionWait
+	queued    map[*gate]int
+}
+
+// LookOver begins an Overview; GoOnOver goes on with it until that was all, and Seen is what it has seen.
+func (m *Machine) LookOver() *OverviewLook {
+	l := &OverviewLook{look: m.newLook(), functions: map[api.FunctionType]FunctionWait{}, queued: map[*gate]int{}}
+	m.lookAtCalls(&l.look, func(c *cell) { m.overlook(l, c) })
+	return l
+}
+
+// GoOnOver looks at some more, and reports whether that was all.
+func (m *Machine) GoOnOver(l *OverviewLook) (done bool) {
+	return l.goOn(func(c *cell) { m.overlook(l, c) })
+}
+
+// Seen adds to what was seen of addresses what stands at once.
+func (m *Machine) Seen(l *OverviewLook) Overview {
+	o := Overview{Functions: l.functions, Ingresses: map[string]IngressState{}, Dead: m.DeadTotals(), Bounds: m.bounds()}
 	for _, f := range m.functionList {
 		if kept := f.kept + f.stored; kept > 0 && f.name != OnceType {
-			o.Functions[f.name] = FunctionWait{KeptMessages: kept, KeptBytes: f.keptBytes + f.storedBy}
-		}
-	}
-	for _, flight := range m.flights {
-		m.overlook(&o, flight.cell)
-	}
-	for _, c := range m.backoffs {
-		m.overlook(&o, c)
-	}
-	for _, f := range m.functionList {
-		for _, c := range f.held.all() {
-			if c.phase == held {
-				m.overlook(&o, c)
-			}
+			w := o.Functions[f.name]
+			w.KeptMessages, w.KeptBytes = kept, f.keptBytes+f.storedBy
+			o.Functions[f.name] = w
 		}
 	}
 	for _, g := range m.gateList {
-		state := EndpointState{Endpoint: g.key, Open: g.open, Outages: g.outages, Calls: g.inUse}
-		for _, queue := range [][]*cell{g.fresh.all(), g.alone.all(), g.retry.all()} {
-			for _, c := range queue {
-				if c.phase == ready {
-					state.Queued++
-					m.overlook(&o, c)
-				}
-			}
-		}
-		o.Endpoints = append(o.Endpoints, state)
+		o.Endpoints = append(o.Endpoints, EndpointState{Endpoint: g.key, Open: g.open, Outages: g.outages, Calls: g.inUse, Queued: l.queued[g]})
 	}
 	for _, s := range m.sourceList {
 		in := o.Ingresses[s.id.Ingress]
@@ -113,11 +120,15 @@ func (m *Machine) Overview() Overview {
 }
 
 // overlook adds an address that waits to what is known of its function.
-func (m *Machine) overlook(o *Overview, c *cell) {
-	if c.fn.name == OnceType {
+func (m *Machine) overlook(l *OverviewLook, c *cell) {
+	waits := c.phase == ready || c.phase == calling || c.phase == backoff || c.phase == held
+	if c.fn.name == OnceType || !waits { // it stands in a list that it is to be taken out of
 		return
 	}
-	w := o.Functions[c.fn.name]
+	if c.phase == ready {
+		l.queued[c.fn.gate]++
+	}
+	w := l.functions[c.fn.name]
 	if c.mail.len() > 0 {
 		w.OldestMS = max(w.OldestMS, m.now-c.mail.front().arrived)
 	}
@@ -132,7 +143,7 @@ func (m *Machine) overlook(o *Overview, c *cell) {
 			w.Stuck++
 		}
 	}
-	o.Functions[c.fn.name] = w
+	l.functions[c.fn.name] = w
 }
 
 // pauseOf is why a source is full: what only an operator can end before what ends by itself.

@@ -3,7 +3,6 @@ package machine
 import (
 	"cmp"
 	"fmt"
-	"math"
 	"slices"
 	"strings"
 
@@ -53,19 +52,15 @@ type Stuck struct {
 }
 
 const (
-	stuckAfter   = 5_000  // milliseconds for which an attempt may fail, or an address wait for a slot, before it is told
-	slowAfter    = 10_000 // the same of a call that is out
-	stuckShown   = 10     // addresses of one function and cause that are told one by one; the others by their number
-	nearlyFull   = 95     // percent of a bound
-	stuckPerTurn = 10_000 // cells that are looked at in one turn of the loop
+	stuckAfter = 5_000  // milliseconds for which an attempt may fail, or an address wait for a slot, before it is told
+	slowAfter  = 10_000 // the same of a call that is out
+	stuckShown = 10     // addresses of one function and cause that are told one by one; the others by their number
+	nearlyFull = 95     // percent of a bound
 )
 
-// StuckLook is a look at everything that waits. There may be a million addresses of them: it goes on over many turns, between which
-// the machine does its work, so what it tells is not of one moment.
+// StuckLook is a look for what is stuck.
 type StuckLook struct {
-	number uint32
-	lists  []func() []*cell // that are to be looked through
-	at     int              // place in the first of them; what is there and above has been seen
+	look
 	groups map[stuckKey]*stuckGroup
 }
 
@@ -88,52 +83,21 @@ type stuckCell struct {
 	failed  string
 }
 
-// LookForStuck begins a look.
+// LookForStuck begins a look; GoOn goes on with it until that was all, and Told tells what it has found.
 func (m *Machine) LookForStuck() *StuckLook {
-	m.looks++
-	l := &StuckLook{number: m.looks, groups: map[stuckKey]*stuckGroup{}, at: math.MaxInt}
-	l.lists = append(l.lists, func() []*cell { return m.backoffs })
-	for _, g := range m.gateList {
-		for _, q := range []*fifo[*cell]{&g.fresh, &g.alone, &g.retry} {
-			if q.len() > 0 {
-				l.lists = append(l.lists, q.all)
-			}
-		}
-	}
-	for _, f := range m.flights { // as many as there are slots
-		m.lookAt(l, f.cell)
-	}
+	l := &StuckLook{look: m.newLook(), groups: map[stuckKey]*stuckGroup{}}
+	m.lookAtCalls(&l.look, func(c *cell) { m.lookAt(l, c) })
 	return l
 }
 
-// GoOn looks at some more, and reports whether that was all. It goes through each list from its end: what is taken out between two turns
-// is taken out at the front, and what stands behind it moves to the front, where it is still to be seen.
+// GoOn looks at some more, and reports whether that was all.
 func (m *Machine) GoOn(l *StuckLook) (done bool) {
-	for left := stuckPerTurn; left > 0; {
-		if len(l.lists) == 0 {
-			return true
-		}
-		list := l.lists[0]()
-		l.at = min(l.at, len(list))
-		some := list[max(0, l.at-left):l.at]
-		for i := len(some) - 1; i >= 0; i-- {
-			m.lookAt(l, some[i])
-		}
-		left -= len(some)
-		if l.at -= len(some); l.at == 0 {
-			l.lists, l.at = l.lists[1:], math.MaxInt
-		}
-	}
-	return len(l.lists) == 0
+	return l.goOn(func(c *cell) { m.lookAt(l, c) })
 }
 
 // lookAt judges one address that waits.
 func (m *Machine) lookAt(l *StuckLook, c *cell) {
 	g := c.fn.gate
-	if c.looked == l.number {
-		return
-	}
-	c.looked = l.number
 	if c.fn.name == OnceType || c.mail.len() == 0 || c.phase != ready && c.phase != calling && c.phase != backoff {
 		return
 	}

@@ -73,8 +73,7 @@ func (a *App) Views(ctx context.Context, addresses []api.Address) ([]machine.Vie
 
 // DeadTotals counts dead letters by origin.
 func (a *App) DeadTotals(ctx context.Context) ([]statestore.DeadTotal, error) {
-	o, err := asked(ctx, a, func(d *dispatcher.Dispatcher) (machine.Overview, error) { return d.Overview(ctx) })
-	return o.Dead, err
+	return asked(ctx, a, func(d *dispatcher.Dispatcher) ([]statestore.DeadTotal, error) { return d.DeadTotals(ctx) })
 }
 
 // Functions are those that the module declares, and those that are known beside, sorted by name. A standby knows what the module says.
@@ -87,42 +86,61 @@ func (a *App) Functions(ctx context.Context) ([]report.Function, error) {
 	}
 	d := a.life.Load()
 	if d == nil {
-		return functionsOf(found), a.storedSpecs(ctx, found)
+		err := a.storedSpecs(ctx, found)
+		return functionsOf(found), err
 	}
-	now, err := d.Standing(ctx)
+	overview, err := d.Overview(ctx)
+	var known []machine.FunctionState
+	if err == nil {
+		known, err = d.Functions(ctx)
+	}
+	var pauses []statestore.Pause
+	if err == nil {
+		pauses, err = d.Paused(ctx)
+	}
 	if err != nil {
 		return nil, orStandby(ctx, a, err)
 	}
-	for _, f := range now.Functions {
-		known := found[f.Name.String()]
-		if known == nil {
-			known = &report.Function{Name: f.Name}
-			if e, ok := a.cfg.Module.Endpoint(f.Name); ok {
-				known.Endpoint = endpointOf(e)
-			}
-			found[f.Name.String()] = known
-		}
-		known.States, known.DeadLetters = f.States, &f.DeadLetters
-		for _, way := range now.Overview.Endpoints {
-			if f.Declared && way.Endpoint == f.Endpoint && way.Endpoint != "" {
-				known.Ways = append(known.Ways, way)
-			}
-		}
-	}
-	paused := map[string]*statestore.Pause{}
-	for i, p := range now.Paused {
+	addKnown(found, a.cfg.Module, known, overview.Endpoints)
+	for i, p := range pauses {
 		if p.Kind == statestore.PauseFunction {
-			paused[p.Address.Type.String()] = &now.Paused[i]
+			addFunction(found, a.cfg.Module, p.Address.Type).Paused = &pauses[i]
 		}
 	}
-	for name, f := range found {
-		f.Paused = paused[name]
-		wait := now.Overview.Functions[f.Name]
+	for _, f := range found {
+		wait := overview.Functions[f.Name]
 		if f.Wait = &wait; f.DeadLetters == nil {
 			f.DeadLetters = new(int64)
 		}
 	}
 	return functionsOf(found), nil
+}
+
+// addKnown adds what the machine knows of functions, whether the module names them or not.
+func addKnown(found map[string]*report.Function, m *module.Module, all []machine.FunctionState, ways []machine.EndpointState) {
+	for i := range all {
+		f := &all[i]
+		known := addFunction(found, m, f.Name)
+		known.States, known.DeadLetters = f.States, &f.DeadLetters
+		for _, way := range ways {
+			if f.Declared && way.Endpoint == f.Endpoint && way.Endpoint != "" {
+				known.Ways = append(known.Ways, way)
+			}
+		}
+	}
+}
+
+// addFunction is the function of this name, which is new where it was not known.
+func addFunction(found map[string]*report.Function, m *module.Module, t api.FunctionType) *report.Function {
+	f := found[t.String()]
+	if f == nil {
+		f = &report.Function{Name: t}
+		if e, ok := m.Endpoint(t); ok {
+			f.Endpoint = endpointOf(e)
+		}
+		found[t.String()] = f
+	}
+	return f
 }
 
 func functionsOf(found map[string]*report.Function) []report.Function {
@@ -164,7 +182,7 @@ func endpointOf(e *module.Endpoint) *report.Endpoint {
 
 // Egresses are those that the module declares, and those that the store keeps outputs for, sorted by id.
 func (a *App) Egresses(ctx context.Context) ([]report.Egress, error) {
-	now, err := asked(ctx, a, func(d *dispatcher.Dispatcher) (dispatcher.Standing, error) { return d.Standing(ctx) })
+	lanes, err := asked(ctx, a, func(d *dispatcher.Dispatcher) ([]machine.LaneState, error) { return d.Lanes(ctx) })
 	if err != nil {
 		return nil, err
 	}
@@ -174,7 +192,7 @@ func (a *App) Egresses(ctx context.Context) ([]report.Egress, error) {
 	}
 	conditions := a.troubles.all()
 	working := a.working.Load()
-	for _, l := range now.Lanes {
+	for _, l := range lanes {
 		e := found[l.ID.Egress]
 		if e == nil && l.Next == l.Delivered {
 			continue // of an egress that is gone, with nothing in it
@@ -222,17 +240,20 @@ func egressKinds(m *module.Module) map[string][2]string {
 
 // Ingresses are those that the module declares, and those that the store knows positions of, sorted by id.
 func (a *App) Ingresses(ctx context.Context) ([]report.Ingress, error) {
-	now, err := asked(ctx, a, func(d *dispatcher.Dispatcher) (dispatcher.Standing, error) { return d.Standing(ctx) })
+	overview, err := asked(ctx, a, func(d *dispatcher.Dispatcher) (machine.Overview, error) { return d.Overview(ctx) })
+	if err != nil {
+		return nil, err
+	}
+	pauses, err := asked(ctx, a, func(d *dispatcher.Dispatcher) ([]statestore.Pause, error) { return d.Paused(ctx) })
 	if err != nil {
 		return nil, err
 	}
 	paused := map[string]*statestore.Pause{}
-	for i, p := range now.Paused {
+	for i, p := range pauses {
 		if p.Kind == statestore.PauseIngress {
-			paused[p.Ingress] = &now.Paused[i]
+			paused[p.Ingress] = &pauses[i]
 		}
 	}
-	overview := now.Overview
 	kinds := ingressKinds(a.cfg.Module)
 	ids := slices.Sorted(maps.Keys(kinds))
 	for id := range overview.Ingresses {

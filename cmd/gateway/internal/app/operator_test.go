@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/stategate/stategate/api"
@@ -157,6 +158,12 @@ func TestSlowStoreIsTold(t *testing.T) {
 	if err := <-paused; err != nil {
 		t.Fatal(err)
 	}
+	functions, err := a.Functions(ctx)
+	if err != nil || !slices.ContainsFunc(functions, func(f report.Function) bool {
+		return f.Name.Name == "cart" && f.Paused != nil && f.Paused.By == "ada" && f.Endpoint != nil
+	}) {
+		t.Errorf("functions %+v, %v", functions, err)
+	}
 	found, err := a.Stuck(ctx, 1)
 	if err != nil || len(found) != 1 { // no more than are asked for
 		t.Errorf("got %+v, %v", found, err)
@@ -164,5 +171,33 @@ func TestSlowStoreIsTold(t *testing.T) {
 	stop()
 	if err := <-ended; err != nil {
 		t.Fatal(err)
+	}
+}
+
+// TestStandbyTellsStates: of functions that the module names a gateway that waits tells the states, too.
+func TestStandbyTellsStates(t *testing.T) {
+	m, complaints := module.Parse("module.yaml", []byte(strings.ReplaceAll(stuckModule, "functions: shop/*,", "functions: shop/cart,")), func(string) (string, bool) { return "", false })
+	if complaints.HasErrors() {
+		t.Fatal(complaints)
+	}
+	store := memory.New(memory.Config{})
+	claim, err := store.Acquire(t.Context(), statestore.Member{ID: "owner"}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	specs := []statestore.StateSpec{{Name: "seen", TypeName: "t"}}
+	if err := store.Commit(t.Context(), &statestore.Commit{
+		Fence: claim.Fence, Number: claim.Commit + 1, NextNumber: claim.NextNumber,
+		Functions: []statestore.FunctionSpec{{Function: api.FunctionType{Namespace: "shop", Name: "cart"}, States: specs}},
+	}); err != nil {
+		t.Fatal(err)
+	}
+	a, err := New(Config{Module: m, Store: store.Open(memory.Faults{}), Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	found, err := a.Functions(t.Context())
+	if err != nil || len(found) != 1 || !slices.Equal(found[0].States, specs) {
+		t.Errorf("got %+v, %v", found, err)
 	}
 }
