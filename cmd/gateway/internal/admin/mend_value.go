@@ -60,6 +60,9 @@ func bytesOfJSON(typeName string, raw json.RawMessage) ([]byte, error) {
 	default:
 		return nil, fmt.Errorf("the type %s has no values in JSON: send it in base64", shown(typeName))
 	}
+	if errors.Is(err, strconv.ErrRange) {
+		return nil, fmt.Errorf("value is outside of what the type %s holds", name)
+	}
 	if err != nil || of == nil {
 		return nil, fmt.Errorf("value is no %s", name)
 	}
@@ -85,7 +88,7 @@ var notNumbers = map[string]float64{"NaN": math.NaN(), "Infinity": math.Inf(1), 
 
 func floating(raw json.RawMessage, bits int) (float64, error) {
 	var text string
-	if raw[0] == '"' {
+	if len(raw) > 0 && raw[0] == '"' {
 		if err := json.Unmarshal(raw, &text); err != nil {
 			return 0, err
 		}

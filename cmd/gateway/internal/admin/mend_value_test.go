@@ -47,6 +47,7 @@ func TestBytesOfJSON(t *testing.T) {
 		{"io.statefun.types/double", `"-Infinity"`, wire(&protocol.DoubleWrapper{Value: math.Inf(-1)})},
 		{"io.statefun.types/double", `"1.5"`, "-"},
 		{"io.statefun.types/double", "null", "-"},
+		{"io.statefun.types/double", "", "-"}, {"io.statefun.types/int", "", "-"}, {"io.statefun.types/bool", "", "-"}, {"io.statefun.types/string", "", "-"}, {"shop/cart", "", "-"},
 		{"io.statefun.types/string", `"é\u0000"`, wire(&protocol.StringWrapper{Value: "é\x00"})},
 		{"io.statefun.types/string", `""`, ""},
 		{"io.statefun.types/string", "7", "-"},
