@@ -2,6 +2,8 @@ package dispatcher
 
 import (
 	"context"
+	"slices"
+	"time"
 
 	"github.com/stategate/stategate/api"
 	"github.com/stategate/stategate/dispatcher/machine"
@@ -60,14 +62,21 @@ func (d *Dispatcher) readFront(ctx context.Context, a api.Address, front *machin
 	}
 }
 
-// Gauges is what is at hand right now.
+// Gauges is what is at hand right now. Its maps are everybody's: they are not written to.
 func (d *Dispatcher) Gauges(ctx context.Context) (machine.Gauges, error) {
-	return look(ctx, d, (*machine.Machine).Gauges)
+	return d.seen.gauges.get(ctx, d, func(ctx context.Context) (machine.Gauges, time.Duration, error) {
+		g, err := look(ctx, d, (*machine.Machine).Gauges)
+		return g, 0, err
+	})
 }
 
 // Reasons lists what is not as it should be.
 func (d *Dispatcher) Reasons(ctx context.Context) ([]machine.Reason, error) {
-	return look(ctx, d, (*machine.Machine).Reasons)
+	all, err := d.seen.reasons.get(ctx, d, func(ctx context.Context) ([]machine.Reason, time.Duration, error) {
+		r, err := look(ctx, d, (*machine.Machine).Reasons)
+		return r, 0, err
+	})
+	return slices.Clone(all), err
 }
 
 // StoreAway says why the store cannot be reached, "" when it can.

@@ -2,6 +2,7 @@ package dispatcher
 
 import (
 	"context"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -12,34 +13,53 @@ import (
 
 // Stuck is what waits longer than it should, the oldest first.
 func (d *Dispatcher) Stuck(ctx context.Context) ([]machine.Stuck, error) {
-	return inParts(ctx, d, (*machine.Machine).LookForStuck, (*machine.Machine).GoOn, (*machine.Machine).Told)
+	all, err := d.seen.stuck.get(ctx, d, func(ctx context.Context) ([]machine.Stuck, time.Duration, error) {
+		return inParts(ctx, d, (*machine.Machine).LookForStuck, (*machine.Machine).GoOn, (*machine.Machine).Told)
+	})
+	return slices.Clone(all), err
 }
 
-// Overview is what waits and what for.
+// Overview is what waits and what for. Its maps and slices are everybody's: they are not written to.
 func (d *Dispatcher) Overview(ctx context.Context) (machine.Overview, error) {
-	return inParts(ctx, d, (*machine.Machine).LookOver, (*machine.Machine).GoOnOver, (*machine.Machine).Seen)
+	return d.seen.overview.get(ctx, d, func(ctx context.Context) (machine.Overview, time.Duration, error) {
+		return inParts(ctx, d, (*machine.Machine).LookOver, (*machine.Machine).GoOnOver, (*machine.Machine).Seen)
+	})
 }
 
-// inParts looks at all that waits over many turns of the loop, which is not held for long by any of them. There is one such look at a time:
-// whoever comes meanwhile waits for it.
-func inParts[L, T any](ctx context.Context, d *Dispatcher, begin func(*machine.Machine) L, goOn func(*machine.Machine, L) bool, end func(*machine.Machine, L) T) (T, error) {
+// fewParts is how many parts a look may have that costs next to nothing: whoever asks again sees what is so now.
+const fewParts = 5
+
+// inParts looks at all that waits over many turns of the loop, which is not held for long by any of them, and answers what that has cost
+// where it is worth to be kept. There is one such look at a time.
+func inParts[L, T any](ctx context.Context, d *Dispatcher, begin func(*machine.Machine) L, goOn func(*machine.Machine, L) bool, end func(*machine.Machine, L) T) (T, time.Duration, error) {
 	var none T
 	select {
 	case d.looks <- struct{}{}:
 		defer func() { <-d.looks }()
 	case <-ctx.Done():
-		return none, ctx.Err()
+		return none, 0, ctx.Err()
 	case <-d.ctx.Done():
-		return none, context.Cause(d.ctx)
+		return none, 0, context.Cause(d.ctx)
 	}
-	l, err := look(ctx, d, begin)
-	for done := false; err == nil && !done; {
-		done, err = look(ctx, d, func(m *machine.Machine) bool { return goOn(m, l) })
+	var cost time.Duration // the loop's until it has answered
+	timed := func(f func()) {
+		began := time.Now()
+		f()
+		cost += time.Since(began)
+	}
+	l, err := look(ctx, d, func(m *machine.Machine) (l L) { timed(func() { l = begin(m) }); return l })
+	parts := 0
+	for done := false; err == nil && !done; parts++ {
+		done, err = look(ctx, d, func(m *machine.Machine) (done bool) { timed(func() { done = goOn(m, l) }); return done })
 	}
 	if err != nil {
-		return none, err
+		return none, 0, err
 	}
-	return look(ctx, d, func(m *machine.Machine) T { return end(m, l) })
+	seen, err := look(ctx, d, func(m *machine.Machine) (seen T) { timed(func() { seen = end(m, l) }); return seen })
+	if err != nil || parts <= fewParts {
+		return seen, 0, err
+	}
+	return seen, cost, nil
 }
 
 // Lanes are the streams of outputs.

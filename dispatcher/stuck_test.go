@@ -81,3 +81,15 @@ func (s *slowStore) Commit(ctx context.Context, c *statestore.Commit) error {
 	<-s.release
 	return s.Store.Commit(ctx, c)
 }
+
+// TestLooksInParts: what a look has cost is told, for it to be kept, where it took many turns of the loop, and not for a small gateway.
+func TestLooksInParts(t *testing.T) {
+	l := begin(t, memory.New(memory.Config{}), serveFunction(t))
+	for _, parts := range []int{1, fewParts, fewParts + 1, 100} {
+		seen, cost, err := inParts(t.Context(), l.Dispatcher, func(*machine.Machine) *int { return new(int) },
+			func(_ *machine.Machine, n *int) bool { *n++; return *n == parts }, func(_ *machine.Machine, n *int) int { return *n })
+		if err != nil || seen != parts || cost > 0 != (parts > fewParts) {
+			t.Errorf("%d parts: saw %d, cost %v, %v", parts, seen, cost, err)
+		}
+	}
+}

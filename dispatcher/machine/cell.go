@@ -89,7 +89,7 @@ type cell struct {
 
 	pins int // cuts that hold changes of it, and loads that were asked for it; 0: it may be forgotten
 
-	looked uint32 // the look for what is stuck that has seen it last
+	looked uint32 // the look that has seen it last
 
 	older, newer *cell // cells at rest, least recently used first
 	resting      bool

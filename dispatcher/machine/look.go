@@ -11,7 +11,7 @@ type look struct {
 }
 
 // looksPerTurn is how many addresses are looked at in one turn of the loop.
-const looksPerTurn = 10_000
+const looksPerTurn = 2_000
 
 // newLook begins a look at those in back-off, in the queues of endpoints, and behind a pause.
 func (m *Machine) newLook() look {

@@ -21,7 +21,7 @@ type Machine struct {
 	work  Work
 	stats Stats
 	ids   uint64
-	looks uint32 // for what is stuck
+	looks uint32 // through all that waits
 
 	calls []Call // empty; room for those of the next Work
 

@@ -76,13 +76,19 @@ func (m *Machine) Overview() Overview {
 // OverviewLook is an Overview that is taken in parts.
 type OverviewLook struct {
 	look
-	functions map[api.FunctionType]FunctionWait
-	queued    map[*gate]int
+	functions map[*function]*functionLook
+	last      *function // most that stand one behind the other are of one function
+	ofLast    *functionLook
+}
+
+type functionLook struct {
+	wait   FunctionWait
+	queued int
 }
 
 // LookOver begins an Overview; GoOnOver goes on with it until that was all, and Seen is what it has seen.
 func (m *Machine) LookOver() *OverviewLook {
-	l := &OverviewLook{look: m.newLook(), functions: map[api.FunctionType]FunctionWait{}, queued: map[*gate]int{}}
+	l := &OverviewLook{look: m.newLook(), functions: map[*function]*functionLook{}}
 	m.lookAtCalls(&l.look, func(c *cell) { m.overlook(l, c) })
 	return l
 }
@@ -94,7 +100,12 @@ func (m *Machine) GoOnOver(l *OverviewLook) (done bool) {
 
 // Seen adds to what was seen of addresses what stands at once.
 func (m *Machine) Seen(l *OverviewLook) Overview {
-	o := Overview{Functions: l.functions, Ingresses: map[string]IngressState{}, Dead: m.DeadTotals(), Bounds: m.bounds()}
+	o := Overview{Functions: map[api.FunctionType]FunctionWait{}, Ingresses: map[string]IngressState{}, Dead: m.DeadTotals(), Bounds: m.bounds()}
+	queued := map[*gate]int{}
+	for f, seen := range l.functions {
+		o.Functions[f.name] = seen.wait
+		queued[f.gate] += seen.queued
+	}
 	for _, f := range m.functionList {
 		if kept := f.kept + f.stored; kept > 0 && f.name != OnceType {
 			w := o.Functions[f.name]
@@ -103,7 +114,7 @@ func (m *Machine) Seen(l *OverviewLook) Overview {
 		}
 	}
 	for _, g := range m.gateList {
-		o.Endpoints = append(o.Endpoints, EndpointState{Endpoint: g.key, Open: g.open, Outages: g.outages, Calls: g.inUse, Queued: l.queued[g]})
+		o.Endpoints = append(o.Endpoints, EndpointState{Endpoint: g.key, Open: g.open, Outages: g.outages, Calls: g.inUse, Queued: queued[g]})
 	}
 	for _, s := range m.sourceList {
 		in := o.Ingresses[s.id.Ingress]
@@ -125,10 +136,16 @@ func (m *Machine) overlook(l *OverviewLook, c *cell) {
 	if c.fn.name == OnceType || !waits { // it stands in a list that it is to be taken out of
 		return
 	}
-	if c.phase == ready {
-		l.queued[c.fn.gate]++
+	if l.last != c.fn {
+		if l.last, l.ofLast = c.fn, l.functions[c.fn]; l.ofLast == nil {
+			l.ofLast = &functionLook{}
+			l.functions[c.fn] = l.ofLast
+		}
 	}
-	w := l.functions[c.fn.name]
+	if c.phase == ready {
+		l.ofLast.queued++
+	}
+	w := &l.ofLast.wait
 	if c.mail.len() > 0 {
 		w.OldestMS = max(w.OldestMS, m.now-c.mail.front().arrived)
 	}
@@ -143,7 +160,6 @@ func (m *Machine) overlook(l *OverviewLook, c *cell) {
 			w.Stuck++
 		}
 	}
-	l.functions[c.fn.name] = w
 }
 
 // pauseOf is why a source is full: what only an operator can end before what ends by itself.
