@@ -9,5 +9,7 @@ import (
 // Act notes what an operator does outside of this engine, and returns when that is durable: before it is done, or what was done could be
 // without its note.
 func (d *Dispatcher) Act(ctx context.Context, by, what, on, detail string) error {
-	return d.durable(ctx, func(m *machine.Machine, token uint64) { m.Act(by, what, on, detail, token) })
+	return d.mend(ctx, func(m *machine.Machine, token uint64, said func(*machine.Denial)) {
+		said(m.Act(by, what, on, detail, token))
+	})
 }

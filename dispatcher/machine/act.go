@@ -12,8 +12,12 @@ func (m *Machine) act(by, what, on, detail string) {
 	m.effect(true)
 }
 
-// Act notes what an operator has done elsewhere. The token is Done when that is durable.
-func (m *Machine) Act(by, what, on, detail string, token uint64) {
+// Act notes what an operator does elsewhere. The token is Done when that is durable.
+func (m *Machine) Act(by, what, on, detail string, token uint64) *Denial {
+	if d := m.denyMend(); d != nil {
+		return d
+	}
 	m.act(by, what, on, detail)
-	m.waitFor(token)
+	m.mended(token)
+	return nil
 }

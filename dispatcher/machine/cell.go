@@ -82,6 +82,7 @@ type cell struct {
 	timerIndex  int   // place in the heap of back-offs, -1 when not there
 	queued      bool  // it stands in a queue of its gate
 	hurried     bool  // an operator wants it to be the next one there
+	unread      bool  // an order for it waits until its spilled mail may be read
 	listed      bool  // it stands in the list of its function's held ones
 	alone       bool  // a bulk left it without an answer: its calls go by themselves until one succeeds
 

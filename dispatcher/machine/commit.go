@@ -111,7 +111,7 @@ func (m *Machine) cutNow() {
 	c.NextNumber = m.nextNumber
 
 	m.gen++
-	m.young, m.effects, m.effectBytes = 0, 0, 0
+	m.young, m.effects, m.effectBytes, m.mends = 0, 0, 0, 0
 	m.dirtySince, m.lazySince, m.awaited = 0, 0, false
 	m.stats.Commits++
 	m.work.Commit = c
@@ -216,8 +216,12 @@ func (m *Machine) settle(c *cell) {
 	}
 	// It is stuck, and others wait for the room; or nobody can be called with it, and a look for expired states has loaded it; or it is paused.
 	waits := c.failedSince != 0 && m.unwatched.len() > 0 || !c.fn.declared || m.starved() && c.spill.count > 0 || m.paused(c)
-	if c.mailLen() > 0 && (m.roomy() && !waits || m.ordered(c)) {
-		m.refill(c)
+	if ordered := m.ordered(c); c.mailLen() > 0 && (m.roomy() && !waits || ordered) {
+		if ordered {
+			m.refillOrdered(c)
+		} else {
+			m.refill(c)
+		}
 		if c.mail.len() > 0 {
 			m.makeReady(c)
 		}

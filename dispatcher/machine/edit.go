@@ -99,11 +99,21 @@ func (m *Machine) countEdit(e *edit) {
 	m.editBytes -= len(e.Value.Value)
 }
 
-// runEdits makes the edits whose turn it is. It comes before any call is started.
-func (m *Machine) runEdits() {
+// takeEdits makes the edits whose turn it is, unless too much is uncommitted. When that can be committed now, they come behind it, and before
+// the calls for which it makes room: else those would be ahead of them again and again.
+func (m *Machine) takeEdits() {
 	if len(m.editing) == 0 {
 		return
 	}
+	if m.saturated() && m.commitDue() {
+		m.cutNow()
+	}
+	if !m.saturated() {
+		m.runEdits()
+	}
+}
+
+func (m *Machine) runEdits() {
 	waiting := m.editing
 	m.editing = nil
 	for _, c := range waiting {

@@ -27,7 +27,7 @@ func (m *Machine) ForgetIngress(id, by string, token uint64) (found bool, why st
 		return false, ""
 	}
 	if paused {
-		m.Pause(statestore.Pause{Kind: statestore.PauseIngress, Ingress: id, By: by, Ended: true}, 0)
+		m.pause(statestore.Pause{Kind: statestore.PauseIngress, Ingress: id, By: by, Ended: true}, 0)
 	}
 	for _, s := range of {
 		m.progressEnds = append(m.progressEnds, s.id)

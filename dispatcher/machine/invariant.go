@@ -28,7 +28,7 @@ func (m *Machine) Invariants() error {
 		if err := m.invariantMail(c); err != nil {
 			return fmt.Errorf("%v (%v): %w", a, c.phase, err)
 		}
-		if len(c.edits) > 0 && c.phase != loading && c.phase != calling {
+		if len(c.edits) > 0 && c.phase != loading && c.phase != calling && !m.saturated() {
 			return fmt.Errorf("%v (%v): %d edits wait, and nothing is in their way", a, c.phase, len(c.edits))
 		}
 		all := append(append([]*message(nil), c.mail.all()...), c.tail...)
@@ -85,6 +85,7 @@ func (m *Machine) Invariants() error {
 			return fmt.Errorf("token %q of id %q names timer %d, which is not there any more", k.token, k.senderID, t.Number)
 		}
 	}
+	fulls := 0
 	for _, s := range m.sourceList {
 		if s.pending != pending[s] || s.pendingBytes != pendingBytes[s] {
 			return fmt.Errorf("%v has %d messages pending, %d bytes; counted are %d and %d", s.id, pending[s], pendingBytes[s], s.pending, s.pendingBytes)
@@ -92,6 +93,12 @@ func (m *Machine) Invariants() error {
 		if (s.pending >= m.cfg.SourceMessagesMax || m.choke || m.deadFull(s.dead) || s.paused) && !s.told {
 			return fmt.Errorf("%v has %d messages pending, and was not told that it is full", s.id, s.pending)
 		}
+		if s.full {
+			fulls++
+		}
+	}
+	if fulls != m.fulls {
+		return fmt.Errorf("%d sources are full, counted are %d", fulls, m.fulls)
 	}
 	if err := m.invariantEvents(); err != nil {
 		return err

@@ -69,6 +69,7 @@ type Machine struct {
 	timers     timers
 	pauses     pauses
 	orders     orders
+	mends      int // what operators have asked for since the last cut
 	events     events
 	replies    replies
 	onces      onces

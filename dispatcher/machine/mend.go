@@ -22,13 +22,35 @@ type Denial struct {
 type order func(c *cell)
 
 // orders are those that wait, by the cell whose mailbox they wait for.
+//
+// Spilled mail is read back for one of them at a time, and while there is room: each window is as large as its first message, at least.
 type orders struct {
 	of      map[*cell][]order
 	waiting int
+	reading *cell
+	unread  fifo[*cell] // that wait for their spilled mail to be read
 }
 
 // ordersMax bounds those that wait, each for the store.
-const ordersMax = 10_000
+const ordersMax = 1000
+
+// mendsMax bounds what operators have asked for that no commit holds yet: pauses, what was tried or skipped, and what they did elsewhere. They
+// may go on asking while the store is away.
+const mendsMax = 10_000
+
+// denyMend says why an operator is denied whatever it is.
+func (m *Machine) denyMend() *Denial {
+	if m.mends < mendsMax {
+		return nil
+	}
+	return &Denial{Detail: fmt.Sprintf("%d acts of operators wait for the store already", mendsMax), Remedy: "wait until the store answers"}
+}
+
+// mended has the token told when what an operator has just done is durable.
+func (m *Machine) mended(token uint64) {
+	m.mends++
+	m.waitFor(token)
+}
 
 // Retry has an address tried now that waits for its next attempt, or behind a breaker, whose next probe it is. said is called once: with
 // nil when it is done, and then the token is Done when the commit that notes it is durable.
@@ -39,7 +61,7 @@ func (m *Machine) Retry(a api.Address, by string, token uint64, said func(*Denia
 			return d
 		}
 		m.act(by, "retry", "address "+a.String(), "")
-		m.waitFor(token)
+		m.mended(token)
 		return nil
 	})
 }
@@ -53,7 +75,7 @@ func (m *Machine) Skip(a api.Address, number uint64, by string, token uint64, sa
 		}
 		m.skip(c, by)
 		m.act(by, "skip", "address "+a.String(), fmt.Sprintf("message %d", number))
-		m.waitFor(token)
+		m.mended(token)
 		return nil
 	})
 }
@@ -68,8 +90,16 @@ func (m *Machine) order(a api.Address, said func(*Denial), do func(c *cell) *Den
 		said(d)
 		return
 	}
+	if d := m.denyMend(); d != nil {
+		said(d)
+		return
+	}
 	if m.orders.waiting >= ordersMax {
 		said(&Denial{Detail: fmt.Sprintf("%d orders wait for the store already", ordersMax), Remedy: "wait until the store answers"})
+		return
+	}
+	if m.functions[a.Type] == nil { // nobody has heard of it; names of requests do not gather
+		said(&Denial{Nothing: true, Detail: fmt.Sprintf("nothing waits for %s", a)})
 		return
 	}
 	c := m.cell(a)
@@ -94,6 +124,39 @@ func (m *Machine) obey(c *cell) {
 		c.pins--
 	}
 	m.settle(c)
+}
+
+// refillOrdered reads a mailbox back that an order waits for, when it is its turn.
+func (m *Machine) refillOrdered(c *cell) {
+	switch asked := len(m.mailLoads); {
+	case c.spill.count == 0:
+		m.refill(c)
+	case m.orders.reading != nil || m.mailBytes+m.askedBytes > m.cfg.MailBytesMax:
+		if !c.unread {
+			c.unread = true
+			m.orders.unread.push(c)
+		}
+	default:
+		if m.refill(c); len(m.mailLoads) > asked {
+			m.orders.reading = c
+		}
+	}
+}
+
+// readOrdered goes on with the next ones that wait for their mail.
+func (m *Machine) readOrdered() {
+	for m.orders.unread.len() > 0 {
+		c := m.orders.unread.front()
+		waits := m.ordered(c) // else its mail has come otherwise, and it may not be in memory any more
+		if waits && (m.orders.reading != nil || m.mailBytes+m.askedBytes > m.cfg.MailBytesMax) {
+			return
+		}
+		m.orders.unread.pop()
+		c.unread = false
+		if waits {
+			m.settle(c)
+		}
+	}
 }
 
 // knows reports whether an address's mailbox is in memory, its front at least.

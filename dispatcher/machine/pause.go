@@ -83,16 +83,24 @@ func (ps *pauses) len() int { return len(ps.addresses) + len(ps.functions) + len
 
 // Pause begins a pause, or ends it (Ended). The token is Done when that is durable; what is as it should be is no change, and no act.
 func (m *Machine) Pause(p statestore.Pause, token uint64) *Denial {
+	if d := m.denyMend(); d != nil {
+		return d
+	}
 	if d := m.denyPause(p); d != nil {
 		return d
 	}
+	m.pause(p, token)
+	return nil
+}
+
+func (m *Machine) pause(p statestore.Pause, token uint64) {
 	p = statestore.Pause{Kind: p.Kind, Address: p.Address, Ingress: p.Ingress, By: cutText(p.By), AtMS: m.now, Ended: p.Ended}
 	if p.Kind == statestore.PauseFunction {
 		p.Address.ID = ""
 	}
 	if _, there := m.pauses.find(p); there != p.Ended {
-		m.waitFor(token) // it may not be durable yet
-		return nil
+		m.mended(token) // it may not be durable yet
+		return
 	}
 	m.pauses.set(p)
 	if at, ok := m.pauses.places[pauseKey(p)]; ok {
@@ -107,7 +115,7 @@ func (m *Machine) Pause(p statestore.Pause, token uint64) *Denial {
 	}
 	m.act(p.By, what, pausedText(p), "")
 	m.effectBytes += len(p.By) + len(p.Address.ID) + len(p.Ingress)
-	m.waitFor(token)
+	m.mended(token)
 	switch p.Kind {
 	case statestore.PauseAddress:
 		m.pauseAddress(p)
@@ -116,7 +124,6 @@ func (m *Machine) Pause(p statestore.Pause, token uint64) *Denial {
 	case statestore.PauseIngress:
 		m.pauseIngress(p)
 	}
-	return nil
 }
 
 // denyPause says why there can be no such pause. One that is over can always be ended.

@@ -33,6 +33,7 @@ func (m *Machine) rest(c *cell) {
 func (m *Machine) forget(c *cell) {
 	delete(m.cells, c.address)
 	m.use(c, -c.weight)
+	c.values, c.weight = nil, 0 // lists that are swept later still hold the cell
 }
 
 // wake takes a cell out of the cache.

@@ -230,6 +230,9 @@ func (m *Machine) MailLoaded(id ID, found []statestore.Mail) {
 	delete(m.mailLoads, id.N)
 	m.askedBytes -= load.bytes
 	c := load.cell
+	if m.orders.reading == c {
+		m.orders.reading = nil
+	}
 	c.pins--
 	c.spill.loading, c.loadedAt = false, m.now
 	for i := range found {

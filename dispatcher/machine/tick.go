@@ -24,13 +24,14 @@ func (m *Machine) Tick(now int64) {
 
 // Work answers what is to be done since it was last asked.
 func (m *Machine) Work() Work {
+	m.takeEdits()
 	m.admitEvents()
 	m.runOnces()
 	m.askLoads()
 	m.walkSpills()
 	m.windowTimers()
 	m.sweep()
-	m.runEdits()
+	m.readOrdered()
 	if m.commitDue() {
 		m.cutNow()
 	}
@@ -85,7 +86,7 @@ func (m *Machine) nextTick() int64 {
 			soon(t)
 		}
 	}
-	if m.pending > 0 || m.fulls > 0 || m.shortSince != 0 || m.events.waiting.len() > 0 {
+	if m.pending > 0 || m.fulls > 0 || m.shortSince != 0 || m.events.waiting.len() > 0 || m.orders.unread.len() > 0 {
 		soon(m.nextHold)
 	}
 	return max(at, m.now+1)

@@ -105,7 +105,7 @@ func (m *Machine) arrived(c *cell) {
 // squeeze makes room when spilled mail or states wait for it and what fills memory lags: without it, one endpoint that is down or slow
 // could keep the mail of all others in the store, and their states.
 func (m *Machine) squeeze() {
-	if m.now < m.nextSqueeze || !m.starved() && (m.roomy() || m.unwatched.len() == 0) {
+	if m.now < m.nextSqueeze || !m.starved() && (m.roomy() || m.unwatched.len() == 0 && m.orders.unread.len() == 0) {
 		return
 	}
 	m.nextSqueeze = m.now + min(1000, m.cfg.HoldMax)

@@ -76,8 +76,8 @@ func logVersion(log []int) string {
 	return statestore.Version(v.TypeName, v.Value)
 }
 
-// decideEdits applies to the model what the machine is about to apply: everything whose turn it is.
-func (inc *incarnation) decideEdits() {
+// dueEdits are those that the machine is about to make: everything whose turn it is.
+func (inc *incarnation) dueEdits() (due []*editing) {
 	for _, e := range inc.mending.edits {
 		if e.decided {
 			continue
@@ -89,6 +89,14 @@ func (inc *incarnation) decideEdits() {
 			e.waited = true
 			continue
 		}
+		due = append(due, e)
+	}
+	return due
+}
+
+// decideEdits applies edits to the model.
+func (inc *incarnation) decideEdits(due []*editing) {
+	for _, e := range due {
 		e.decided = true
 		a := inc.shadow.addresses[e.address]
 		e.mark.touched = inc.told

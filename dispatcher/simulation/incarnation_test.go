@@ -190,12 +190,20 @@ func (inc *incarnation) about() (all []phase) {
 
 // work takes what the machine wants done.
 func (inc *incarnation) work() {
-	inc.decideEdits()
+	edits := inc.dueEdits()
+	full := inc.m.Saturated() // they come behind the commit then, if there can be one
+	if !full {
+		inc.decideEdits(edits)
+	}
 	w := inc.m.Work()
 	inc.tick = w.Tick
 	inc.takeSealed(&w)
 	if w.Commit != nil {
 		inc.takeCommit(w.Commit)
+		if full {
+			inc.decideEdits(edits)
+			inc.seen.editsBehind += len(edits)
+		}
 	}
 	for _, p := range w.Outputs {
 		inc.offer(p)

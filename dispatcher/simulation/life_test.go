@@ -74,7 +74,7 @@ type coverage struct {
 	takeovers, spills, skipped, timers, cancels, kept, trimmed, dead, bare int
 	acknowledged, withdrawn, unknown, resent, replies                      int // events from outside
 	paused, resumed, retried, skips, decided, replays, edits, editsWaited  int // by operators
-	forgotten                                                              int
+	editsBehind, forgotten                                                 int
 }
 
 func (c *coverage) note(k *statestore.Commit) {
@@ -112,6 +112,7 @@ func (c *coverage) add(o *coverage) {
 	c.replays += o.replays
 	c.edits += o.edits
 	c.editsWaited += o.editsWaited
+	c.editsBehind += o.editsBehind
 	c.forgotten += o.forgotten
 }
 

@@ -190,7 +190,7 @@ func (r *run) judge(t *testing.T, b backend) {
 		"cancellations": r.sum.cancels, "kept messages": r.sum.kept, "trims": r.sum.trimmed, "dead letters": r.sum.dead, "fenced commits without outputs": r.sum.bare,
 		"acknowledged events": r.sum.acknowledged, "events taken back": r.sum.withdrawn, "events of which nobody knows": r.sum.unknown, "events sent again": r.sum.resent, "replies": r.sum.replies,
 		"pauses": r.sum.paused, "ends of pauses": r.sum.resumed, "addresses tried at once": r.sum.retried, "skipped messages": r.sum.skips, "decisions about lanes": r.sum.decided,
-		"replayed letters": r.sum.replays, "edited states": r.sum.edits, "edits that waited": r.sum.editsWaited, "forgotten ingresses": r.sum.forgotten,
+		"replayed letters": r.sum.replays, "edited states": r.sum.edits, "edits that waited": r.sum.editsWaited, "edits behind a commit": r.sum.editsBehind, "forgotten ingresses": r.sum.forgotten,
 	} {
 		if n < 10 {
 			t.Errorf("only %d %s in all lives", n, name)
