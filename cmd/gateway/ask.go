@@ -48,7 +48,7 @@ type asking struct {
 // register adds whom to ask, and how to write what is answered.
 func (a *asking) register(cmd *cobra.Command) {
 	a.registerSilent(cmd)
-	cmd.Flags().StringVarP(&a.output, "output", "o", outputTable, "how to write: table, for people; json, what the API answers, for programs")
+	cmd.Flags().StringVarP(&a.output, "output", "o", outputTable, "how to write: table, for people; json, for programs: the items of a list, or what the API answers")
 	_ = cmd.RegisterFlagCompletionFunc("output", cobra.FixedCompletions([]string{outputTable, outputJSON}, cobra.ShellCompDirectiveNoFileComp))
 }
 
@@ -128,7 +128,7 @@ func (a *asking) run(cmd *cobra.Command, do func(ctx context.Context, c *client.
 		return a.runAgain(cmd, c, do)
 	}
 	out := bufio.NewWriter(cmd.OutOrStdout())
-	err = do(cmd.Context(), c, out)
+	err = inCommands(do(cmd.Context(), c, out))
 	return errors.Join(err, out.Flush())
 }
 
@@ -142,7 +142,7 @@ func (a *asking) runAgain(cmd *cobra.Command, c *client.Client, do func(ctx cont
 			screen.WriteString("\x1b[H\x1b[2J")
 		}
 		fmt.Fprintf(&screen, "%s  %s, each %v\n\n", time.Now().Format(time.TimeOnly), c.URL(), a.watch)
-		err := do(cmd.Context(), c, &screen)
+		err := inCommands(do(cmd.Context(), c, &screen))
 		switch {
 		case cmd.Context().Err() != nil:
 			return nil

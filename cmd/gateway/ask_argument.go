@@ -61,5 +61,8 @@ func unknownVerb(cmd *cobra.Command, given string) error {
 	if len(known) == 0 {
 		return usage("%s: want a name as NAMESPACE/NAME", text)
 	}
+	if near := nearest.Word(given, known); near == "" && strings.Contains(cmd.Use, "NAMESPACE/NAME") {
+		return usage("%s: want a name as NAMESPACE/NAME, or one of %s", text, strings.Join(known, ", "))
+	}
 	return usage("%s: %s", text, nearest.Guess(given, known))
 }

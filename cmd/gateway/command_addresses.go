@@ -22,8 +22,9 @@ func newAddresses() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "addresses NAMESPACE/NAME",
 		Short: "List the addresses of a function; show, retry, skip, pause and resume one",
-		Long: `addresses lists what the store keeps of a function: the ids that have state or messages. Its verbs are for one address, which is named by
-its function and its id.`,
+		Long: `addresses lists what the store keeps of a function: the ids that have state, or messages that are stored by address. One whose first messages still wait
+in memory, and in what is stored for a restart, is not in the list: "gateway stuck" has it when it waits for long, and "gateway addresses show" whenever it is
+asked. Its verbs are for one address, which is named by its function and its id.`,
 		Example: `  gateway addresses shop/cart --prefix customer-7
   gateway addresses show shop/cart ada
   gateway addresses retry shop/cart ada

@@ -26,7 +26,7 @@ func newAudit() *cobra.Command {
 			return list(ctx, &a, c, out, cmd.ErrOrStderr(), listing[answeredAct]{
 				path: "/v1/audit", head: []string{"AT", "NUMBER", "WHAT", "ON", "BY", "DETAIL"}, none: "no operator has done anything",
 				row: func(x answeredAct) []string {
-					return []string{table.Time(x.At), decimal(x.Number), table.Text(x.What), orNone(table.Short(x.On, valueShown)), orNone(table.Short(x.By, valueShown)), orNone(table.Short(x.Detail, 200))}
+					return []string{table.Time(x.At), decimal(x.Number), table.Text(x.What), orNone(table.Short(x.On, 58)), orNone(table.Short(x.By, 58)), orNone(table.Short(x.Detail, 200))}
 				},
 			})
 		})

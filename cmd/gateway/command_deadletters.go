@@ -234,14 +234,18 @@ func (a *asking) eachLetter(cmd *cobra.Command, numbers []string, done string, d
 	return a.run(cmd, func(ctx context.Context, c *client.Client, out io.Writer) error {
 		failed := false
 		for i, number := range all {
-			err := do(ctx, c, number)
+			err := inCommands(do(ctx, c, number))
 			var problem *client.Problem
 			switch {
 			case err == nil:
 				fmt.Fprintf(out, "dead letter %d is %s\n", number, done)
 			case errors.As(err, &problem) && problem.Status < http.StatusInternalServerError && problem.Status != http.StatusUnauthorized && problem.Status != http.StatusForbidden:
 				failed = true
-				fmt.Fprintf(cmd.ErrOrStderr(), "gateway: dead letter %d: %s\n", number, table.Text(strings.ReplaceAll(err.Error(), "\n", "; ")))
+				name, text := fmt.Sprintf("dead letter %d", number), table.Text(strings.ReplaceAll(err.Error(), "\n", "; "))
+				if !strings.HasPrefix(text, name) {
+					text = name + ": " + text
+				}
+				fmt.Fprintf(cmd.ErrOrStderr(), "gateway: %s\n", text)
 			case len(all) > 1:
 				return fmt.Errorf("dead letter %d, after %d of %d: %w", number, i, len(all), err)
 			default:

@@ -23,7 +23,7 @@ func newReplay() *cobra.Command {
 		Short: "Give dead letters back to where they were set aside, each exactly once",
 		Long: `replay sends messages to their functions again, records to the functions that they are for, and outputs to their egress; what is replayed is
 no dead letter any more. Mend the cause first: what fails again is set aside again, and not replayed twice by one command. Many are replayed in
-batches; Ctrl-C stops after the one that is running.`,
+batches; Ctrl-C stops after the one that is running. With --all it asks first, and wants --yes where nobody can be asked.`,
 		Example: `  gateway deadletters replay 17 18
   gateway deadletters replay 19 --to shop/cart/ada
   gateway deadletters replay --function shop/cart --reason "function keeps failing"

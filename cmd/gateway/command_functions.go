@@ -158,13 +158,16 @@ func (w *answeredWaiting) failing() string {
 	return text
 }
 
+// exampleOf is what each kind of thing is named in examples.
+var exampleOf = map[string]string{"function": "shop/cart", "ingress": "shop/orders", "egress": "shop/receipts"}
+
 // newPauseOf is a verb of a noun: pause or resume.
 func newPauseOf(verb, noun, what, short, path string) *cobra.Command {
 	var a asking
 	cmd := &cobra.Command{
 		Use:               verb + " NAMESPACE/NAME",
 		Short:             short,
-		Example:           fmt.Sprintf("  gateway %s %s shop/cart", noun, verb),
+		Example:           fmt.Sprintf("  gateway %s %s %s", noun, verb, exampleOf[what]),
 		Args:              arguments(1, 1, "the name of one "+what+", as NAMESPACE/NAME"),
 		ValidArgsFunction: a.completeNames(path, what),
 	}

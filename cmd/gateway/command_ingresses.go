@@ -141,7 +141,7 @@ func newForget(noun, what, path, short, warning string) *cobra.Command {
 		Use:               "forget NAMESPACE/NAME",
 		Short:             short,
 		Long:              short + ". While the module declares it nothing is forgotten.",
-		Example:           fmt.Sprintf("  gateway %s forget shop/orders\n  gateway %s forget shop/orders --yes", noun, noun),
+		Example:           fmt.Sprintf("  gateway %s forget %s\n  gateway %s forget %s --yes", noun, exampleOf[what], noun, exampleOf[what]),
 		Args:              arguments(1, 1, "the name of one "+what+", as NAMESPACE/NAME"),
 		ValidArgsFunction: a.completeNames(path, what),
 	}

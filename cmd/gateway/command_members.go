@@ -17,6 +17,8 @@ func newMembers() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "members",
 		Short: "List the gateways of this store: the one that works, and those that wait",
+		Long: `members lists the gateways that the store knows of. With PostgreSQL those are all; with SQLite the one that works only: who waits for its
+file writes nothing into it. "gateway status", asked of one that waits, says that it does.`,
 		Example: `  gateway members
   gateway members -o json | jq -r '.[] | select(.role == "active") | .admin'`,
 		Args: noArguments,

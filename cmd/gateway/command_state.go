@@ -21,6 +21,9 @@ func newState() *cobra.Command {
 		Long: `state shows and changes the values of one address by the admin side of a gateway that runs (get, set, delete), and moves the state of
 addresses as JSON Lines (export, import): into a store, from wherever it was before; out of one, to keep it, to look at it or to put
 it into another store. docs/MIGRATION.md has the form of the file and how to make one with a StateFun application.`,
+		Example: `  gateway state get shop/cart ada
+  gateway state set shop/cart ada items 3
+  gateway state export -o state.jsonl`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 0 {
 				return usage("state needs get, set, delete, export or import")

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"time"
@@ -62,6 +63,17 @@ of one value as they are, and nothing else.`,
 }
 
 func getStates(ctx context.Context, a *asking, c *client.Client, out, stderr io.Writer, r client.Request) error {
+	if a.isJSON() {
+		all := struct{ State []json.RawMessage }{[]json.RawMessage{}} // without any it is [], not null
+		if err := c.Get(ctx, r.Path, r.Query, &all); err != nil {
+			return err
+		}
+		text, err := json.MarshalIndent(all.State, "", "  ")
+		if err != nil {
+			return err
+		}
+		return writeJSON(out, text)
+	}
 	return one(ctx, a, c, out, r, func(v answeredView) error {
 		if len(v.State) == 0 {
 			fmt.Fprintln(stderr, "no state is set")

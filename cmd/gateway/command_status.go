@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -22,7 +23,7 @@ func newStatus() *cobra.Command {
 		Use:   "status",
 		Short: "Tell on one screen whether all is well",
 		Long: `status tells who works, what is not as it should be and why, what is stuck, and how far ingresses and egresses are behind. It ends with 1 when the gateway
-is not ready, and with 0 when it is: degraded, too.`,
+is not ready, or does not answer whoever asks, and with 0 when it is: degraded, too.`,
 		Example: `  gateway status
   gateway status --watch=5s`,
 		Args: noArguments,
@@ -40,10 +41,15 @@ is not ready, and with 0 when it is: degraded, too.`,
 			} else {
 				err = s.write(out, c.URL())
 			}
-			if err == nil && s.code != http.StatusOK {
-				err = errReported
+			switch refused := s.refused(); {
+			case err != nil:
+				return err
+			case refused != nil:
+				return refused
+			case s.code != http.StatusOK:
+				return errReported
 			}
-			return err
+			return nil
 		})
 	}
 	return cmd
@@ -107,6 +113,17 @@ func askStatus(ctx context.Context, c *client.Client) (*status, error) {
 		}
 	}
 	return s, ctx.Err()
+}
+
+// refused is why whoever asks may not know.
+func (s *status) refused() error {
+	for _, part := range statusParts {
+		var p *client.Problem
+		if errors.As(s.errs[part.name], &p) && (p.Status == http.StatusUnauthorized || p.Status == http.StatusForbidden) {
+			return p
+		}
+	}
+	return nil
 }
 
 // writeJSON writes all that was answered as one value, with the error of each part that was not.

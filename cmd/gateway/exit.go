@@ -70,7 +70,7 @@ func flagError(cmd *cobra.Command, err error) error {
 	var invalid *pflag.InvalidValueError
 	switch {
 	case errors.As(err, &unknown) && unknown.GetSpecifiedShortnames() != "":
-		return usage("unknown flag: flags begin with two dashes, as in --help")
+		return usage("unknown flag: flags begin with two dashes, as in --help; put -- before a value that begins with a dash")
 	case errors.As(err, &unknown):
 		var known []string
 		cmd.Flags().VisitAll(func(f *pflag.Flag) { known = append(known, "--"+f.Name) })
@@ -83,6 +83,10 @@ func flagError(cmd *cobra.Command, err error) error {
 		return usage("flag --%s needs a value", missing.GetFlag().Name)
 	case errors.As(err, &invalid) && invalid.GetFlag().Value.Type() == "bool":
 		return usage("flag --%s: want true or false", invalid.GetFlag().Name)
+	case errors.As(err, &invalid) && invalid.GetFlag().Value.Type() == "duration":
+		return usage("flag --%s: want a time such as 2s or 1m", invalid.GetFlag().Name)
+	case errors.As(err, &invalid) && (invalid.GetFlag().Value.Type() == "int" || invalid.GetFlag().Value.Type() == "uint32"):
+		return usage("flag --%s: want a number", invalid.GetFlag().Name)
 	case errors.As(err, &invalid):
 		return usage("flag --%s cannot have this value", invalid.GetFlag().Name)
 	}
@@ -91,6 +95,9 @@ func flagError(cmd *cobra.Command, err error) error {
 
 // noArguments refuses arguments without repeating them.
 func noArguments(cmd *cobra.Command, args []string) error {
+	if watch := cmd.Flags().Lookup("watch"); len(args) > 0 && watch != nil && watch.Changed {
+		return usage("flag --watch: want its value as in --watch=5s")
+	}
 	if len(args) > 0 {
 		return usage("%s takes no arguments, only flags; got %d", cmd.Name(), len(args))
 	}

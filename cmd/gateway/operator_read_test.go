@@ -154,6 +154,10 @@ func TestOperatorAddress(t *testing.T) {
 	_, stdout, _ = call(t, "addresses", "show", "shop/cart", "..")
 	sameLines(t, stdout, []string{"address shop/cart ..", "declared no: the module says of no endpoint that serves the function", "messages 2 in the store", "shard 0",
 		"role standby: what is in memory is known to the gateway that works"})
+	f.says("GET /v1/addresses/shop/cart/none", `{"state":[]}`)
+	if stdout := must(t, "", "", "state", "get", "shop/cart", "none", "-o", "json"); stdout != "[]\n" {
+		t.Errorf("no states are %q", stdout)
+	}
 	code, stdout, _ = call(t, "state", "get", "shop/cart", "ada")
 	if code != exitDone || !strings.Contains(stdout, "VERSION") || strings.Contains(stdout, "messages") {
 		t.Errorf("exit %d:\n%s", code, stdout)

@@ -89,11 +89,11 @@ func seeAll(t *testing.T, g *gateway) {
 	g.does("info", "log-level")
 	g.does("debug", "log-level debug")
 	g.does("info", "log-level info")
-	for _, line := range []string{"stuck", "functions", "addresses shop/cart", "timers", "ingresses", "egresses", "deadletters", "deadletters totals", "members", "settings", "audit"} {
+	for _, line := range []string{"stuck", "functions", "addresses shop/cart", "timers", "ingresses", "egresses", "deadletters", "deadletters totals", "members", "settings", "audit", "state get shop/cart ada"} {
 		var items []map[string]any
 		g.reads(line, &items)
 	}
-	for _, line := range []string{"status", "functions shop/cart", "addresses show shop/cart ada", "state get shop/cart ada", "ingresses shop/api", "egresses shop/receipts", "module", "log-level"} {
+	for _, line := range []string{"status", "functions shop/cart", "addresses show shop/cart ada", "ingresses shop/api", "egresses shop/receipts", "module", "log-level"} {
 		var one map[string]any
 		g.reads(line, &one)
 	}

@@ -73,7 +73,7 @@ func TestRights(t *testing.T) {
 		g.refuses(1, "--ca-file", line+" --url "+url+" --token-file "+operators)
 		g.refuses(1, "https", line+" --url http://"+g.admin()+" --token-file "+operators)
 	}
-	if s := g.call("status", "--url", url, "--ca-file", ca); s.code != 0 || !strings.Contains(s.stdout, ", active") || !strings.Contains(s.stdout, "not known: the request carries no token that is known") {
+	if s := g.call("status", "--url", url, "--ca-file", ca); s.code != 1 || !strings.Contains(s.stdout, ", active") || !strings.Contains(s.stdout, "not known: the request carries no token that is known") {
 		t.Errorf("whoever has no token sees the status of probes: %+v", s)
 	}
 	g.refuses(2, "holds no token", "stuck"+of(write("empty", "\n")))
