@@ -94,7 +94,8 @@ func (h *handler) notFound(w http.ResponseWriter, _ *http.Request) {
 // failed answers for the gateway's errors. What nobody expected goes to the log and not to whoever asked.
 func (h *handler) failed(w http.ResponseWriter, r *http.Request, err error) {
 	switch {
-	case r.Context().Err() != nil: // nobody is there to be answered
+	case r.Context().Err() != nil: // nobody is there to be answered, most likely; for whoever is, it must not look like an answer
+		write(w, problem{http.StatusServiceUnavailable, "the question has ended before its answer was there", "ask again"})
 	case errors.Is(err, statestore.ErrUnavailable), errors.Is(err, context.DeadlineExceeded):
 		w.Header().Set("Retry-After", "1")
 		write(w, problem{http.StatusServiceUnavailable, "the store does not answer", "ask again; /readyz and the log say what is wrong"})

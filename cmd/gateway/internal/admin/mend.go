@@ -110,7 +110,6 @@ func (h *handler) notMended(w http.ResponseWriter, r *http.Request, err error) {
 	var p problem
 	var no *dispatcher.Objection
 	switch {
-	case r.Context().Err() != nil: // nobody is there to be answered
 	case errors.As(err, &p):
 		write(w, p)
 	case errors.As(err, &no):
@@ -129,7 +128,9 @@ func (h *handler) notMended(w http.ResponseWriter, r *http.Request, err error) {
 		if errors.Is(err, context.DeadlineExceeded) {
 			status = http.StatusGatewayTimeout
 		}
-		h.Log.Warn("admin: it is not known whether a change was made", "path", chi.RouteContext(r.Context()).RoutePattern(), "error", err)
+		if r.Context().Err() == nil { // else whoever asked has gone, most likely: it is answered for those who have not
+			h.Log.Warn("admin: it is not known whether a change was made", "path", chi.RouteContext(r.Context()).RoutePattern(), "error", err)
+		}
 		w.Header().Set("Retry-After", "1")
 		write(w, problem{status, "it is not known whether this was done, or will be", "look what is there, or ask again: what is done is not done twice. /readyz and the log say what is wrong"})
 	}

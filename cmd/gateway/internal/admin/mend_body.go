@@ -19,6 +19,7 @@ const (
 	mendBytesMax  = 64 << 10 // of what says what is to be done
 	valueSendMax  = 32 << 20 // of one that carries a value
 	largeBodies   = 2        // of those at a time
+	smallBody     = 1 << 20  // and those up to this are not counted among them
 	charactersMax = 100      // of what is shown again of a body
 )
 

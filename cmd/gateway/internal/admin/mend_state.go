@@ -23,7 +23,15 @@ type jsonEdited struct {
 
 func (h *handler) stateMends() []route {
 	var rows []route
-	serve := within(h.large, "other states are being written; nothing has happened", h.mend(editState))
+	small := h.mend(editState)
+	large := within(h.large, "other large states are being written; nothing has happened", small)
+	serve := func(w http.ResponseWriter, r *http.Request) {
+		if r.ContentLength >= 0 && r.ContentLength <= smallBody { // it waits for a call, maybe, but in nobody's way
+			small(w, r)
+			return
+		}
+		large(w, r)
+	}
 	query := []parameter{
 		{Name: "force", About: "whatever is there", Flag: true},
 		{Name: "If-Match", About: "the version of what is there", Header: true},

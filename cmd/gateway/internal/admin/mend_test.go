@@ -7,8 +7,10 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"strings"
 	"testing"
+	"testing/iotest"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -386,16 +388,42 @@ func TestLargeValues(t *testing.T) {
 
 	entered, leave := make(chan struct{}), make(chan struct{})
 	f.outcome = func(string) error { entered <- struct{}{}; <-leave; return nil }
-	done := make(chan int, largeBodies)
+	done := make(chan int, largeBodies+2)
+	small := `{"typeName":"t","value":{}}`
+	spaced := small + strings.Repeat(" ", smallBody)
 	for range largeBodies {
-		go func() { done <- change(t, h, "PUT", target, `{"typeName":"t","value":{}}`).status }()
+		go func() { done <- change(t, h, "PUT", target, spaced).status }()
 		<-entered
 	}
-	wantProblem(t, change(t, h, "PUT", target, `{"typeName":"t","value":{}}`), 503)
+	wantProblem(t, change(t, h, "PUT", target, spaced), 503)
+	go func() { done <- change(t, h, "PUT", target, small).status }() // small ones need not wait for them
+	<-entered
+	go func() { done <- change(t, h, "DELETE", target, "").status - 4 }()
+	<-entered
 	close(leave)
-	for range largeBodies {
+	for range largeBodies + 2 {
 		if status := <-done; status != 200 {
 			t.Errorf("got %d", status)
 		}
 	}
+}
+
+// TestEndedQuestions: whoever is still there when a question has ended - a body came too slowly - reads no answer that looks as though it
+// were done.
+func TestEndedQuestions(t *testing.T) {
+	ended, end := context.WithCancel(t.Context())
+	end()
+	f := &fake{turning: true, fakeMender: fakeMender{outcome: func(string) error { return context.Cause(ended) }}}
+	ask := func(method, target string, body io.Reader, want int) {
+		t.Helper()
+		r := httptest.NewRequestWithContext(ended, method, target, body)
+		r.Host = "127.0.0.1:8081"
+		wantProblem(t, served(t, handlerOf(f), r), want)
+	}
+	const state = "/v1/addresses/a/b/c/state/s?force=true"
+	ask("PUT", state, io.MultiReader(strings.NewReader(`{"typeName":`), iotest.ErrReader(os.ErrDeadlineExceeded)), http.StatusBadRequest)
+	if len(f.asked) != 0 {
+		t.Errorf("asked %v", f.asked)
+	}
+	ask("DELETE", state, nil, http.StatusServiceUnavailable)
 }
