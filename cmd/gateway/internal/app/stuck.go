@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/stategate/stategate/cmd/gateway/internal/report"
 	"github.com/stategate/stategate/dispatcher"
@@ -180,14 +182,16 @@ func shellWord(text string) string {
 	if text != "" && !strings.ContainsFunc(text, func(r rune) bool { return !plain(r) }) {
 		return text
 	}
-	if !strings.ContainsFunc(text, func(r rune) bool { return r < ' ' || r == 0x7f }) {
+	if !strings.ContainsFunc(text, func(r rune) bool {
+		return r == utf8.RuneError || r != ' ' && (unicode.IsSpace(r) || !unicode.IsGraphic(r))
+	}) {
 		return "'" + strings.ReplaceAll(text, "'", `'\''`) + "'"
 	}
 	var b strings.Builder
-	b.WriteString("$'")
-	for _, c := range []byte(text) { // bash, zsh and ksh
-		if c < ' ' || c == 0x7f || c == '\'' || c == '\\' {
-			fmt.Fprintf(&b, `\x%02x`, c)
+	b.WriteString("$'") // bash, zsh and ksh; of ASCII alone, so that nobody who shows it has anything to escape
+	for _, c := range []byte(text) {
+		if c < ' ' || c >= 0x7f || c == '\'' || c == '\\' {
+			fmt.Fprintf(&b, `\%03o`, c)
 			continue
 		}
 		b.WriteByte(c)
