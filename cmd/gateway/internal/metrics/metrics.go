@@ -3,8 +3,13 @@
 package metrics
 
 import (
+	"context"
+	"errors"
+	"fmt"
 	"log/slog"
+	"net"
 	"net/http"
+	"strings"
 	"sync/atomic"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -68,8 +73,21 @@ func New(version, commit, goVersion string) *Metrics {
 func (m *Metrics) Handler() http.Handler {
 	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{
 		ErrorHandling: promhttp.ContinueOnError, MaxRequestsInFlight: scrapesMax,
-		ErrorLog: slog.NewLogLogger(slog.Default().Handler(), slog.LevelWarn),
+		ErrorLog: scrapeLog{slog.Default()},
 	})
+}
+
+// scrapeLog takes what goes wrong in a scrape. That whoever scrapes has closed the connection is nobody's trouble here.
+type scrapeLog struct{ log *slog.Logger }
+
+func (l scrapeLog) Println(said ...any) {
+	level := slog.LevelWarn
+	for _, s := range said {
+		if err, is := s.(error); is && (errors.As(err, new(*net.OpError)) || errors.Is(err, net.ErrClosed)) {
+			level = slog.LevelDebug
+		}
+	}
+	l.log.Log(context.Background(), level, strings.TrimSpace(fmt.Sprintln(said...)))
 }
 
 // Logged counts a line of the log.

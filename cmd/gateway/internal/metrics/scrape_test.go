@@ -1,13 +1,18 @@
 package metrics
 
 import (
+	"bytes"
+	"errors"
 	"fmt"
 	"io"
+	"log/slog"
+	"net"
 	"net/http/httptest"
 	"regexp"
 	"sort"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -92,4 +97,19 @@ func count(samples map[string]float64, prefix string) int {
 		}
 	}
 	return n
+}
+
+// TestScrapesThatEnd: what cannot be told is a line of the log; that whoever scrapes has gone is none.
+func TestScrapesThatEnd(t *testing.T) {
+	var out bytes.Buffer
+	log := scrapeLog{slog.New(slog.NewTextHandler(&out, nil))}
+	log.Println("error encoding and sending metric family:", &net.OpError{Op: "write", Net: "tcp", Err: syscall.EPIPE})
+	log.Println("error encoding and sending metric family:", fmt.Errorf("flush: %w", net.ErrClosed))
+	if out.Len() > 0 {
+		t.Errorf("logged %s", &out)
+	}
+	log.Println("error gathering metrics:", errors.New("told twice"))
+	if text := out.String(); !strings.Contains(text, "level=WARN") || !strings.Contains(text, `"error gathering metrics: told twice"`) {
+		t.Errorf("logged %s", text)
+	}
 }
