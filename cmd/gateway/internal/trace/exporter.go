@@ -54,7 +54,8 @@ type exporter struct {
 func newExporter(s Settings, version, instance, host string, log *slog.Logger, dropped func(n int)) *exporter {
 	transport := &http.Transport{
 		Proxy: http.ProxyFromEnvironment, MaxIdleConns: 1, IdleConnTimeout: time.Minute, TLSHandshakeTimeout: postTimeMax,
-		TLSClientConfig: &tls.Config{RootCAs: s.Roots, MinVersion: tls.VersionTLS12},
+		TLSClientConfig:        &tls.Config{RootCAs: s.Roots, MinVersion: tls.VersionTLS12},
+		MaxResponseHeaderBytes: 64 << 10,
 	}
 	e := &exporter{
 		settings: s, queue: make(chan *span, queueMax), log: log, dropped: dropped, batchWait: batchWait, retryFirst: retryFirst,
@@ -219,9 +220,9 @@ func (e *exporter) post(ctx context.Context, body []byte, count int) (rejected i
 	switch status := response.StatusCode; {
 	case status == http.StatusTooManyRequests, status >= http.StatusBadGateway && status <= http.StatusGatewayTimeout:
 		seconds, _ := strconv.ParseUint(response.Header.Get("Retry-After"), 10, 16)
-		return 0, &passing{fmt.Errorf("status %s", response.Status), time.Duration(seconds) * time.Second}
+		return 0, &passing{fmt.Errorf("status %d %s", status, http.StatusText(status)), time.Duration(seconds) * time.Second}
 	case status < 200 || status > 299:
-		return 0, fmt.Errorf("status %s", response.Status)
+		return 0, fmt.Errorf("status %d %s", status, http.StatusText(status))
 	case err != nil:
 		return 0, nil // it was taken; what else it says does not matter
 	}

@@ -175,6 +175,37 @@ func TestCollectorIsAway(t *testing.T) {
 	}
 }
 
+// TestCollectorSaysTooMuch: of a status line the number is logged, whatever else is in it, and headers without an end are not read.
+func TestCollectorSaysTooMuch(t *testing.T) {
+	c := Receive(t)
+	e := export(t, c.URL)
+	for i, said := range []string{
+		"HTTP/1.1 500 \x1b[2J\u202e" + strings.Repeat("x", 32<<10) + "\r\nContent-Length: 0\r\n\r\n",
+		"HTTP/1.1 200 OK\r\nX-Long: " + strings.Repeat("x", 1<<20) + "\r\nContent-Length: 0\r\n\r\n",
+	} {
+		for range triesMax {
+			c.Answers <- func(w http.ResponseWriter, _ *http.Request) {
+				conn, _, err := w.(http.Hijacker).Hijack()
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				defer conn.Close()
+				_, _ = io.WriteString(conn, said) // it is cut off where the other side has enough
+			}
+		}
+		e.add(oneSpan(fmt.Sprint(i)))
+		e.wait(t, "a span is dropped", func() bool { return e.lost.Load() == int64(i+1) })
+		for len(c.Answers) > 0 { // one that is refused for good is not asked again
+			<-c.Answers
+		}
+	}
+	e.end()
+	if log := e.logged(); !strings.Contains(log, "status 500 Internal Server Error") || len(log) > 4<<10 || strings.Contains(log, "2J") {
+		t.Errorf("logged %d bytes: %.1000s", len(log), log)
+	}
+}
+
 // TestQueueIsBounded: while the collector hangs nobody waits for it, and what is too much is dropped and counted.
 func TestQueueIsBounded(t *testing.T) {
 	c := Receive(t)
