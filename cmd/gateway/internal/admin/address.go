@@ -202,6 +202,9 @@ func strictQuery(r *http.Request, allowed ...string) (map[string]string, error) 
 			}
 		}
 	}
+	if len(out) < len(values) && len(allowed) == 0 {
+		return nil, errors.New("the part behind ? has a parameter, and this takes none")
+	}
 	if len(out) < len(values) {
 		return nil, fmt.Errorf("the part behind ? has a parameter that is not known here; known are %q", allowed)
 	}

@@ -25,21 +25,28 @@ type Config struct {
 // handler answers all routes.
 type handler struct {
 	Config
-	asked  chan struct{} // a token for each /v1 request that is being answered
-	mended chan struct{} // and for each of them that changes something: it may wait for long, and others look meanwhile
-	large  chan struct{} // and for each of these whose body may be large
+	asked   chan struct{} // a token for each /v1 request whose answer is looked for
+	replies chan struct{} // and for each large answer that is being read
+	mended  chan struct{} // and for each request that changes something: it may wait for long, and others look meanwhile
+	large   chan struct{} // and for each of these whose body may be large
 }
 
-// requestsMax bounds the /v1 requests that are answered at a time: each may hold some megabytes. Probes and metrics are
+// requestsMax bounds the /v1 requests whose answers are looked for at a time: each may hold some megabytes. Probes and metrics are
 // not among them.
 const requestsMax = 16
+
+// An answer beyond replySmall does not fit into what the system keeps of a connection: repliesMax bounds how many such are read at a time.
+const (
+	replySmall = 64 << 10
+	repliesMax = 16
+)
 
 // New makes the handler of the admin side.
 func New(cfg Config) http.Handler {
 	if cfg.Log == nil {
 		cfg.Log = slog.Default()
 	}
-	h := &handler{Config: cfg, asked: make(chan struct{}, requestsMax), mended: make(chan struct{}, mendsMax), large: make(chan struct{}, largeBodies)}
+	h := &handler{Config: cfg, asked: make(chan struct{}, requestsMax), replies: make(chan struct{}, repliesMax), mended: make(chan struct{}, mendsMax), large: make(chan struct{}, largeBodies)}
 	return http.MaxBytesHandler(cfg.Access.Protect(escaped(h.router())), bodyBytesMax)
 }
 

@@ -7,30 +7,51 @@ import (
 )
 
 // ask answers with what f finds, or with what it says is wrong: a problem, or an error of the application. It bounds how many are
-// answered at a time, and for how long one may be looked for.
+// answered at a time, and for how long one may be looked for. Whoever reads slowly keeps nobody from being answered: only large answers,
+// which stay in memory meanwhile, wait for each other.
 func (h *handler) ask(f func(ctx context.Context, app Application, r *http.Request) (any, error)) http.HandlerFunc {
-	return h.bounded(func(w http.ResponseWriter, r *http.Request) {
-		ctx, cancel := context.WithTimeout(r.Context(), answerMax)
-		defer cancel()
-		app, err := h.Gateway.Application()
-		var answer any
-		if err == nil {
-			answer, err = f(ctx, app, r)
-		}
-		var p problem
-		switch {
-		case errors.As(err, &p):
-			write(w, p)
-		case err != nil:
-			h.failed(w, r, err)
-		default:
-			if t, ok := answer.(tagged); ok {
-				w.Header().Set("ETag", `"`+t.tag+`"`)
-				answer = t.answer
+	return func(w http.ResponseWriter, r *http.Request) {
+		var found []byte
+		var tag string
+		h.bounded(func(w http.ResponseWriter, r *http.Request) { found, tag = h.find(w, r, f) })(w, r)
+		reply := func(w http.ResponseWriter, _ *http.Request) {
+			if tag != "" {
+				w.Header().Set("ETag", `"`+tag+`"`)
 			}
-			writeJSON(w, http.StatusOK, answer)
+			send(w, http.StatusOK, "application/json", found)
 		}
-	})
+		switch {
+		case found == nil: // it is said why
+		case len(found) <= replySmall:
+			reply(w, r)
+		default:
+			within(h.replies, "too many large answers are being read", reply)(w, r)
+		}
+	}
+}
+
+// find is the answer, written; nil when it has said to w why there is none.
+func (h *handler) find(w http.ResponseWriter, r *http.Request, f func(ctx context.Context, app Application, r *http.Request) (any, error)) (found []byte, tag string) {
+	ctx, cancel := context.WithTimeout(r.Context(), answerMax)
+	defer cancel()
+	app, err := h.Gateway.Application()
+	var answer any
+	if err == nil {
+		answer, err = f(ctx, app, r)
+	}
+	var p problem
+	switch {
+	case errors.As(err, &p):
+		write(w, p)
+		return nil, ""
+	case err != nil:
+		h.failed(w, r, err)
+		return nil, ""
+	}
+	if t, ok := answer.(tagged); ok {
+		return encode(t.answer), t.tag
+	}
+	return encode(answer), ""
 }
 
 // reads are the routes that tell what is, each kind in a file of its own.

@@ -3,9 +3,12 @@ package admin
 import (
 	"context"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/stategate/stategate/api"
@@ -416,4 +419,52 @@ func TestIngress(t *testing.T) {
 	if sources := one.body["sources"].([]any); len(sources) != pageMax || sources[1].(map[string]any)["lag"] != nil || strings.Contains(one.text, "hunter2") {
 		t.Errorf("%d sources, the second %v", len(sources), sources[1])
 	}
+}
+
+// TestSlowReaders: however many read large answers slowly, small ones are told, and large ones again when they have done.
+func TestSlowReaders(t *testing.T) {
+	found := []report.Function{{Name: api.FunctionType{Namespace: "a", Name: "b"}}}
+	h := handlerOf(&fake{turning: true, functions: func() ([]report.Function, error) { return found, nil }})
+	ask := func(w http.ResponseWriter) {
+		r := httptest.NewRequest("GET", "/v1/functions?limit=1000", nil)
+		r.Host = "127.0.0.1:8081"
+		h.ServeHTTP(w, r)
+	}
+	quick := func(want int) {
+		t.Helper()
+		w := httptest.NewRecorder()
+		if ask(w); w.Code != want || (w.Code == 200) == (w.Header().Get("Retry-After") != "") {
+			t.Errorf("status %d, want %d: %.200s", w.Code, want, w.Body)
+		}
+	}
+	small := found
+	for i := range 1000 {
+		found = append(found, report.Function{Name: api.FunctionType{Namespace: "a", Name: strings.Repeat("x", 200) + fmt.Sprint(i)}})
+	}
+	large := found
+	writes, read := make(chan struct{}), make(chan struct{})
+	var readers sync.WaitGroup
+	for range repliesMax {
+		readers.Go(func() { ask(slowWriter{httptest.NewRecorder(), writes, read}) })
+		<-writes
+	}
+	quick(503)
+	found = small
+	quick(200)
+	close(read)
+	readers.Wait()
+	found = large
+	quick(200)
+}
+
+// slowWriter is a client that does not read.
+type slowWriter struct {
+	*httptest.ResponseRecorder
+	writes, read chan struct{}
+}
+
+func (w slowWriter) Write(b []byte) (int, error) {
+	w.writes <- struct{}{}
+	<-w.read
+	return len(b), nil
 }
