@@ -239,6 +239,8 @@ func (p *parser) checkHTTP(check func(targets []api.FunctionType, places []Place
 		for at, f := range i.Functions {
 			if !f.All {
 				check([]api.FunctionType{{Namespace: f.Namespace, Name: f.Name}}, i.functionPlaces[at:])
+			} else if !slices.ContainsFunc(p.module.Endpoints, func(e Endpoint) bool { return e.Functions.Namespace == f.Namespace }) {
+				p.complainAt(i.functionPlaces[at], Warning, "no endpoint serves a function of %s, events for them are refused", quote(f.String()))
 			}
 		}
 		for _, r := range i.Routes {
