@@ -36,6 +36,9 @@ func (d *Dispatcher) Ping(ctx context.Context) error {
 	return err
 }
 
+// numberWait is how long a view waits for the number of the message at the front.
+const numberWait = time.Second
+
 // View is what memory knows of one address, and the states that its function has declared. Of a mailbox whose front is in the store alone
 // the front is read there, if the store answers.
 func (d *Dispatcher) View(ctx context.Context, a api.Address) (machine.View, []statestore.StateSpec, error) {
@@ -43,7 +46,14 @@ func (d *Dispatcher) View(ctx context.Context, a api.Address) (machine.View, []s
 		machine.View
 		specs []statestore.StateSpec
 	}
-	v, err := look(ctx, d, func(m *machine.Machine) view { return view{m.View(a), m.Specs(a.Type)} })
+	seen := func(m *machine.Machine) view { return view{m.View(a), m.Specs(a.Type)} }
+	v, err := look(ctx, d, seen)
+	if err == nil && v.Front.Number == 0 && v.Front.ArrivedMS != 0 { // a commit makes its number known
+		soon, cancel := context.WithTimeout(ctx, numberWait)
+		_ = d.Sync(soon) // while the store is away it is shown without
+		cancel()
+		v, err = look(ctx, d, seen)
+	}
 	if err == nil && (!v.InMemory || v.Front.Stored) {
 		d.readFront(ctx, a, &v.Front)
 	}

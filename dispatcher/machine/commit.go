@@ -19,6 +19,7 @@ type cut struct {
 
 	answers []Answer
 	edited  []Edited
+	next    uint64 // number
 
 	sealed      []uint64 // tokens of events
 	sealedBytes int
@@ -108,7 +109,7 @@ func (m *Machine) cutNow() {
 	m.work.Sealed = m.events.sealed
 	m.events.sealed, m.events.bytes = nil, 0
 	m.work.Traced, m.traced = m.traced, nil
-	c.NextNumber = m.nextNumber
+	c.NextNumber, out.next = m.nextNumber, m.nextNumber
 
 	m.gen++
 	m.young, m.effects, m.effectBytes, m.mends = 0, 0, 0, 0
@@ -183,7 +184,7 @@ func (m *Machine) Committed(number uint64) {
 		return
 	}
 	m.inflight = nil
-	m.confirmedGen = out.gen
+	m.confirmedGen, m.numbersBelow = out.gen, out.next
 	m.work.Outputs = append(m.work.Outputs, out.outputs...)
 	m.work.Done = append(m.work.Done, out.tokens...)
 	m.work.Answers = append(m.work.Answers, out.answers...)

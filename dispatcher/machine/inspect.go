@@ -30,7 +30,7 @@ type View struct {
 
 // Front is the message that is called next, or is in the call with those behind it.
 type Front struct {
-	Number    uint64 // 0: nothing waits, or what waits is not known
+	Number    uint64 // 0: nothing waits, or what waits is not known, or not by a number for good (a commit makes it known)
 	Caller    api.Address
 	TypeName  string
 	Bytes     int
@@ -59,14 +59,23 @@ func (m *Machine) View(a api.Address) View {
 	case c.phase == loading:
 	case c.mail.len() > 0:
 		msg := c.mail.front()
-		v.Front = Front{Number: msg.number, Caller: msg.Caller, TypeName: msg.Argument.TypeName, Bytes: len(msg.Argument.Value), ArrivedMS: msg.arrived}
+		v.Front = Front{Number: m.lasting(msg.number), Caller: msg.Caller, TypeName: msg.Argument.TypeName, Bytes: len(msg.Argument.Value), ArrivedMS: msg.arrived}
 	case c.spill.count > 0:
-		v.Front = Front{Number: c.spill.first, Stored: true}
+		v.Front = Front{Number: m.lasting(c.spill.first), Stored: true}
 	}
 	if v.Ahead = c.dirty || c.cutAs > m.confirmedGen; v.Ahead {
 		v.Values = slices.Clone(c.values)
 	}
 	return v
+}
+
+// lasting is the number of a message, 0 while the next owner could draw it again for another message: nobody is to ask for anything by it. It
+// is known with the next commit, at the latest when the message is kept.
+func (m *Machine) lasting(number uint64) uint64 {
+	if number >= m.numbersBelow {
+		return 0
+	}
+	return number
 }
 
 // pauseOver is the pause of an address, or else of its function.

@@ -120,6 +120,7 @@ type Machine struct {
 	acts           []statestore.Act
 	traced         []*api.Trace // of calls, up to tracedMax
 	nextAct        uint64
+	numbersBelow   uint64 // message numbers below are never drawn again: a commit that is durable says so
 	tokens         []uint64
 	edited         []Edited
 }
@@ -145,6 +146,7 @@ func New(cfg Config, claim *statestore.Claim, now int64) *Machine {
 			until: now + cfg.TimerAhead, after: statestore.TimerKey{Due: math.MinInt64}, more: true,
 		},
 	}
+	m.numbersBelow = m.nextNumber
 	m.claimPauses(claim) // before there are functions and sources: they look at them
 	m.claimDead(claim)
 	m.claimFunctions(claim)

@@ -219,6 +219,8 @@ func (m *Machine) denySkip(c *cell, number uint64) *Denial {
 		return &Denial{Nothing: true, Detail: fmt.Sprintf("nothing waits for %s", c.address)}
 	case c.phase == calling:
 		return &Denial{Detail: fmt.Sprintf("a call of %s is out, and may still succeed", c.address), Remedy: "pause the address, or wait until the call has failed"}
+	case number >= m.numbersBelow:
+		return &Denial{Detail: fmt.Sprintf("no message has number %d for good yet", number), Remedy: "look at the address again: its number is known within some seconds"}
 	case c.mail.front().number != number:
 		return &Denial{Detail: fmt.Sprintf("message %d is at the front of %s now, not %d", c.mail.front().number, c.address, number), Remedy: "look at the address again: the message may have been called meanwhile"}
 	case m.deadFull(c.fn.dead):

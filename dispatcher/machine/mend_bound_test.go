@@ -208,3 +208,59 @@ func TestNamesOfOrdersDoNotGather(t *testing.T) {
 		t.Errorf("%d functions, %d gates gather", n, len(m.gates))
 	}
 }
+
+// TestNumberAfterTakeover: a number that an operator has been shown names no other message after a takeover, and one that could is not shown.
+func TestNumberAfterTakeover(t *testing.T) {
+	m, store := boundedMachine(t, Config{})
+	a := api.Address{Type: busyWell, ID: "a"}
+	one, two := api.Source{Ingress: "in", Topic: "one"}, api.Source{Ingress: "in", Topic: "two"}
+	routes := []api.Route{{Key: "k", Target: busyWell}}
+	bring := func(m *Machine, s api.Source, text string) {
+		m.Arrive(s, []api.Record{{Offset: 0, ID: "a", Value: api.TypedValue{TypeName: "t", HasValue: true, Value: []byte(text)}, Routes: routes}})
+	}
+	turn := func(m *Machine) (letters []api.DeadLetter) {
+		for again := true; again; {
+			w := m.Work()
+			again = len(w.Loads) > 0 || w.Commit != nil || len(w.Calls) > 0
+			for _, l := range w.Loads {
+				m.Loaded(l.ID, make([]statestore.Loaded, len(l.Addresses)))
+			}
+			for i := range w.Calls {
+				m.Failed(w.Calls[i].ID, Failure{Kind: FailAnswer, Text: "bad"})
+			}
+			if w.Commit != nil {
+				letters = append(letters, w.Commit.DeadLetters...)
+				if err := store.Commit(t.Context(), w.Commit); err != nil {
+					t.Fatal(err)
+				}
+				m.Committed(w.Commit.Number)
+			}
+		}
+		return letters
+	}
+	m.Started(statestore.Progress{Source: one}, 0)
+	m.Started(statestore.Progress{Source: two}, 0)
+	turn(m)
+	bring(m, one, "bad")
+	turn(m)
+	if n := m.View(a).Front.Number; n != 0 {
+		t.Errorf("number %d is shown, and no commit says that it is drawn", n)
+	}
+	seen := m.cells[a].mail.front().number
+	claim, ok := store.TryAcquire(statestore.Member{ID: "n"}, nil)
+	if !ok {
+		t.Fatal("not given")
+	}
+	cfg := m.cfg
+	cfg.Incarnation++
+	n := New(cfg, claim, 2)
+	bring(n, two, "good")
+	bring(n, one, "bad")
+	turn(n)
+	n.Skip(a, seen, "op", 0, func(d *Denial) { t.Logf("skip %d: %+v", seen, d) })
+	for _, d := range turn(n) {
+		if string(d.Value) == "good" {
+			t.Errorf("the operator has seen %q as message %d, and %q is skipped", "bad", seen, d.Value)
+		}
+	}
+}

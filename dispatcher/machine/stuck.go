@@ -178,6 +178,9 @@ func (m *Machine) Told(l *StuckLook) []Stuck {
 	}
 	out = append(append(out, m.stuckStrangers()...), m.stuckPauses()...)
 	slices.SortFunc(out, CompareStuck)
+	for i := range out {
+		out[i].Message = m.lasting(out[i].Message)
+	}
 	return out
 }
 

@@ -53,7 +53,7 @@ func (s *stage) wantStuck(what string, want ...string) {
 func TestStuck(t *testing.T) {
 	s := &stage{t: t}
 	s.play("new backoff=1000 failures=2 slots=4 dead=2", "function f", "function g", "function h", "route t f", "route u g", "route v h", "start",
-		"begin t 0", "begin u 0", "begin v 0", "commit", "tick 100", "arrive t 0:a=1", "arrive u 0:b=1", "arrive v 0:c=1 1:d=1")
+		"begin t 0", "begin u 0", "begin v 0", "commit", "tick 100", "arrive t 0:a=1", "arrive u 0:b=1", "arrive v 0:c=1 1:d=1", "sync 1", "commit", "commit")
 	s.wantStuck("calls are out")
 	s.play("fail f/a answer", "fail g/b timeout", "fail h/c endpoint")
 	s.wantStuck("attempts have failed just now")
@@ -73,7 +73,7 @@ func TestStuck(t *testing.T) {
 		}
 		s.play("tick 1000")
 	}
-	s.play("commit", "arrive t 1:a=2", "tick 9999")
+	s.play("commit", "arrive t 1:a=2", "sync 2", "commit", "commit", "tick 9999")
 	s.wantStuck("a call is out")
 	s.play("tick 1")
 	s.wantStuck("a call is out for long", fmt.Sprintf(`times_out on address x/f: 1 since %d, a at message 5, ""`, s.now-10_000))
@@ -85,6 +85,8 @@ func TestStuckBehindSlots(t *testing.T) {
 	s.play("new slots=1", "function f", "route t f", "start", "begin t 0", "commit", "tick 50", "arrive t 0:a=1 1:b=1 2:c=1", "tick 4999")
 	s.wantStuck("they wait")
 	s.play("tick 1")
+	s.wantStuck("another owner could draw the number again", `endpoint_busy on endpoint http://f: 2 since 1050, b at message 0, ""`)
+	s.play("sync 1", "commit", "commit")
 	s.wantStuck("they wait for long", `endpoint_busy on endpoint http://f: 2 since 1050, b at message 2, ""`)
 }
 
