@@ -3,7 +3,6 @@
 package metrics
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -81,13 +80,14 @@ func (m *Metrics) Handler() http.Handler {
 type scrapeLog struct{ log *slog.Logger }
 
 func (l scrapeLog) Println(said ...any) {
-	level := slog.LevelWarn
+	text := strings.TrimSpace(fmt.Sprintln(said...))
 	for _, s := range said {
 		if err, is := s.(error); is && (errors.As(err, new(*net.OpError)) || errors.Is(err, net.ErrClosed)) {
-			level = slog.LevelDebug
+			l.log.Debug("metrics: whoever scrapes has gone", "error", text)
+			return
 		}
 	}
-	l.log.Log(context.Background(), level, strings.TrimSpace(fmt.Sprintln(said...)))
+	l.log.Warn("metrics: a metric cannot be told", "error", text)
 }
 
 // Logged counts a line of the log.

@@ -109,7 +109,7 @@ func TestScrapesThatEnd(t *testing.T) {
 		t.Errorf("logged %s", &out)
 	}
 	log.Println("error gathering metrics:", errors.New("told twice"))
-	if text := out.String(); !strings.Contains(text, "level=WARN") || !strings.Contains(text, `"error gathering metrics: told twice"`) {
+	if text := out.String(); !strings.Contains(text, "level=WARN") || !strings.Contains(text, `msg="metrics: a metric cannot be told" error="error gathering metrics: told twice"`) {
 		t.Errorf("logged %s", text)
 	}
 }
