@@ -56,7 +56,7 @@ func askedBody(r *http.Request, bytesMax int64, want string, members ...string) 
 			if len(members) == 0 {
 				return refuse(http.StatusBadRequest, "the body has a member %s, and nothing is read from it", shown(name))
 			}
-			return refuse(http.StatusBadRequest, "the body has a member %s, and only %s are known", shown(name), strings.Join(members, ", "))
+			return refuse(http.StatusBadRequest, "the body has a member %s; known is nothing but %s", shown(name), strings.Join(members, ", "))
 		}
 	}
 	return object, nil
