@@ -20,6 +20,9 @@ const builtIn = "io.statefun.types/"
 
 // bytesOfJSON is what an SDK reads as this value: of a type that SDKs have built in as they wrap it, of another one the JSON itself.
 func bytesOfJSON(typeName string, raw json.RawMessage) ([]byte, error) {
+	if len(raw) == 0 {
+		return nil, errors.New("value is missing")
+	}
 	name, ours := strings.CutPrefix(typeName, builtIn)
 	if !ours {
 		return plainJSONBytes(typeName, raw)
@@ -88,7 +91,7 @@ var notNumbers = map[string]float64{"NaN": math.NaN(), "Infinity": math.Inf(1), 
 
 func floating(raw json.RawMessage, bits int) (float64, error) {
 	var text string
-	if len(raw) > 0 && raw[0] == '"' {
+	if raw[0] == '"' {
 		if err := json.Unmarshal(raw, &text); err != nil {
 			return 0, err
 		}
