@@ -110,6 +110,11 @@ func (s *Server) pass(w nethttp.ResponseWriter, r *nethttp.Request, during *wait
 			p.Out.Header.Set(passedHeader, "1")
 			out.send(p.Out)
 		},
+		ModifyResponse: func(r *nethttp.Response) error { // this member says them already
+			r.Header.Del("Cache-Control")
+			r.Header.Del("X-Content-Type-Options")
+			return nil
+		},
 		Transport: s.onward,
 		ErrorHandler: func(w nethttp.ResponseWriter, _ *nethttp.Request, err error) {
 			s.cfg.Log.Debug("http: a request cannot be passed on", "to", address, "error", err)

@@ -216,6 +216,11 @@ func TestPass(t *testing.T) {
 	if code, text := post(t, "http://"+standby+"/v1/call/shop/cart/a%2Fb%2520", strings.NewReader("x"), auth, "Stategate-Type: x/y"); code != 200 || text != `"yes"` {
 		t.Errorf("passed on: %d, %s", code, text)
 	}
+	if resp, err := client.Get("http://" + standby + "/v1/nothing"); err != nil || len(resp.Header.Values("Cache-Control")) != 1 || len(resp.Header.Values("X-Content-Type-Options")) != 1 {
+		t.Errorf("headers: %v, %v", resp, err)
+	} else {
+		_ = resp.Body.Close()
+	}
 	if want := "call shop|cart|a/b%20|x/y|x"; len(a.did) != 1 || a.did[0] != want {
 		t.Errorf("done: %q, want %q", a.did, want)
 	}

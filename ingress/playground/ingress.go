@@ -22,6 +22,8 @@ type Config struct {
 	Place   string // where the module says so
 	Log     *slog.Logger
 	Hooks   ingress.Hooks
+	// Paused reports whether an operator has paused the ingress; nil: never. Each request asks it.
+	Paused func() bool
 	// Listening is told the address once it is open; may be nil.
 	Listening func(net.Addr)
 }
@@ -86,6 +88,9 @@ func (h *handler) take(r *http.Request) *refusal {
 	value, refused := kind.value(body)
 	if refused != nil {
 		return refused
+	}
+	if h.cfg.Paused != nil && h.cfg.Paused() { // a body may have come meanwhile
+		return &refusal{http.StatusServiceUnavailable, "the ingress " + h.cfg.ID + " is paused by an operator; nothing has happened: send it again when it goes on"}
 	}
 	if h.cfg.Hooks.Records != nil {
 		h.cfg.Hooks.Records(api.Source{Ingress: h.cfg.ID}, 1, len(body))

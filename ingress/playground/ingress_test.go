@@ -143,6 +143,27 @@ func TestOutcomes(t *testing.T) {
 	}
 }
 
+// TestPaused: what comes while an operator has paused the ingress is refused, and nothing has happened.
+func TestPaused(t *testing.T) {
+	paused := true
+	s := &senders{}
+	h := &handler{New(Config{ID: "test/in", Paused: func() bool { return paused }}), s}
+	ask := func() *httptest.ResponseRecorder {
+		r := httptest.NewRequest("PUT", "/e/p/a", strings.NewReader("x"))
+		r.Header.Set("Content-Type", vendorRequest)
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, r)
+		return w
+	}
+	if w := ask(); w.Code != 503 || !strings.Contains(w.Body.String(), "paused by an operator; nothing has happened") || len(s.sent) != 0 {
+		t.Errorf("paused: answered %d, %q, and %d are sent", w.Code, w.Body, len(s.sent))
+	}
+	paused = false
+	if w := ask(); w.Code != 200 || len(s.sent) != 1 {
+		t.Errorf("it goes on: answered %d, %q, and %d are sent", w.Code, w.Body, len(s.sent))
+	}
+}
+
 // body is one whose length nobody has announced.
 type body struct {
 	io.Reader

@@ -13,7 +13,7 @@ import (
 
 func (a *App) playgroundSource(p *module.PlaygroundIngress) *source {
 	in := ingressplayground.New(ingressplayground.Config{
-		ID: p.ID, Address: p.Address(), Place: p.Place.String(), Log: a.log, Hooks: a.ingressHooks(),
+		ID: p.ID, Address: p.Address(), Place: p.Place.String(), Log: a.log, Hooks: a.ingressHooks(), Paused: func() bool { return a.pausedIngress(p.ID) },
 	})
 	return &source{id: p.ID, run: func(ctx context.Context, engine ingress.Engine) error { return in.Run(ctx, engine.(door)) }}
 }
