@@ -305,9 +305,22 @@ func (m *Machine) stuckStrangers() (out []Stuck) {
 	return out
 }
 
-// stuckPauses are what an operator has paused, and may have forgotten.
+// stuckPauses are what an operator has paused, and may have forgotten. Of addresses it tells the oldest one by one, and how many others
+// there are.
 func (m *Machine) stuckPauses() (out []Stuck) {
-	for _, p := range m.Paused() {
+	all := m.Paused()
+	slices.SortStableFunc(all, func(a, b statestore.Pause) int { return cmp.Compare(a.AtMS, b.AtMS) })
+	addresses, others := 0, Stuck{Cause: StuckPaused, Kind: OnAddress}
+	for _, p := range all {
+		if p.Kind == statestore.PauseAddress {
+			if addresses++; addresses > stuckShown {
+				if others.Count == 0 {
+					others.Name, others.Since = p.Address.Type.String(), p.AtMS
+				}
+				others.Count++
+				continue
+			}
+		}
 		s := Stuck{Cause: StuckPaused, Since: p.AtMS, Count: 1}
 		what := "it brings nothing"
 		switch p.Kind {
@@ -330,6 +343,10 @@ func (m *Machine) stuckPauses() (out []Stuck) {
 		}
 		s.Text = fmt.Sprintf("paused by %s: %s until it is resumed", p.By, what)
 		out = append(out, s)
+	}
+	if others.Count > 0 {
+		others.Text = fmt.Sprintf("%d more addresses are paused, and are not called until they are resumed", others.Count)
+		out = append(out, others)
 	}
 	return out
 }

@@ -148,6 +148,14 @@ func TestStuckPauses(t *testing.T) {
 	}
 	s.play("resume f/a 5", "resume g 6", "resume ingress in 7", "commit")
 	s.wantStuck("all is resumed")
+	const shown = 10
+	for i := range shown + 5 {
+		s.play(fmt.Sprintf("pause f/p%02d %d", i, 100+i), "commit", "tick 10")
+	}
+	got = stuck(s.m)
+	if last := got[len(got)-1]; len(got) != shown+1 || got[0].Address.ID != "p00" || last.Count != 5 || !last.Address.IsZero() || last.Since != got[shown-1].Since+10 {
+		t.Errorf("many: %q", lines(got))
+	}
 }
 
 // TestStuckBounds: bounds are told when they are nearly reached, dead letters with their origin, and functions that are not declared any

@@ -394,6 +394,24 @@ func TestStuckAnswer(t *testing.T) {
 	}
 }
 
+// TestStuckAnswerIsBounded: ids are somebody else's, and each stands in an item several times. What is left out is counted.
+func TestStuckAnswerIsBounded(t *testing.T) {
+	f := &fake{stuck: func(int) (out []report.Stuck, err error) {
+		for range stuckMax {
+			s := machine.Stuck{Cause: machine.StuckPaused, Kind: machine.OnAddress, Name: "shop/cart", Count: 1, Text: "x"}
+			s.Address.ID = strings.Repeat("\x01", api.IDBytesMax)
+			out = append(out, report.Stuck{Stuck: s})
+		}
+		return out, nil
+	}}
+	a := get(t, f, stuckPath)
+	items := a.body["items"].([]any)
+	last := items[len(items)-1].(map[string]any)
+	if a.status != 200 || len(a.text) > 16*stuckBytesMax || len(items) < 10 || last["cause"] != "left_out" || last["count"] != float64(stuckMax-len(items)+1) {
+		t.Errorf("status %d, %d bytes, %d items, the last %v", a.status, len(a.text), len(items), last)
+	}
+}
+
 // TestIngress: partitions are summed up in the list and told one by one, and a thousand of them at most.
 func TestIngress(t *testing.T) {
 	lag := int64(7)

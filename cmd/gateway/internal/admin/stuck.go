@@ -7,8 +7,11 @@ import (
 
 const stuckPath = "/v1/stuck"
 
-// stuckMax bounds the answer; the oldest are in it.
-const stuckMax = 1000
+// stuckMax and stuckBytesMax bound the answer; the oldest are in it. Ids are somebody else's, and each stands in an item several times.
+const (
+	stuckMax      = 1000
+	stuckBytesMax = 1 << 20
+)
 
 type jsonStuck struct {
 	Cause      string  `json:"cause"`
@@ -37,8 +40,15 @@ func askStuck(ctx context.Context, app Application, r *http.Request) (any, error
 		return nil, err
 	}
 	answer, at := list[jsonStuck]{Items: []jsonStuck{}}, now()
+	left := stuckBytesMax
 	for i := range found {
 		s := &found[i]
+		if left -= len(s.Name) + len(s.Address.ID) + len(s.Text) + len(s.LastError) + len(s.Remedy); left < 0 && i > 0 {
+			answer.Items = append(answer.Items, jsonStuck{
+				Cause: "left_out", On: jsonOn{Kind: "bound", Name: "answer"}, Count: int64(len(found) - i), Text: "more wait, and this answer would grow too large", Remedy: "gateway functions",
+			})
+			break
+		}
 		out := jsonStuck{
 			Cause: s.Cause, Since: timestamp(s.Since), On: jsonOn{s.Kind, withoutSecrets(s.Name), addressOf(s.Address)}, Count: s.Count, Message: s.Message,
 			Text: withoutSecrets(s.Text), LastError: withoutSecrets(s.LastError), Remedy: s.Remedy,

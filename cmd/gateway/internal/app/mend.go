@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 
 	"github.com/stategate/stategate/api"
 	"github.com/stategate/stategate/cmd/gateway/internal/report"
@@ -34,8 +35,17 @@ func (a *App) acts(ctx context.Context, what, on, by string, do func(d *dispatch
 	if err := do(l.dispatcher); err != nil {
 		return err
 	}
-	a.log.Info("an operator acts", "what", what, "on", on, "by", by)
+	a.log.Info("an operator acts", "what", what, "on", logged(on), "by", by)
 	return nil
+}
+
+// logged cuts what an id may make as long as itself.
+func logged(on string) string {
+	const bytesMax = 300
+	if len(on) <= bytesMax {
+		return on
+	}
+	return strings.ToValidUTF8(on[:bytesMax], "") + "..."
 }
 
 // Retry calls an address now that waits for its next attempt.

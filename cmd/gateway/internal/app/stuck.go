@@ -128,6 +128,9 @@ func remedyOf(s *machine.Stuck) string {
 	case machine.StuckEndpointBusy:
 		return "gateway functions " + shellWord(s.Address.Type.String())
 	case machine.StuckPaused:
+		if s.Kind == machine.OnAddress && s.Address.IsZero() {
+			return "gateway audit"
+		}
 		if s.Kind == machine.OnAddress {
 			return ofAddress("resume", s, "")
 		}
@@ -165,8 +168,14 @@ func plural(noun string) string {
 	return "s"
 }
 
+// typedIDBytesMax is how long an id may be that somebody is shown to type.
+const typedIDBytesMax = 512
+
 // ofAddress is a command about one address. An id that looks like a flag stands behind all flags.
 func ofAddress(verb string, s *machine.Stuck, flags string) string {
+	if len(s.Address.ID) > typedIDBytesMax {
+		return "gateway addresses " + shellWord(s.Address.Type.String())
+	}
 	parts := []string{"gateway addresses", verb, shellWord(s.Address.Type.String()), shellWord(s.Address.ID), flags}
 	if strings.HasPrefix(s.Address.ID, "-") {
 		parts = []string{"gateway addresses", verb, flags, "--", parts[2], parts[3]}

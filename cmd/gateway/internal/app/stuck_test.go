@@ -29,6 +29,8 @@ func TestRemedies(t *testing.T) {
 		"gateway functions":                                          {Cause: machine.StuckEndpointDown, Kind: machine.OnEndpoint, Name: "http://f"},
 		"gateway functions shop/cart":                                {Cause: machine.StuckEndpointBusy, Kind: machine.OnEndpoint, Name: "http://f", Address: at("bob")},
 		"gateway addresses resume shop/cart bob":                     {Cause: machine.StuckPaused, Kind: machine.OnAddress, Name: "shop/cart", Address: at("bob")},
+		"gateway audit":                                              {Cause: machine.StuckPaused, Kind: machine.OnAddress, Name: "shop/cart"},
+		"gateway addresses shop/long":                                {Cause: machine.StuckPaused, Kind: machine.OnAddress, Address: api.Address{Type: api.FunctionType{Namespace: "shop", Name: "long"}, ID: strings.Repeat("x", 513)}},
 		"gateway functions resume shop/cart":                         {Cause: machine.StuckPaused, Kind: machine.OnFunction, Name: "shop/cart"},
 		"gateway ingresses resume shop/in":                           {Cause: machine.StuckPaused, Kind: machine.OnIngress, Name: "shop/in"},
 		"gateway module":                                             {Cause: machine.StuckUndeclared, Kind: machine.OnFunction, Name: "shop/cart"},
