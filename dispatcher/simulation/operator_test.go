@@ -195,6 +195,7 @@ func (inc *incarnation) retry(a api.Address) {
 		}
 		inc.seen.retried++
 		inc.operator.hurried[a] = true
+		inc.bulks.vague[a] = true // it goes out alone and at once, like one whose last attempt failed
 	})
 }
 
