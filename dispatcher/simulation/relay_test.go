@@ -187,7 +187,8 @@ func (r *relay) resume() {
 	default:
 		if r.sink.spoiled {
 			inc.struck(faultCursor, inc)
-		} else if !r.doomed {
+		} else if again := !r.stand.Started && len(r.sink.jumps) > 0; !r.doomed && !again {
+			// again: whoever wrote what was decided was gone before the store knew that the lane is started, so it is decided once more
 			inc.failf("cursor", "%v: the cursor of %s is %+v, and its verdict %d: %+v", inc, r.lane.Egress, c, verdict, r.stand)
 		}
 		r.state = relayHalted
