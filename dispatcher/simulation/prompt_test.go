@@ -72,7 +72,8 @@ func (inc *incarnation) checkPrompt() {
 	}
 }
 
-// checkSlotsUsed finds addresses that wait although nothing is in their way. It judges only where neither a breaker nor the bounds of
+// checkSlotsUsed finds addresses that wait although nothing is in their way. What an operator has tried now counts among those whose last
+// attempt failed, and has their part of the slots. It judges only where neither a breaker nor the bounds of
 // effects and of calls may be.
 func (inc *incarnation) checkSlotsUsed() {
 	c, p := &inc.cfg, &inc.prompt
@@ -96,7 +97,7 @@ func (inc *incarnation) checkSlotsUsed() {
 		if slices.ContainsFunc(slices.Collect(maps.Keys(waiting)), func(id int) bool { return inc.w.nodes[id].wrong }) {
 			continue // it may be set aside by now: the next cut tells
 		}
-		if len(waiting) > 0 && inc.bounds.whole[a] && p.plain[a] && !p.failed[a] && !inc.trials.on(a) && !inc.busy[a] && !inc.shadow.stands(a) && used[t.Endpoint] < c.Slots && !inc.gathers(t.Endpoint) {
+		if len(waiting) > 0 && inc.bounds.whole[a] && p.plain[a] && !p.failed[a] && !inc.bulks.vague[a] && !inc.trials.on(a) && !inc.busy[a] && !inc.shadow.stands(a) && used[t.Endpoint] < c.Slots && !inc.gathers(t.Endpoint) {
 			inc.boundf("slot", "%v: %d messages wait for %v, and %d of %d slots of %s are used", inc, len(waiting), a, used[t.Endpoint], c.Slots, t.Endpoint)
 		}
 	}
