@@ -78,7 +78,7 @@ func (l *life) unrest() string {
 		return fmt.Sprintf("%d messages wait, %d bytes in memory; %+v, reasons %v", g.MailMessages, g.MailBytes, g, inc.m.Reasons())
 	}
 	for e, r := range inc.relays {
-		if r.busy() || g.OutboxBytes[e] != 0 || r.cursor && !r.resumed || len(r.batch) > 0 {
+		if r.busy() || g.OutboxBytes[e] != 0 || r.cursor && (!r.resumed || r.sink.spoiled || r.decided > 0) || len(r.batch) > 0 {
 			return fmt.Sprintf("egress %s is delivered up to %d of %d, %d bytes wait", e, r.stand.Next, r.stand.Known, g.OutboxBytes[e])
 		}
 	}
