@@ -93,6 +93,7 @@ func (inc *incarnation) checkRequest(calls []machine.Call) {
 	}
 	r := &sent{bulk: c.Bulk, calls: len(calls), one: c.ID.N, born: inc.told, untried: !inc.tried(c) && !inc.w.asides[c.Target.Type]}
 	filled := len(calls) == takes || inc.cfg.BulkMessages > 0 || inc.cfg.BulkBytes > 0 || inc.cfg.CallBytesMax > 0 || inc.cfg.Slots <= 4 // as far as may be
+	r.untried = r.untried && inc.seen.paused+inc.seen.resumed+inc.seen.retried+inc.seen.skips == 0                                       // what operators do makes calls that go alone
 	if young := b.young(endpoint, inc.told-inc.cfg.YoungAge, true); r.untried && !filled && young >= inc.cfg.YoungRequests {
 		inc.boundf("young-bound", "%v: a call of %v goes out while %d requests to %s are young, the bound is %d", inc, c.Target, young, endpoint, inc.cfg.YoungRequests)
 	}
