@@ -21,12 +21,24 @@ func (b witnessed) open() (deposit, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &witnessDeposit{deposit: d, functions: map[string]api.FunctionType{}, addresses: map[string]api.Address{}}, nil
+	outsider, err := d.handle()
+	if err != nil {
+		d.close()
+		return nil, err
+	}
+	return &witnessDeposit{deposit: d, outsider: outsider, functions: map[string]api.FunctionType{}, addresses: map[string]api.Address{}}, nil
+}
+
+func (d *witnessDeposit) close() {
+	d.outsider.close()
+	d.deposit.close()
 }
 
 type witnessDeposit struct {
 	deposit
-	tell func(format string, args ...any)
+	tell     func(format string, args ...any)
+	owner    *witness // whose claim was the last
+	outsider handle   // has no claim, ever
 
 	// What commits were about, by the store's keys.
 	functions map[string]api.FunctionType
@@ -91,8 +103,14 @@ func (w *witness) Renew(ctx context.Context, f statestore.Fence) error {
 	return err
 }
 
+// States has those answered who were fenced off as if they had never had a claim: what only the owner knows may let a store leave
+// out what the next owner has put there.
 func (w *witness) States(ctx context.Context, all []api.Address) ([]statestore.Loaded, error) {
-	found, err := w.handle.States(ctx, all)
+	asked := w.handle
+	if w.deposit.owner != w {
+		asked = w.deposit.outsider
+	}
+	found, err := asked.States(ctx, all)
 	w.tell(fmt.Sprintf("states of %v", all), found, err)
 	return found, err
 }
@@ -159,6 +177,7 @@ func (w *witness) take(m statestore.Member, egresses []string) (*statestore.Clai
 	if err != nil {
 		return nil, err
 	}
+	w.deposit.owner = w
 	told := *c
 	told.Fence, told.Token = statestore.Fence{}, "" // each store has its own
 	w.tell("claim", told, nil)
