@@ -81,9 +81,6 @@ func (inc *incarnation) checkRequest(calls []machine.Call) {
 		}
 	}
 	takes := b.takes[endpoint]
-	if inc.told < b.shunned[endpoint] {
-		takes = 0
-	}
 	if c.Bulk != 0 {
 		b.born[c.Bulk] = inc.told
 		inc.checkTogether(calls, endpoint, takes)
@@ -93,7 +90,6 @@ func (inc *incarnation) checkRequest(calls []machine.Call) {
 	}
 	r := &sent{bulk: c.Bulk, calls: len(calls), one: c.ID.N, born: inc.told, untried: !inc.tried(c) && !inc.w.asides[c.Target.Type]}
 	filled := len(calls) == takes || inc.cfg.BulkMessages > 0 || inc.cfg.BulkBytes > 0 || inc.cfg.CallBytesMax > 0 || inc.cfg.Slots <= 4 // as far as may be
-	r.untried = r.untried && inc.seen.paused+inc.seen.resumed+inc.seen.retried+inc.seen.skips == 0                                       // what operators do makes calls that go alone
 	if young := b.young(endpoint, inc.told-inc.cfg.YoungAge, true); r.untried && !filled && young >= inc.cfg.YoungRequests {
 		inc.boundf("young-bound", "%v: a call of %v goes out while %d requests to %s are young, the bound is %d", inc, c.Target, young, endpoint, inc.cfg.YoungRequests)
 	}
@@ -182,7 +178,9 @@ func (inc *incarnation) announces(c *machine.Call, reply *machine.Reply) *machin
 		inc.bulks.broken[endpoint] = 0
 	}
 	reply.BulkCalls = int32(inc.life.bulks[endpoint])
-	inc.bulks.takes[endpoint] = int(reply.BulkCalls)
+	if inc.bulks.takes[endpoint] = int(reply.BulkCalls); inc.told < inc.bulks.shunned[endpoint] {
+		inc.bulks.takes[endpoint] = 0 // the first reply behind that time says it anew
+	}
 	return reply
 }
 
