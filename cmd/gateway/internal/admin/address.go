@@ -22,9 +22,9 @@ import (
 const valueBytesMax = 8 << 20
 
 type jsonAddress struct {
-	Namespace string `json:"namespace"`
-	Name      string `json:"name"`
-	ID        string `json:"id"`
+	Namespace string `json:"namespace" about:"of the function type"`
+	Name      string `json:"name" about:"of the function type"`
+	ID        string `json:"id" about:"of the address; it may be empty"`
 }
 
 func addressOf(a api.Address) *jsonAddress {
@@ -35,18 +35,18 @@ func addressOf(a api.Address) *jsonAddress {
 }
 
 type jsonView struct {
-	Address  *jsonAddress `json:"address"`
-	Shard    int          `json:"shard"`
+	Address  *jsonAddress `json:"address" about:"the one that was asked for"`
+	Shard    int          `json:"shard" about:"0 to 1439, by the id alone"`
 	Role     string       `json:"role" about:"of the member that answers; a standby knows only what is stored"`
 	Declared bool         `json:"declared" about:"whether the module says who serves the function"`
-	InMemory bool         `json:"inMemory"`
-	Phase    string       `json:"phase,omitempty"`
+	InMemory bool         `json:"inMemory" about:"whether the member that answers has it in memory; false on a standby"`
+	Phase    string       `json:"phase,omitempty" about:"loading, idle, ready (its turn comes), calling, backoff (its next attempt comes) or paused; left out: it is not in memory"`
 	Paused   *jsonPaused  `json:"paused" about:"it, or its function"`
-	State    []jsonState  `json:"state"`
-	Mailbox  jsonMailbox  `json:"mailbox"`
+	State    []jsonState  `json:"state" about:"the values that are set, sorted by name"`
+	Mailbox  jsonMailbox  `json:"mailbox" about:"messages that wait for it"`
 	Call     *jsonCall    `json:"call" about:"null: none is out"`
 	Failure  *jsonFailure `json:"failure" about:"null: the last attempt did not fail"`
-	Last     *string      `json:"lastError"`
+	Last     *string      `json:"lastError" about:"of the last attempt; null: it did not fail"`
 	Timers   []jsonTimer  `json:"timers" about:"that it has sent, the first 100"`
 	All      bool         `json:"timersComplete" about:"false: there may be more; /v1/timers lists all"`
 }
@@ -58,25 +58,25 @@ type jsonMailbox struct {
 }
 
 type jsonFront struct {
-	Number   uint64       `json:"number"`
-	Caller   *jsonAddress `json:"caller"`
-	TypeName string       `json:"typeName"`
-	Bytes    int          `json:"bytes"`
-	Since    *string      `json:"since" about:"when it came, or was read from the store"`
+	Number   uint64       `json:"number" about:"by which it is skipped"`
+	Caller   *jsonAddress `json:"caller" about:"the address that has sent it; null: it came from outside, or that is not known"`
+	TypeName string       `json:"typeName" about:"of its value; \"\": none, or not known"`
+	Bytes    int          `json:"bytes" about:"of its value"`
+	Since    *string      `json:"since" about:"when it came, or was read from the store; null: not known"`
 }
 
 type jsonCall struct {
-	Since          *string `json:"since"`
-	RunningSeconds float64 `json:"runningSeconds"`
-	Attempt        int     `json:"attempt"`
+	Since          *string `json:"since" about:"when it went out"`
+	RunningSeconds float64 `json:"runningSeconds" about:"since then"`
+	Attempt        int     `json:"attempt" about:"1 for the first"`
 }
 
 type jsonFailure struct {
-	Since        *string `json:"since"`
-	FailedFor    float64 `json:"failedForSeconds"`
-	Attempts     int     `json:"attempts"`
-	NextAttempt  *string `json:"nextAttempt"`
-	BudgetIsUsed bool    `json:"budgetIsUsed"`
+	Since        *string `json:"since" about:"when the first of the attempts failed"`
+	FailedFor    float64 `json:"failedForSeconds" about:"since then"`
+	Attempts     int     `json:"attempts" about:"so far, with one that is out"`
+	NextAttempt  *string `json:"nextAttempt" about:"null: it is out, or waits for a slot, for the breaker or for the end of a pause"`
+	BudgetIsUsed bool    `json:"budgetIsUsed" about:"it has failed for longer than the budget of a call: with onFailure deadLetter its message is about to be set aside"`
 }
 
 // Paths of one address. In the second one the id stands in the query.

@@ -12,16 +12,16 @@ const addressesPath = "/v1/addresses"
 
 // jsonListedAddress is an address that the store keeps.
 type jsonListedAddress struct {
-	Address   *jsonAddress `json:"address"`
-	Shard     int          `json:"shard"`
-	InMemory  bool         `json:"inMemory"`
+	Address   *jsonAddress `json:"address" about:"the one that this is about"`
+	Shard     int          `json:"shard" about:"0 to 1439, by the id alone"`
+	InMemory  bool         `json:"inMemory" about:"whether the member that answers has it in memory; false on a standby"`
 	Phase     string       `json:"phase" about:"\"\": it is not in memory"`
 	Messages  *int64       `json:"messages" about:"that wait or are in the call; null on a standby"`
 	Stored    int64        `json:"stored" about:"of them, only in the store"`
-	Failing   bool         `json:"failing"`
-	Attempts  int          `json:"attempts"`
+	Failing   bool         `json:"failing" about:"the last attempt failed"`
+	Attempts  int          `json:"attempts" about:"of the call at hand, with one that is out; 0: none"`
 	LastError string       `json:"lastError" about:"\"\": the last attempt did not fail"`
-	Paused    bool         `json:"paused"`
+	Paused    bool         `json:"paused" about:"it, or its function"`
 }
 
 func askAddresses(ctx context.Context, app Application, r *http.Request) (any, error) {

@@ -8,12 +8,12 @@ import (
 const auditPath = "/v1/audit"
 
 type jsonAct struct {
-	Number uint64  `json:"number"`
-	At     *string `json:"at"`
+	Number uint64  `json:"number" about:"one more than that of the act before"`
+	At     *string `json:"at" about:"when it was done"`
 	By     string  `json:"by" about:"who; what a client says of itself is not proven"`
-	What   string  `json:"what"`
-	On     string  `json:"on"`
-	Detail string  `json:"detail"`
+	What   string  `json:"what" about:"short and stable, as in replay, discard, retry, skip, pause, resume or forget"`
+	On     string  `json:"on" about:"what it was done to, for people"`
+	Detail string  `json:"detail" about:"more of it, for people; never a payload; \"\": nothing"`
 }
 
 // askAudit answers the newest first: after is a number, below which the page begins.

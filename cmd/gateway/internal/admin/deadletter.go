@@ -11,26 +11,26 @@ import (
 )
 
 type jsonDeadLetter struct {
-	Number     uint64       `json:"number"`
+	Number     uint64       `json:"number" about:"by which it is shown, replayed and discarded; later ones have higher numbers"`
 	Kind       string       `json:"kind" about:"record, message or output: at which door it was set aside"`
 	From       string       `json:"from" about:"ingress, function type or egress"`
-	Origin     *jsonOrigin  `json:"origin"`
-	Reason     string       `json:"reason"`
-	Detail     string       `json:"detail"`
-	At         *string      `json:"at"`
-	Source     *jsonSource  `json:"source,omitempty"`
-	LaneNumber *int64       `json:"laneNumber,omitempty" about:"of an output"`
+	Origin     *jsonOrigin  `json:"origin" about:"whose bound it counts in, and by which it is asked for; null: not known"`
+	Reason     string       `json:"reason" about:"short and stable, for counting and for asking"`
+	Detail     string       `json:"detail" about:"for people; \"\": there is no more to say"`
+	At         *string      `json:"at" about:"when it was set aside"`
+	Source     *jsonSource  `json:"source,omitempty" about:"of a record: where it stands"`
+	LaneNumber *int64       `json:"laneNumber,omitempty" about:"of an output: its number in its lane"`
 	Address    *jsonAddress `json:"address" about:"whose message it was; the sender of an output"`
-	Caller     *jsonAddress `json:"caller"`
-	Key        *[]byte      `json:"key" about:"null where there was none"`
+	Caller     *jsonAddress `json:"caller" about:"the address that has sent it; null: it came from outside, or that is not known"`
+	Key        *[]byte      `json:"key" about:"of a record, in base64; null: there was none"`
 	jsonPayload
-	Headers []jsonHeader `json:"headers,omitempty"`
+	Headers []jsonHeader `json:"headers,omitempty" about:"of a record, as they came; left out: there were none"`
 }
 
 // jsonOrigin is whose bound a letter counts in, and by which letters are asked for.
 type jsonOrigin struct {
 	Kind string `json:"kind" about:"ingress, function or egress"`
-	Name string `json:"name"`
+	Name string `json:"name" about:"namespace/name of it"`
 }
 
 func originOf(origin string) *jsonOrigin {
@@ -42,15 +42,15 @@ func originOf(origin string) *jsonOrigin {
 }
 
 type jsonSource struct {
-	Ingress   string `json:"ingress"`
-	Topic     string `json:"topic"`
-	Partition int32  `json:"partition"`
-	Offset    int64  `json:"offset"`
+	Ingress   string `json:"ingress" about:"namespace/name"`
+	Topic     string `json:"topic" about:"or the stream of a Kinesis ingress"`
+	Partition int32  `json:"partition" about:"of the topic, from 0 on"`
+	Offset    int64  `json:"offset" about:"in the partition"`
 }
 
 type jsonHeader struct {
-	Key   string  `json:"key"`
-	Value *[]byte `json:"value"`
+	Key   string  `json:"key" about:"its name"`
+	Value *[]byte `json:"value" about:"in base64; null: it has none"`
 }
 
 // lettersLooked bounds how many letters are looked at for one page.
@@ -116,9 +116,9 @@ func askedOrigin(query map[string]string) (string, error) {
 }
 
 type jsonDeadTotal struct {
-	Origin  *jsonOrigin `json:"origin"`
-	Letters int64       `json:"letters"`
-	Bytes   int64       `json:"bytes"`
+	Origin  *jsonOrigin `json:"origin" about:"whose bound they count in; null: not known"`
+	Letters int64       `json:"letters" about:"how many"`
+	Bytes   int64       `json:"bytes" about:"of all of them, as their bound counts them"`
 }
 
 func askDeadTotals(ctx context.Context, app Application, r *http.Request) (any, error) {

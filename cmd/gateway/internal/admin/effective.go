@@ -24,8 +24,8 @@ func (h *handler) effective() []route {
 
 type jsonModule struct {
 	Files []string        `json:"files" about:"that were read, in this order"`
-	Items []jsonComponent `json:"items"`
-	Next  *string         `json:"next"`
+	Items []jsonComponent `json:"items" about:"its endpoints, ingresses and egresses"`
+	Next  *string         `json:"next" about:"what to give as after for more; null at the end"`
 	// Compared is false until the store has been asked what the module was before.
 	Compared bool         `json:"compared" about:"whether it is known what has changed"`
 	Changes  []jsonChange `json:"changes" about:"what is not as it was in the module before this"`
@@ -36,28 +36,28 @@ type jsonModule struct {
 
 type jsonComponent struct {
 	Kind     string            `json:"kind" about:"endpoint, ingress or egress"`
-	ID       string            `json:"id"`
+	ID       string            `json:"id" about:"namespace/name; of an endpoint, the functions that it serves"`
 	At       string            `json:"at" about:"FILE:LINE"`
-	Settings []jsonModuleValue `json:"settings"`
+	Settings []jsonModuleValue `json:"settings" about:"all that counts for it, the defaults too"`
 }
 
 type jsonModuleValue struct {
-	Path  string `json:"path"`
+	Path  string `json:"path" about:"where it stands in the spec of the component, as in transport.timeouts.call"`
 	Value string `json:"value" about:"*** stands for what may be a secret"`
 	From  string `json:"from" about:"default, or FILE:LINE with the placeholders there"`
 }
 
 type jsonChange struct {
-	Kind string  `json:"kind"`
-	ID   string  `json:"id"`
+	Kind string  `json:"kind" about:"endpoint, ingress or egress"`
+	ID   string  `json:"id" about:"namespace/name; of an endpoint, the functions that it serves"`
 	Path string  `json:"path" about:"empty where the component itself came or went"`
 	Was  *string `json:"was" about:"null: it was not there"`
 	Is   *string `json:"is" about:"null: it is there no more"`
 }
 
 type jsonSetting struct {
-	Name  string `json:"name"`
-	Value string `json:"value"`
+	Name  string `json:"name" about:"as in the file of settings"`
+	Value string `json:"value" about:"*** stands for what may be a secret"`
 	From  string `json:"from" about:"default, FILE:LINE, environment NAME or flag --NAME"`
 }
 

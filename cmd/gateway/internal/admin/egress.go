@@ -13,18 +13,18 @@ const (
 )
 
 type jsonEgress struct {
-	Egress     string          `json:"egress"`
+	Egress     string          `json:"egress" about:"namespace/name"`
 	Kind       string          `json:"kind" about:"\"\": the module does not declare it"`
 	Delivery   string          `json:"delivery" about:"exactly-once, at-least-once or none"`
-	Declared   bool            `json:"declared"`
-	Outbox     jsonOutbox      `json:"outbox"`
-	Conditions []jsonCondition `json:"conditions"`
-	Lanes      []jsonLane      `json:"lanes"`
+	Declared   bool            `json:"declared" about:"whether the module declares it; false: its outputs wait until it does again, or are forgotten"`
+	Outbox     jsonOutbox      `json:"outbox" about:"what is committed and not delivered"`
+	Conditions []jsonCondition `json:"conditions" about:"what keeps it from delivering; the first 100"`
+	Lanes      []jsonLane      `json:"lanes" about:"its ordered streams of outputs"`
 }
 
 type jsonOutbox struct {
 	Outputs       int64   `json:"outputs" about:"that are not delivered"`
-	Bytes         int64   `json:"bytes"`
+	Bytes         int64   `json:"bytes" about:"of those outputs"`
 	OldestSeconds float64 `json:"oldestSeconds" about:"at least: since this member works"`
 }
 

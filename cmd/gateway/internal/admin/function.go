@@ -22,20 +22,20 @@ type jsonFunction struct {
 	Function    string          `json:"function" about:"namespace/name; namespace/* stands for all of it that nothing else names"`
 	Role        string          `json:"role" about:"of the member that answers; a standby knows only what the module says and what is stored"`
 	Declared    bool            `json:"declared" about:"whether the module says who serves it"`
-	At          string          `json:"at,omitempty"`
+	At          string          `json:"at,omitempty" about:"FILE:LINE of its endpoint; left out: not declared"`
 	Endpoint    string          `json:"endpoint,omitempty" about:"as the module has it"`
 	Fault       string          `json:"fault,omitempty" about:"why no call can be made"`
 	Endpoints   []jsonWay       `json:"endpoints" about:"the URLs that are called"`
 	Transport   *jsonTransport  `json:"transport" about:"null: not declared"`
-	OnFailure   string          `json:"onFailure,omitempty"`
-	States      []jsonStateSpec `json:"states"`
+	OnFailure   string          `json:"onFailure,omitempty" about:"retry or deadLetter; left out: not declared"`
+	States      []jsonStateSpec `json:"states" about:"that the function has said it has; empty until its first call"`
 	Waiting     *jsonWaiting    `json:"waiting" about:"null on a standby"`
-	Paused      *jsonPaused     `json:"paused"`
+	Paused      *jsonPaused     `json:"paused" about:"null: it is not; an address may be, all the same"`
 	DeadLetters *int64          `json:"deadLetters" about:"null on a standby"`
 }
 
 type jsonWay struct {
-	Endpoint string `json:"endpoint"`
+	Endpoint string `json:"endpoint" about:"scheme, host and path"`
 	Open     bool   `json:"open" about:"its breaker: only probes are sent"`
 	Outages  int    `json:"outages" about:"how often it has opened"`
 	Calls    int    `json:"calls" about:"that are out"`
@@ -43,40 +43,40 @@ type jsonWay struct {
 }
 
 type jsonTransport struct {
-	Kind            string  `json:"kind"`
+	Kind            string  `json:"kind" about:"of the transport, as in the module"`
 	CallSeconds     float64 `json:"callSeconds" about:"the budget of a call with all its attempts"`
-	ConnectSeconds  float64 `json:"connectSeconds"`
+	ConnectSeconds  float64 `json:"connectSeconds" about:"0: no limit of its own"`
 	ReadSeconds     float64 `json:"readSeconds" about:"0: no limit"`
 	WriteSeconds    float64 `json:"writeSeconds" about:"0: no limit"`
-	PoolTTLSeconds  float64 `json:"poolTtlSeconds"`
-	PoolSize        int     `json:"poolSize"`
+	PoolTTLSeconds  float64 `json:"poolTtlSeconds" about:"age at which a connection takes no more calls; 0: none"`
+	PoolSize        int     `json:"poolSize" about:"connections that are kept idle, at most"`
 	ReplyBytesMax   int64   `json:"replyBytesMax" about:"0: no limit of its own"`
 	MessagesPerCall int     `json:"messagesPerCall" about:"0: no limit of its own"`
-	HTTP2           string  `json:"http2"`
+	HTTP2           string  `json:"http2" about:"auto, always or never"`
 	CallsPerRequest int     `json:"callsPerRequest" about:"1: never several; 0: as many as the function announces"`
 }
 
 type jsonStateSpec struct {
-	Name       string  `json:"name"`
-	TypeName   string  `json:"typeName"`
+	Name       string  `json:"name" about:"of the state"`
+	TypeName   string  `json:"typeName" about:"of its values"`
 	Expiration string  `json:"expiration" about:"never, afterWrite or afterInvoke"`
-	TTLSeconds float64 `json:"ttlSeconds"`
+	TTLSeconds float64 `json:"ttlSeconds" about:"after which it expires; 0: never"`
 }
 
 type jsonWaiting struct {
 	Messages       int64   `json:"messages" about:"that are kept: no source can bring them again"`
-	Bytes          int64   `json:"bytes"`
-	OldestSeconds  float64 `json:"oldestSeconds"`
+	Bytes          int64   `json:"bytes" about:"of those messages"`
+	OldestSeconds  float64 `json:"oldestSeconds" about:"age of the oldest message at hand that waits or is in a call; of one from the store since it was read; 0: none"`
 	Failing        int     `json:"failing" about:"addresses whose last attempt failed"`
 	Stuck          int     `json:"stuck" about:"of them, those that have used up the budget of their call"`
-	FailingSeconds float64 `json:"failingSeconds"`
-	Attempts       int     `json:"attempts"`
+	FailingSeconds float64 `json:"failingSeconds" about:"for how long the address fails that has failed for longest; 0: none fails"`
+	Attempts       int     `json:"attempts" about:"of the address that has been tried most often; 0: none fails"`
 	CallSeconds    float64 `json:"callSeconds" about:"age of the oldest call that is out"`
 }
 
 type jsonPaused struct {
-	Since *string `json:"since"`
-	By    string  `json:"by"`
+	Since *string `json:"since" about:"when the pause began"`
+	By    string  `json:"by" about:"who; what a client says of itself is not proven"`
 }
 
 func pausedOf(p *statestore.Pause) *jsonPaused {

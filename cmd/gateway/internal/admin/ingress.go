@@ -13,15 +13,15 @@ const (
 )
 
 type jsonIngress struct {
-	Ingress       string          `json:"ingress"`
+	Ingress       string          `json:"ingress" about:"namespace/name"`
 	Kind          string          `json:"kind" about:"\"\": the module does not declare it"`
-	Declared      bool            `json:"declared"`
-	Paused        *jsonPaused     `json:"paused"`
-	Partitions    int             `json:"partitions"`
+	Declared      bool            `json:"declared" about:"whether the module declares it; false: how far it was read is kept until it does again, or is forgotten"`
+	Paused        *jsonPaused     `json:"paused" about:"null: it is not"`
+	Partitions    int             `json:"partitions" about:"that are read; 0 for one that is no topic or stream"`
 	Waiting       map[string]int  `json:"waiting" about:"partitions that bring nothing for now, by why"`
 	Lag           *int64          `json:"lag" about:"records that are not finished; null while nobody knows"`
-	OldestSeconds float64         `json:"oldestSeconds"`
-	Conditions    []jsonCondition `json:"conditions"`
+	OldestSeconds float64         `json:"oldestSeconds" about:"age of the oldest record at hand that is not finished, since it came; 0: none"`
+	Conditions    []jsonCondition `json:"conditions" about:"what keeps it from reading; the first 100"`
 }
 
 // jsonIngressWhole is one ingress with its partitions.
@@ -31,19 +31,19 @@ type jsonIngressWhole struct {
 }
 
 type jsonPartition struct {
-	Topic         string  `json:"topic"`
-	Partition     int32   `json:"partition"`
+	Topic         string  `json:"topic" about:"or the stream of a Kinesis ingress"`
+	Partition     int32   `json:"partition" about:"of the topic, from 0 on"`
 	Position      int64   `json:"position" about:"all below is finished"`
 	Finished      int64   `json:"finished" about:"records above it that are"`
-	Lag           *int64  `json:"lag"`
-	OldestSeconds float64 `json:"oldestSeconds"`
+	Lag           *int64  `json:"lag" about:"records that are not finished; null while nobody knows"`
+	OldestSeconds float64 `json:"oldestSeconds" about:"age of the oldest record at hand that is not finished, since it came; 0: none"`
 	WaitsFor      string  `json:"waitsFor" about:"\"\": it brings records"`
 }
 
 type jsonCondition struct {
-	Name  string  `json:"name"`
-	Text  string  `json:"text"`
-	Since *string `json:"since"`
+	Name  string  `json:"name" about:"stays the same while it lasts"`
+	Text  string  `json:"text" about:"for people"`
+	Since *string `json:"since" about:"when it began"`
 }
 
 func conditionsOf(all []report.Condition) []jsonCondition {

@@ -12,7 +12,7 @@ const logLevelPath = "/v1/log-level"
 var levels = map[string]slog.Level{"debug": slog.LevelDebug, "info": slog.LevelInfo, "warn": slog.LevelWarn, "error": slog.LevelError}
 
 type jsonLogLevel struct {
-	Level string `json:"level"`
+	Level string `json:"level" about:"debug, info, warn or error"`
 }
 
 func (h *handler) logLevel(w http.ResponseWriter, _ *http.Request) {

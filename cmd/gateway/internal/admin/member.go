@@ -8,12 +8,12 @@ import (
 const membersPath = "/v1/members"
 
 type jsonMember struct {
-	ID         string  `json:"id"`
-	Host       string  `json:"host"`
-	PID        int     `json:"pid"`
+	ID         string  `json:"id" about:"drawn at its start"`
+	Host       string  `json:"host" about:"name of the machine"`
+	PID        int     `json:"pid" about:"of its process"`
 	Admin      string  `json:"admin" about:"where its admin side listens"`
 	Events     string  `json:"events" about:"where it takes events by HTTP; \"\": nowhere"`
-	Started    *string `json:"started"`
+	Started    *string `json:"started" about:"null: not known"`
 	Role       string  `json:"role" about:"active, or standby: it waits"`
 	Epoch      uint64  `json:"epoch" about:"of its claim; 0 while it has none"`
 	LeaseUntil *string `json:"leaseUntil" about:"null: it has none"`

@@ -16,14 +16,14 @@ type jsonReplay struct {
 }
 
 type jsonReplayed struct {
-	Replayed int `json:"replayed"`
+	Replayed int `json:"replayed" about:"1"`
 }
 
 type jsonSelection struct {
 	Function string `json:"function,omitempty" about:"namespace/name; one of function, ingress, egress and all"`
-	Ingress  string `json:"ingress,omitempty"`
-	Egress   string `json:"egress,omitempty"`
-	All      bool   `json:"all,omitempty"`
+	Ingress  string `json:"ingress,omitempty" about:"namespace/name"`
+	Egress   string `json:"egress,omitempty" about:"namespace/name"`
+	All      bool   `json:"all,omitempty" about:"true, or left out"`
 	Reason   string `json:"reason,omitempty" about:"only those with it"`
 	After    string `json:"after,omitempty" about:"next of the batch before; a number will do"`
 	Through  uint64 `json:"through,omitempty" about:"no letter with a number above; through of the first batch keeps what comes back out"`
@@ -31,15 +31,15 @@ type jsonSelection struct {
 }
 
 type jsonBatch struct {
-	Done    int           `json:"done"`
-	Refused []jsonRefused `json:"refused"` // they stay
-	Through uint64        `json:"through"` // what to send with the next batch
-	Next    *string       `json:"next"`    // what to give as after for more; null at the end
+	Done    int           `json:"done" about:"how many letters were replayed, or discarded"`
+	Refused []jsonRefused `json:"refused" about:"those that cannot be replayed; they stay"`
+	Through uint64        `json:"through" about:"what to send with the next batch"`
+	Next    *string       `json:"next" about:"what to give as after for more; null at the end"`
 }
 
 type jsonRefused struct {
-	Number uint64 `json:"number"`
-	Why    string `json:"why"`
+	Number uint64 `json:"number" about:"of the letter"`
+	Why    string `json:"why" about:"it stays, for people"`
 }
 
 func (h *handler) letterMends() []route {

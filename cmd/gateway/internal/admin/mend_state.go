@@ -12,9 +12,9 @@ import (
 )
 
 type jsonEdit struct {
-	TypeName string `json:"typeName"`
+	TypeName string `json:"typeName" about:"of the value: the type that the function has said this state has"`
 	Encoding string `json:"encoding,omitempty" about:"json, or base64; json where it is left out"`
-	Value    any    `json:"value"`
+	Value    any    `json:"value" about:"in JSON, or a string of its bytes in base64"`
 }
 
 type jsonEdited struct {

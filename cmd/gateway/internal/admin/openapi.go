@@ -2,6 +2,7 @@ package admin
 
 import (
 	"encoding/json"
+	"maps"
 	"net/http"
 	"reflect"
 	"regexp"
@@ -34,7 +35,8 @@ func document(routes []route, version string) schema {
 	d.schemas["Problem"] = schema{
 		"type": "object", "additionalProperties": false, "required": []string{"type", "title", "status", "detail", "remedy"},
 		"properties": schema{
-			"type": schema{"type": "string"}, "title": schema{"type": "string"}, "status": schema{"type": "integer"},
+			"type": schema{"type": "string", "description": "about:blank"}, "title": schema{"type": "string", "description": "of the status, as in Not Found"},
+			"status": schema{"type": "integer", "description": "of HTTP"},
 			"detail": schema{"type": "string", "description": "what is wrong"}, "remedy": schema{"type": "string", "description": "what to do about it"},
 		},
 	}
@@ -55,6 +57,17 @@ func document(routes []route, version string) schema {
 
 var pathNames = regexp.MustCompile(`\{([a-z]+)\}`)
 
+// aboutParts says what stands in the path at each place.
+var aboutParts = map[string]string{
+	"namespace": "of the function, ingress or egress; percent-encoded once, as all names in a path",
+	"name":      "of it, without its namespace",
+	"id":        "of the address; / is written %2F, % is %25",
+	"state":     "name of the state",
+	"number":    "of the dead letter",
+	"slot":      "number of the lane",
+	"profile":   "profile, trace, heap, allocs, goroutine, threadcreate, block or mutex",
+}
+
 func pathParameters(path string) []schema {
 	out := []schema{}
 	for _, found := range pathNames.FindAllStringSubmatch(path, -1) {
@@ -62,7 +75,7 @@ func pathParameters(path string) []schema {
 		if found[1] == "number" || found[1] == "slot" {
 			of = schema{"type": "integer", "minimum": 0}
 		}
-		out = append(out, schema{"name": found[1], "in": "path", "required": true, "schema": of})
+		out = append(out, schema{"name": found[1], "in": "path", "required": true, "description": aboutParts[found[1]], "schema": of})
 	}
 	return out
 }
@@ -93,22 +106,39 @@ func (d *describer) operation(r *route) schema {
 	if r.Body != nil {
 		out["requestBody"] = schema{"content": schema{"application/json": schema{"schema": d.of(reflect.TypeOf(r.Body))}}}
 	}
-	done := schema{"description": "done"}
-	status := "200"
-	switch {
-	case r.Answer != nil:
+	status, about := answered(r)
+	done := schema{"description": about}
+	if r.Answer != nil {
 		done["content"] = schema{"application/json": schema{"schema": d.of(reflect.TypeOf(r.Answer))}}
-	case r.Method != http.MethodGet:
-		status = "204"
 	}
 	out["responses"] = schema{
-		status:    done,
-		"default": schema{"description": "it is not done, or not known", "content": schema{"application/problem+json": schema{"schema": reference("Problem")}}},
+		status: done,
+		"default": schema{
+			"description": "why it is not done, or not known, and what to do about it; a detail that says that nothing has happened is certain",
+			"content":     schema{"application/problem+json": schema{"schema": reference("Problem")}},
+		},
 	}
 	if r.Path == "/readyz" || r.Path == "/healthz" { // what they answer when they say no is no problem
-		out["responses"].(schema)["503"] = done
+		no := maps.Clone(done)
+		no["description"] = "no, and why"
+		out["responses"].(schema)["503"] = no
 	}
 	return out
+}
+
+// answered is the status of what is done, and what it means.
+func answered(r *route) (status, about string) {
+	switch {
+	case r.Method != http.MethodGet && r.Answer == nil:
+		return "204", "it is done, and lasts"
+	case r.Path == logLevelPath && r.Method != http.MethodGet:
+		return "200", "it is done, until the restart; what is now"
+	case r.Method != http.MethodGet:
+		return "200", "it is done, and lasts; what came of it"
+	case r.Answer == nil:
+		return "200", "text, or what a profile is made of"
+	}
+	return "200", "what was asked for"
 }
 
 // operationID is the method and the path in one word.

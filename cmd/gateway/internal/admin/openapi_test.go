@@ -6,9 +6,11 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"maps"
 	"net/http"
 	"os"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -250,6 +252,56 @@ func TestDocument(t *testing.T) {
 	}
 	if a := get(t, &fake{}, openAPIPath); a.status != 200 || a.body["openapi"] != "3.1.0" || len(a.body["paths"].(map[string]any)) < 20 {
 		t.Errorf("served is %d %.200s", a.status, a.text)
+	}
+}
+
+// undescribed are the properties, parameters and responses below a place in the document that do not say what they mean.
+func undescribed(place string, of any) (out []string) {
+	if all, ok := of.([]any); ok {
+		for i, one := range all {
+			out = append(out, undescribed(fmt.Sprintf("%s[%d]", place, i), one)...)
+		}
+	}
+	object, _ := of.(map[string]any)
+	for key, one := range object {
+		place := place + "/" + key
+		out = append(out, undescribed(place, one)...)
+		var described []any
+		switch of := one.(type) {
+		case map[string]any:
+			if key == "properties" || key == "responses" {
+				described = slices.Collect(maps.Values(of))
+			}
+		case []any:
+			if key == "parameters" {
+				described = of
+			}
+		}
+		for _, part := range described {
+			if text, _ := part.(map[string]any)["description"].(string); strings.TrimSpace(text) == "" {
+				out = append(out, fmt.Sprintf("%s: %.200v", place, part))
+			}
+		}
+	}
+	return out
+}
+
+// TestDocumentSaysWhat: every property, parameter and response of the document says what it means.
+func TestDocumentSaysWhat(t *testing.T) {
+	for _, place := range undescribed("", theChecker().document) {
+		t.Error(place)
+	}
+	for text, want := range map[string]int{
+		`{"a":{"properties":{"b":{"description":"c"}}}}`:                               0,
+		`{"a":{"properties":{"b":{"type":"string"},"c":{"description":" "}}}}`:         2,
+		`{"properties":{"b":{"description":"c","properties":{"d":{"type":"x"}}}}}`:     1,
+		`{"paths":{"/":{"parameters":[{"name":"n"},{"name":"m","description":"x"}]}}}`: 1,
+		`{"get":{"responses":{"200":{},"default":{"description":"x"}}}}`:               1,
+		`{"anyOf":[{"properties":{"b":{}}}]}`:                                          1,
+	} {
+		if got := undescribed("", parsed([]byte(text))); len(got) != want {
+			t.Errorf("%s: %d are found, want %d: %q", text, len(got), want, got)
+		}
 	}
 }
 

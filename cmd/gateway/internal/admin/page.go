@@ -11,7 +11,7 @@ import (
 
 // list is one page of a list.
 type list[T any] struct {
-	Items []T     `json:"items"`
+	Items []T     `json:"items" about:"of this page, in order"`
 	Next  *string `json:"next" about:"what to give as after for more; null at the end"`
 }
 

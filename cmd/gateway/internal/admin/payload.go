@@ -16,8 +16,8 @@ import (
 
 // jsonPayload is a typed value as it is shown: decoded where that can be done, else in base64.
 type jsonPayload struct {
-	TypeName string          `json:"typeName"`
-	Bytes    int             `json:"bytes"`
+	TypeName string          `json:"typeName" about:"of the value; \"\": it has none"`
+	Bytes    int             `json:"bytes" about:"of the value as it is stored"`
 	Encoding string          `json:"encoding" about:"json: the value itself; base64: its bytes"`
 	Value    json.RawMessage `json:"value" about:"null where there is none, or where it is left out"`
 	Omitted  bool            `json:"omitted,omitempty" about:"the answer would grow too large"`

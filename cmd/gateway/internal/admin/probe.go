@@ -27,14 +27,14 @@ const (
 )
 
 type jsonReason struct {
-	Kind string `json:"kind"`
-	Text string `json:"text"`
+	Kind string `json:"kind" about:"short and stable, for counting"`
+	Text string `json:"text" about:"for people; without ids of addresses and without payloads"`
 }
 
 type jsonStatus struct {
 	Status  string       `json:"status" about:"ok, degraded or unready"`
 	Role    string       `json:"role" about:"active or standby"`
-	Reasons []jsonReason `json:"reasons"`
+	Reasons []jsonReason `json:"reasons" about:"what is not as it should be; the first 100"`
 }
 
 func (h *handler) readyz(w http.ResponseWriter, r *http.Request) {

@@ -70,14 +70,14 @@ func (h *handler) router() chi.Router {
 }
 
 type jsonIndex struct {
-	Program string      `json:"program"`
-	Routes  []jsonRoute `json:"routes"`
+	Program string      `json:"program" about:"gateway"`
+	Routes  []jsonRoute `json:"routes" about:"all that can be asked and done"`
 }
 
 type jsonRoute struct {
-	Method string `json:"method"`
-	Path   string `json:"path"`
-	About  string `json:"about"`
+	Method string `json:"method" about:"GET stands for HEAD, too"`
+	Path   string `json:"path" about:"names in braces stand for parts that are percent-encoded"`
+	About  string `json:"about" about:"what it tells or does"`
 }
 
 // index lists what can be asked and done.

@@ -17,10 +17,10 @@ const (
 
 // jsonState is one state as the next call would be shown it. While memory is ahead of the store, what is committed stands beside.
 type jsonState struct {
-	Name string `json:"name"`
+	Name string `json:"name" about:"of the state"`
 	jsonPayload
 	Version   string         `json:"version" about:"of the value; \"\" when it is not set"`
-	Touched   *string        `json:"touched"`
+	Touched   *string        `json:"touched" about:"when it was written, or with afterInvoke last used: its expiration counts from it; null: it is not set"`
 	Expires   *string        `json:"expires" about:"null: never"`
 	Committed bool           `json:"committed" about:"false: memory is ahead of what is stored"`
 	Stored    *jsonCommitted `json:"stored,omitempty" about:"the committed value, where it is another one"`

@@ -14,20 +14,20 @@ const (
 )
 
 type jsonStuck struct {
-	Cause      string  `json:"cause"`
+	Cause      string  `json:"cause" about:"endpoint_down, endpoint_busy, poisoned, times_out, paused, undeclared, bound_reached, dead_letters_full, egress_away, lane_halted, ingress_halted, store_away, store_slow, or left_out: the answer would grow too large"`
 	Since      *string `json:"since" about:"null: nobody knows"`
-	ForSeconds float64 `json:"forSeconds"`
-	On         jsonOn  `json:"on"`
+	ForSeconds float64 `json:"forSeconds" about:"since then; 0: nobody knows"`
+	On         jsonOn  `json:"on" about:"what it is about"`
 	Count      int64   `json:"count" about:"addresses, partitions or letters that it concerns; of a bound, what is used of it"`
 	Message    uint64  `json:"message,omitempty" about:"number of the one at the front of the address's mailbox"`
-	Text       string  `json:"text"`
-	LastError  string  `json:"lastError"`
+	Text       string  `json:"text" about:"for people"`
+	LastError  string  `json:"lastError" about:"of the last attempt; \"\": none failed, or it is not known"`
 	Remedy     string  `json:"remedy" about:"the command to type"`
 }
 
 type jsonOn struct {
 	Kind    string       `json:"kind" about:"address, function, endpoint, ingress, egress, store or bound"`
-	Name    string       `json:"name"`
+	Name    string       `json:"name" about:"namespace/name, scheme, host and path of an endpoint, or which store or bound"`
 	Address *jsonAddress `json:"address" about:"the one, or the oldest of several"`
 }
 

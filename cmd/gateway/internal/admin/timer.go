@@ -15,13 +15,13 @@ import (
 const timersPath = "/v1/timers"
 
 type jsonTimer struct {
-	Due      *string      `json:"due"`
-	Number   uint64       `json:"number"`
+	Due      *string      `json:"due" about:"when it fires"`
+	Number   uint64       `json:"number" about:"tells it from others that are due at the same time"`
 	Sender   *jsonAddress `json:"sender" about:"null: it came from outside"`
-	Target   *jsonAddress `json:"target"`
+	Target   *jsonAddress `json:"target" about:"whom it is sent to then"`
 	Token    string       `json:"token" about:"\"\": it cannot be cancelled"`
-	TypeName string       `json:"typeName"`
-	Bytes    int          `json:"bytes"`
+	TypeName string       `json:"typeName" about:"of its value; \"\": it has none"`
+	Bytes    int          `json:"bytes" about:"of its value"`
 }
 
 func timerOf(t *statestore.Timer) jsonTimer {

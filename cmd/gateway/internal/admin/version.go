@@ -3,15 +3,15 @@ package admin
 import "net/http"
 
 type jsonVersion struct {
-	Program   string  `json:"program"`
-	Version   string  `json:"version"`
-	Commit    string  `json:"commit"`
-	GoVersion string  `json:"goVersion"`
+	Program   string  `json:"program" about:"gateway"`
+	Version   string  `json:"version" about:"of the program, or devel"`
+	Commit    string  `json:"commit" about:"that it was built of, with +changes where its copy had some; unknown where nobody wrote it down"`
+	GoVersion string  `json:"goVersion" about:"that it was built with"`
 	Role      string  `json:"role" about:"active, standby, or starting"`
-	Member    string  `json:"member,omitempty"`
-	Host      string  `json:"host,omitempty"`
-	PID       int     `json:"pid,omitempty"`
-	Started   *string `json:"started,omitempty"`
+	Member    string  `json:"member,omitempty" about:"which member this is, drawn at its start; left out, as all that follow, while the store is not open"`
+	Host      string  `json:"host,omitempty" about:"name of the machine"`
+	PID       int     `json:"pid,omitempty" about:"of its process"`
+	Started   *string `json:"started,omitempty" about:"when it was started"`
 	Store     string  `json:"store,omitempty" about:"without a password"`
 	StoreID   string  `json:"storeId,omitempty" about:"drawn when it was created"`
 }
