@@ -216,7 +216,7 @@ func (m *Machine) settle(c *cell) {
 		return
 	}
 	// It is stuck, and others wait for the room; or nobody can be called with it, and a look for expired states has loaded it; or it is paused.
-	waits := c.failedSince != 0 && m.unwatched.len() > 0 || !c.fn.declared || m.starved() && c.spill.count > 0 || m.paused(c)
+	waits := c.failedSince != 0 && !c.hurried && m.unwatched.len() > 0 || !c.fn.declared || m.starved() && c.spill.count > 0 || m.paused(c)
 	if ordered := m.ordered(c); c.mailLen() > 0 && (m.roomy() && !waits || ordered) {
 		if ordered {
 			m.refillOrdered(c)

@@ -57,6 +57,8 @@ func (m *Machine) makeReady(c *cell) {
 	c.queued = true
 	g.sweep()
 	switch {
+	case c.hurried: // its mail had to leave memory before its turn came
+		g.goFirst(c)
 	case c.failedSince != 0 || c.trial.spentTo != 0:
 		g.retry.push(c)
 	case c.alone:

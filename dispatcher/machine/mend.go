@@ -185,16 +185,21 @@ func (m *Machine) hurry(c *cell, anew bool) *Denial {
 		g.leave(c)
 	}
 	c.phase, c.queued, c.hurried = ready, true, true
-	at := 0
-	for at < g.retry.len() && g.retry.at(at).hurried {
-		at++
-	}
-	g.retry.set(slices.Insert(g.retry.all(), at, c))
+	g.goFirst(c)
 	if g.open {
 		g.nextProbe = min(g.nextProbe, m.now)
 	}
 	m.pumpLater(g)
 	return nil
+}
+
+// goFirst puts a cell before all others of the gate that an operator has not asked for.
+func (g *gate) goFirst(c *cell) {
+	at := 0
+	for at < g.retry.len() && g.retry.at(at).hurried {
+		at++
+	}
+	g.retry.set(slices.Insert(g.retry.all(), at, c))
 }
 
 // leave takes a cell out of the queue in which it stands.

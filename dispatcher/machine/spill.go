@@ -261,7 +261,7 @@ func (m *Machine) MailLoaded(id ID, found []statestore.Mail) {
 	case c.phase != idle:
 	case c.mail.len() == 0:
 		m.rest(c)
-	case c.failedSince != 0 && m.now < c.due && !m.paused(c): // it was spilled in the middle of its back-off
+	case c.failedSince != 0 && m.now < c.due && !c.hurried && !m.paused(c): // it was spilled in the middle of its back-off
 		c.phase = backoff
 		heap.Push(&m.backoffs, c)
 	default:
