@@ -44,7 +44,7 @@ type jsonWay struct {
 
 type jsonTransport struct {
 	Kind            string  `json:"kind" about:"of the transport, as in the module"`
-	CallSeconds     float64 `json:"callSeconds" about:"the budget of a call with all its attempts"`
+	CallSeconds     float64 `json:"callSeconds" about:"the time-out of an attempt, and the budget of a call: an address that fails for longer counts as stuck"`
 	ConnectSeconds  float64 `json:"connectSeconds" about:"0: no limit of its own"`
 	ReadSeconds     float64 `json:"readSeconds" about:"0: no limit"`
 	WriteSeconds    float64 `json:"writeSeconds" about:"0: no limit"`

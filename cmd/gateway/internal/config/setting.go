@@ -246,7 +246,7 @@ memory.`,
 		brief: "dead letters of one ingress, function or egress before it waits",
 		manual: `How many dead letters the store keeps of one ingress, of one function, and of what one egress's Kafka has refused. At this
 bound nothing is dropped: the ingress brings no more records, an address goes on trying, the egress stops delivering, until some
-are discarded or the bound is raised. A batch that has arrived already may pass it.`,
+are replayed or discarded, or the bound is raised. A batch that has arrived already may pass it.`,
 	},
 	{
 		key: "deadLetterBytesMax", kind: "SIZE", standard: "1GiB", set: size(1<<10, anySize, func(c *Config) *int64 { return &c.DeadLetterBytesMax }),
