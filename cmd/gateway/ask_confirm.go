@@ -15,6 +15,9 @@ import (
 // errNotMeant ends a command whose question was not answered with yes.
 var errNotMeant = errors.New("nothing is done")
 
+// One rule for all commands: what cannot be taken back, or concerns many things at once, is asked about on a terminal, and needs --yes elsewhere.
+// Whatever would be refused is refused before anybody is asked.
+
 // confirm asks whether what cannot be taken back is meant. Where nobody can be asked it wants --yes.
 func confirm(cmd *cobra.Command, yes bool, what string) error {
 	if yes {
@@ -35,7 +38,7 @@ func confirm(cmd *cobra.Command, yes bool, what string) error {
 }
 
 func registerYes(cmd *cobra.Command) *bool {
-	return cmd.Flags().Bool("yes", false, "do not ask whether it is meant")
+	return cmd.Flags().Bool("yes", false, "do not ask whether it is meant; needed where nobody can be asked")
 }
 
 // canAsk: somebody sees the question and can answer it.

@@ -104,6 +104,7 @@ type answeredDeadLetter struct {
 	answeredPayload
 	Number          uint64
 	Kind, From      string
+	Origin          *answeredOrigin
 	Reason, Detail  string
 	At              string
 	Source          *answeredSource
@@ -117,6 +118,17 @@ type answeredDeadLetter struct {
 	}
 }
 
+// answeredOrigin is by what a letter is counted, and asked for.
+type answeredOrigin struct{ Kind, Name string }
+
+// origin is how the flags of commands name where a letter comes from.
+func (d *answeredDeadLetter) origin() string {
+	if d.Origin == nil || d.Origin.Name == "" {
+		return table.Word(d.From)
+	}
+	return table.Text(d.Origin.Kind) + " " + table.Word(d.Origin.Name)
+}
+
 type answeredSource struct {
 	Ingress, Topic    string
 	Partition, Offset int64
@@ -126,7 +138,7 @@ func deadLetterList(query url.Values, now time.Time) listing[answeredDeadLetter]
 	return listing[answeredDeadLetter]{
 		path: deadLettersPath, query: query, head: []string{"NUMBER", "AGE", "KIND", "FROM", "REASON", "ADDRESS", "BYTES", "DETAIL"}, none: "there are no such dead letters",
 		row: func(d answeredDeadLetter) []string {
-			return []string{decimal(d.Number), table.Since(d.At, now), table.Text(d.Kind), table.Word(d.From), table.Text(d.Reason), d.Address.text(), decimal(max(d.ValueBytes, d.Bytes)), table.Short(d.Detail, 120)}
+			return []string{decimal(d.Number), table.Since(d.At, now), table.Text(d.Kind), d.origin(), table.Text(d.Reason), d.Address.text(), decimal(max(d.ValueBytes, d.Bytes)), table.Short(d.Detail, 120)}
 		},
 	}
 }
@@ -167,7 +179,7 @@ func letterPath(number uint64, of ...string) string {
 
 func (d *answeredDeadLetter) write(out io.Writer) error {
 	pairs := [][2]string{
-		{"number", decimal(d.Number)}, {"at", table.Time(d.At)}, {"kind", table.Text(d.Kind)}, {"from", table.Word(d.From)}, {"reason", table.Text(d.Reason)},
+		{"number", decimal(d.Number)}, {"at", table.Time(d.At)}, {"kind", table.Text(d.Kind)}, {"from", d.origin()}, {"reason", table.Text(d.Reason)},
 		{"detail", table.Short(d.Detail, valueShownAlone)}, {"address", d.Address.text()}, {"caller", d.Caller.text()},
 	}
 	if s := d.Source; s != nil {
@@ -223,7 +235,8 @@ type answeredTotal struct {
 }
 
 // eachLetter does something to one dead letter after the other, and says what came of those that it could not be done to.
-func (a *asking) eachLetter(cmd *cobra.Command, numbers []string, done string, do func(ctx context.Context, c *client.Client, number uint64) error) error {
+// ask is whether it is meant; nil: it is.
+func (a *asking) eachLetter(cmd *cobra.Command, numbers []string, done string, ask func(ctx context.Context, c *client.Client) error, do func(ctx context.Context, c *client.Client, number uint64) error) error {
 	all := make([]uint64, len(numbers))
 	for i, text := range numbers {
 		var err error
@@ -232,6 +245,11 @@ func (a *asking) eachLetter(cmd *cobra.Command, numbers []string, done string, d
 		}
 	}
 	return a.run(cmd, func(ctx context.Context, c *client.Client, out io.Writer) error {
+		if ask != nil {
+			if err := ask(ctx, c); err != nil {
+				return err
+			}
+		}
 		failed := false
 		for i, number := range all {
 			err := inCommands(do(ctx, c, number))

@@ -23,10 +23,11 @@ func newReplay() *cobra.Command {
 		Short: "Give dead letters back to where they were set aside, each exactly once",
 		Long: `replay sends messages to their functions again, records to the functions that they are for, and outputs to their egress; what is replayed is
 no dead letter any more. Mend the cause first: what fails again is set aside again, and not replayed twice by one command. Many are replayed in
-batches; Ctrl-C stops after the one that is running. With --all it asks first, and wants --yes where nobody can be asked.`,
+batches; Ctrl-C stops after the one that is running. Before many are replayed it asks, and wants --yes where nobody can be asked; those that are named
+by their numbers are meant.`,
 		Example: `  gateway deadletters replay 17 18
   gateway deadletters replay 19 --to shop/cart/ada
-  gateway deadletters replay --function shop/cart --reason "function keeps failing"
+  gateway deadletters replay --function shop/cart --reason "function keeps failing" --yes
   gateway deadletters replay --all --yes`,
 	}
 	a.registerSilent(cmd)
@@ -43,7 +44,7 @@ batches; Ctrl-C stops after the one that is running. With --all it asks first, a
 				return usage("--to is for one dead letter, by its number")
 			}
 			b := bulk{asking: &a, verb: "replay", done: "replayed", which: which}
-			return b.run(cmd, *yes || !which.all)
+			return b.run(cmd, *yes)
 		}
 		var body any
 		if to != "" {
@@ -56,7 +57,7 @@ batches; Ctrl-C stops after the one that is running. With --all it asks first, a
 			}
 			body = map[string]any{"to": map[string]string{"namespace": address.Type.Namespace, "name": address.Type.Name, "id": address.ID}}
 		}
-		return a.eachLetter(cmd, args, "replayed", func(ctx context.Context, c *client.Client, number uint64) error {
+		return a.eachLetter(cmd, args, "replayed", nil, func(ctx context.Context, c *client.Client, number uint64) error {
 			_, err := c.Do(ctx, client.Request{Method: http.MethodPost, Path: letterPath(number, "replay"), Body: body})
 			return err
 		})
@@ -71,7 +72,7 @@ func newDiscard() *cobra.Command {
 		Use:   "discard NUMBER... | --function NAME | --ingress NAME | --egress NAME | --all",
 		Short: "Remove dead letters for good",
 		Long: `discard removes dead letters: nobody gets them back. Who waited for their room goes on at once. Many are discarded in batches; Ctrl-C
-stops after the one that is running.`,
+stops after the one that is running. It asks first, and wants --yes where nobody can be asked.`,
 		Example: `  gateway deadletters discard 17 18
   gateway deadletters discard --ingress shop/orders --reason "null key" --yes`,
 	}
@@ -87,12 +88,34 @@ stops after the one that is running.`,
 			b := bulk{asking: &a, verb: "discard", done: "discarded", which: which}
 			return b.run(cmd, *yes)
 		}
-		return a.eachLetter(cmd, args, "discarded", func(ctx context.Context, c *client.Client, number uint64) error {
+		return a.eachLetter(cmd, args, "discarded", a.askDiscard(cmd, args, *yes), func(ctx context.Context, c *client.Client, number uint64) error {
 			_, err := c.Do(ctx, client.Request{Method: http.MethodDelete, Path: letterPath(number)})
 			return err
 		})
 	}
 	return cmd
+}
+
+// askDiscard asks whether letters are to go for good. One that is named alone is shown first.
+func (a *asking) askDiscard(cmd *cobra.Command, numbers []string, yes bool) func(ctx context.Context, c *client.Client) error {
+	return func(ctx context.Context, c *client.Client) error {
+		if yes {
+			return nil
+		}
+		what := fmt.Sprintf("Discard %d dead letters for good", len(numbers))
+		if len(numbers) == 1 {
+			number, err := letterNumber(numbers[0])
+			if err != nil {
+				return err
+			}
+			var d answeredDeadLetter
+			if err := c.Get(ctx, letterPath(number), nil, &d); err != nil {
+				return err
+			}
+			what = fmt.Sprintf("Discard dead letter %d for good: %s from %s, %s", number, table.Text(d.Kind), d.origin(), table.Text(d.Reason))
+		}
+		return confirm(cmd, false, what)
+	}
 }
 
 // many reports whether a selection is meant, and not numbers.
@@ -142,8 +165,10 @@ func (b *bulk) run(cmd *cobra.Command, yes bool) error {
 		if err != nil {
 			return err
 		}
-		if err := confirm(cmd, yes, b.question(kind, name, total)); err != nil {
-			return err
+		if total > 0 || !canAsk(cmd) { // else there is nothing to be asked about
+			if err := confirm(cmd, yes, b.question(kind, name, total)); err != nil {
+				return err
+			}
 		}
 		return b.batches(ctx, cmd, c, out, kind, name, total)
 	})

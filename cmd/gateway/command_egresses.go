@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/stategate/stategate/api"
 	"github.com/stategate/stategate/cmd/gateway/internal/client"
 	"github.com/stategate/stategate/cmd/gateway/internal/table"
 )
@@ -46,7 +48,11 @@ func newEgresses() *cobra.Command {
 		})
 	}
 	cmd.AddCommand(newDecide(), newForget("egresses", "egress", egressesPath, "Forget what waits for an egress that the module no longer declares",
-		"All outputs that wait for egress %s are dropped and never delivered"))
+		func(raw json.RawMessage, name string) (declared bool, question string, err error) {
+			var e answeredEgress
+			err = json.Unmarshal(raw, &e)
+			return e.Declared, fmt.Sprintf("What waits for egress %s is dropped and never delivered: %s, %s", name, plural(e.Outbox.Outputs, "output", "outputs"), table.Bytes(e.Outbox.Bytes)), err
+		}))
 	return cmd
 }
 
@@ -131,7 +137,8 @@ func newDecide() *cobra.Command {
 		Long: `decide lets a lane go on whose cursor is lost, or whose store is older than what was delivered. What was delivered before nobody knows but you:
   stored   all outputs that the store keeps: some may be delivered twice
   new      only what comes from now on: what is stored and was not delivered is lost
-  NUMBER   from that output on; "gateway egresses NAME" shows the numbers`,
+  NUMBER   from that output on; "gateway egresses NAME" shows the numbers
+It asks first, and wants --yes where nobody can be asked.`,
 		Example: `  gateway egresses shop/receipts
   gateway egresses decide shop/receipts --deliver stored
   gateway egresses decide shop/receipts --lane 0 --deliver 4711 --yes`,
@@ -161,11 +168,36 @@ func newDecide() *cobra.Command {
 		default:
 			body, warning = n, "Lane %d of %s goes on with output "+deliver+": those before it are not delivered, those from it on may come twice"
 		}
-		if err := confirm(cmd, *yes, fmt.Sprintf(warning, lane, name)); err != nil {
+		return a.run(cmd, func(ctx context.Context, c *client.Client, out io.Writer) error {
+			if !*yes {
+				if err := standsStill(ctx, c, f, lane); err != nil {
+					return err
+				}
+				if err := confirm(cmd, false, fmt.Sprintf(warning, lane, name)); err != nil {
+					return err
+				}
+			}
+			path := client.Path("v1", "egresses", f.Namespace, f.Name, "lanes", strconv.FormatUint(uint64(lane), 10), "decide")
+			if _, err := c.Do(ctx, client.Request{Method: http.MethodPost, Path: path, Body: map[string]any{"deliver": body}}); err != nil {
+				return err
+			}
+			_, err := fmt.Fprintf(out, "lane %d of %s goes on\n", lane, name)
 			return err
-		}
-		path := client.Path("v1", "egresses", f.Namespace, f.Name, "lanes", strconv.FormatUint(uint64(lane), 10), "decide")
-		return a.change(cmd, client.Request{Method: http.MethodPost, Path: path, Body: map[string]any{"deliver": body}}, fmt.Sprintf("lane %d of %s goes on", lane, name))
+		})
 	}
 	return cmd
+}
+
+// standsStill reports why nothing is to be decided about a lane; nil: it waits for that.
+func standsStill(ctx context.Context, c *client.Client, f api.FunctionType, lane uint32) error {
+	var e answeredEgress
+	if err := c.Get(ctx, client.Path("v1", "egresses", f.Namespace, f.Name), nil, &e); err != nil {
+		return err
+	}
+	for _, l := range e.Lanes {
+		if l.Slot == int64(lane) && l.Halted != nil {
+			return nil
+		}
+	}
+	return fmt.Errorf("lane %d of egress %s does not stand still: there is nothing to decide\nlook at it: gateway egresses %s", lane, table.Word(f.String()), table.Word(f.String()))
 }

@@ -50,7 +50,11 @@ func newIngresses() *cobra.Command {
 		newPauseOf("pause", "ingresses", "ingress", "Read no more of an ingress", ingressesPath),
 		newPauseOf("resume", "ingresses", "ingress", "Read an ingress again, from where it was", ingressesPath),
 		newForget("ingresses", "ingress", ingressesPath, "Forget where an ingress has been that the module no longer declares",
-			"Where all partitions of ingress %s have been is forgotten: declared again, it begins as though it were new"),
+			func(raw json.RawMessage, name string) (declared bool, question string, err error) {
+				var i answeredIngress
+				err = json.Unmarshal(raw, &i)
+				return i.Declared, fmt.Sprintf("Where the %s of ingress %s have been is forgotten: declared again, it begins as though it were new", plural(i.Partitions, "partition", "partitions"), name), err
+			}),
 	)
 	return cmd
 }
@@ -134,13 +138,13 @@ func (i *answeredIngress) write(out io.Writer) error {
 	return w.Flush()
 }
 
-// newForget is the verb that removes what the store keeps of something that is gone from the module.
-func newForget(noun, what, path, short, warning string) *cobra.Command {
+// newForget is the verb that removes what the store keeps of something that is gone from the module. look reads what is known of it.
+func newForget(noun, what, path, short string, look func(raw json.RawMessage, name string) (declared bool, question string, err error)) *cobra.Command {
 	var a asking
 	cmd := &cobra.Command{
 		Use:               "forget NAMESPACE/NAME",
 		Short:             short,
-		Long:              short + ". While the module declares it nothing is forgotten.",
+		Long:              short + ". While the module declares it nothing is forgotten. It asks first, and wants --yes where nobody can be asked.",
 		Example:           fmt.Sprintf("  gateway %s forget %s\n  gateway %s forget %s --yes", noun, exampleOf[what], noun, exampleOf[what]),
 		Args:              arguments(1, 1, "the name of one "+what+", as NAMESPACE/NAME"),
 		ValidArgsFunction: a.completeNames(path, what),
@@ -153,10 +157,29 @@ func newForget(noun, what, path, short, warning string) *cobra.Command {
 			return err
 		}
 		name := table.Word(f.String())
-		if err := confirm(cmd, *yes, fmt.Sprintf(warning, name)); err != nil {
+		return a.run(cmd, func(ctx context.Context, c *client.Client, out io.Writer) error {
+			if !*yes {
+				var raw json.RawMessage
+				if err := c.Get(ctx, client.Path("v1", noun, f.Namespace, f.Name), nil, &raw); err != nil {
+					return err
+				}
+				declared, question, err := look(raw, name)
+				switch {
+				case err != nil:
+					return err
+				case declared:
+					return fmt.Errorf("the module declares %s %s: nothing is forgotten\ntake it out of the module and start the gateway with that first", what, name)
+				}
+				if err := confirm(cmd, false, question); err != nil {
+					return err
+				}
+			}
+			if _, err := c.Do(ctx, client.Request{Method: http.MethodPost, Path: client.Path("v1", noun, f.Namespace, f.Name, "forget")}); err != nil {
+				return err
+			}
+			_, err := fmt.Fprintf(out, "%s %s is forgotten\n", what, name)
 			return err
-		}
-		return a.change(cmd, client.Request{Method: http.MethodPost, Path: client.Path("v1", noun, f.Namespace, f.Name, "forget")}, what+" "+name+" is forgotten")
+		})
 	}
 	return cmd
 }

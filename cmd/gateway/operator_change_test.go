@@ -31,7 +31,7 @@ func TestOperatorChanges(t *testing.T) {
 		{"log-level debug", `PUT /v1/log-level {"level":"debug"}`, "debug\n"},
 		{"deadletters replay 17", "POST /v1/deadletters/17/replay", "dead letter 17 is replayed\n"},
 		{"deadletters replay 17 --to shop/cart/a/b", `POST /v1/deadletters/17/replay {"to":{"id":"a/b","name":"cart","namespace":"shop"}}`, "dead letter 17 is replayed\n"},
-		{"deadletters discard 17", "DELETE /v1/deadletters/17", "dead letter 17 is discarded\n"},
+		{"deadletters discard 17 --yes", "DELETE /v1/deadletters/17", "dead letter 17 is discarded\n"},
 	} {
 		f := newFakeAdmin(t)
 		what := strings.Join(strings.Fields(c.asked)[:2], " ")
@@ -105,11 +105,8 @@ func TestOperatorUsage(t *testing.T) {
 		{"state set a/b c d e --json --base64", "want one of --json, --base64 and --bytes"},
 		{"state set a/b c d e --if-version \"", "flag --if-version: want a version"},
 		{"timers --function x", "flag --function: want NAMESPACE/NAME"},
-		{"ingresses forget a/b", "ingresses forget needs --yes where nobody can be asked: Where all partitions of ingress a/b have been is forgotten"},
-		{"egresses forget a/b", "egresses forget needs --yes where nobody can be asked"},
 		{"egresses decide a/b", "flag --deliver: want stored, new or the number"},
 		{"egresses decide a/b --deliver old", "flag --deliver: want stored, new or the number"},
-		{"egresses decide a/b --deliver new", "egresses decide needs --yes where nobody can be asked: What is stored of lane 0 of a/b is never delivered"},
 		{"deadletters shwo", "unknown command deadletters shwo: did you mean show?"},
 		{"deadletters --function a/b --egress c/d", "want one of --function, --ingress, --egress and --all"},
 		{"deadletters --function a", "flag --function: want NAMESPACE/NAME"},
@@ -140,6 +137,41 @@ func TestOperatorUsage(t *testing.T) {
 	}
 	for _, url := range []string{"http://127.0.0.1:1", "http://[::1]:1"} {
 		refused(t, exitFailed, "--url or STATEGATE_URL names another", "stuck", "--url", url)
+	}
+}
+
+// What would be refused anyhow is refused before anybody is asked whether it is meant, and else it is said what it is about.
+func TestOperatorRefusesBeforeItAsks(t *testing.T) {
+	f := newFakeAdmin(t)
+	f.says("GET /v1/ingresses/a/declared", `{"ingress":"a/declared","declared":true,"partitions":3}`)
+	f.says("GET /v1/ingresses/a/b", `{"ingress":"a/b","declared":false,"partitions":3}`)
+	f.says("GET /v1/egresses/a/declared", `{"egress":"a/declared","declared":true,"lanes":[{"slot":0,"next":3,"halted":null},{"slot":1,"next":3,"halted":"cursor lost"}]}`)
+	f.says("GET /v1/egresses/a/b", `{"egress":"a/b","declared":false,"outbox":{"outputs":1,"bytes":2048}}`)
+	f.says("GET /v1/deadletters/17", `{"number":17,"kind":"message","from":"nobody/home","origin":{"kind":"function","name":"a/f"},"reason":"unknown function"}`)
+	f.refuses("GET /v1/deadletters/18", http.StatusNotFound, "there is no dead letter 18", "GET /v1/deadletters lists them")
+	f.refuses("GET /v1/egresses/a/standby", http.StatusConflict, "this gateway waits, another one works", "ask the one that works")
+	for args, want := range map[string]string{
+		"ingresses forget a/declared":                       "1 the module declares ingress a/declared: nothing is forgotten",
+		"egresses forget a/declared":                        "1 the module declares egress a/declared: nothing is forgotten",
+		"ingresses forget a/none":                           "1 the fake knows no",
+		"egresses forget a/standby":                         "1 this gateway waits",
+		"ingresses forget a/b":                              "2 ingresses forget needs --yes where nobody can be asked: Where the 3 partitions of ingress a/b have been is forgotten",
+		"egresses forget a/b":                               "2 egresses forget needs --yes where nobody can be asked: What waits for egress a/b is dropped and never delivered: 1 output, 2.0KiB",
+		"egresses decide a/declared --deliver new":          "1 lane 0 of egress a/declared does not stand still",
+		"egresses decide a/declared --lane 7 --deliver new": "1 lane 7 of egress a/declared does not stand still",
+		"egresses decide a/declared --lane 1 --deliver new": "2 egresses decide needs --yes where nobody can be asked: What is stored of lane 1 of a/declared is never delivered",
+		"egresses decide a/standby --deliver stored":        "1 this gateway waits",
+		"deadletters discard 17":                            "2 deadletters discard needs --yes where nobody can be asked: Discard dead letter 17 for good: message from function a/f, unknown function",
+		"deadletters discard 18":                            "1 there is no dead letter 18",
+		"deadletters discard 17 18":                         "2 deadletters discard needs --yes where nobody can be asked: Discard 2 dead letters for good",
+	} {
+		code, stdout, stderr := call(t, strings.Fields(args)...)
+		if said := fmt.Sprintf("%d %s", code, strings.TrimPrefix(stderr, "gateway: ")); stdout != "" || !strings.HasPrefix(said, want) {
+			t.Errorf("%s: %s, stdout %q, want %s", args, said, stdout, want)
+		}
+	}
+	if got := f.changes(); len(got) > 0 {
+		t.Errorf("asked %q", got)
 	}
 }
 
@@ -185,7 +217,7 @@ func bulkServer(f *fakeAdmin, what string, letters int) http.HandlerFunc {
 func TestOperatorBulk(t *testing.T) {
 	f := newFakeAdmin(t)
 	bulkServer(f, "POST /v1/deadletters/replay", 170)
-	code, stdout, stderr := call(t, "deadletters", "replay", "--function", "shop/cart")
+	code, stdout, stderr := call(t, "deadletters", "replay", "--function", "shop/cart", "--yes")
 	want := []string{`POST /v1/deadletters/replay {"function":"shop/cart","limit":100}`, `POST /v1/deadletters/replay {"after":"100","function":"shop/cart","limit":100,"through":9000}`}
 	if got := f.changes(); !slices.Equal(got, want) {
 		t.Errorf("asked %q", got)
@@ -200,6 +232,7 @@ func TestOperatorBulk(t *testing.T) {
 	}
 	refused(t, exitUsage, "deadletters discard needs --yes where nobody can be asked: Discard for good 50 dead letters of ingress shop/in", "deadletters", "discard", "--ingress", "shop/in")
 	refused(t, exitUsage, "deadletters replay needs --yes where nobody can be asked: Replay 750 dead letters of every origin", "deadletters", "replay", "--all")
+	refused(t, exitUsage, "deadletters replay needs --yes where nobody can be asked: Replay 700 dead letters of function shop/cart", "deadletters", "replay", "--function", "shop/cart")
 	if got := f.changes(); len(got) > 0 {
 		t.Errorf("asked %q", got)
 	}
@@ -216,7 +249,7 @@ func TestOperatorBulkStops(t *testing.T) {
 	first := bulkServer(f, "POST /v1/deadletters/replay", 5000)
 	ctx, interrupt := contextOf(t)
 	f.handles("POST /v1/deadletters/replay", func(w http.ResponseWriter, r *http.Request) { interrupt(); first(w, r) })
-	code, stdout, stderr := callIn(ctx, "deadletters", "replay", "--function", "shop/cart")
+	code, stdout, stderr := callIn(ctx, "deadletters", "replay", "--function", "shop/cart", "--yes")
 	if got := f.changes(); code != exitFailed || len(got) != 1 || stdout != "" || !strings.HasPrefix(stderr, "gateway: interrupted: 100 dead letters are replayed; what is left can be replayed by the same command\n") {
 		t.Errorf("exit %d, asked %q, stdout %q, stderr %q", code, got, stdout, stderr)
 	}
@@ -228,12 +261,12 @@ func TestOperatorBulkStops(t *testing.T) {
 		}
 		first(w, r)
 	})
-	code, _, stderr = call(t, "deadletters", "replay", "--function", "shop/cart")
+	code, _, stderr = call(t, "deadletters", "replay", "--function", "shop/cart", "--yes")
 	if code != exitFailed || !strings.Contains(stderr, "it is not known whether it was done") || !strings.Contains(stderr, "100 dead letters are replayed") {
 		t.Errorf("exit %d, stderr %q", code, stderr)
 	}
 	f.handles("POST /v1/deadletters/replay", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, `{"done":0,"refused":[],"next":"7"}`) })
-	code, _, stderr = call(t, "deadletters", "replay", "--function", "shop/cart")
+	code, _, stderr = call(t, "deadletters", "replay", "--function", "shop/cart", "--yes")
 	if code != exitFailed || !strings.Contains(stderr, "goes on where it has been") {
 		t.Errorf("exit %d, stderr %q", code, stderr)
 	}

@@ -75,6 +75,7 @@ func TestOperatorIsAsked(t *testing.T) {
 	f := newFakeAdmin(t)
 	x := newTerminal(t)
 	f.says("POST /v1/egresses/shop/out/lanes/0/decide", "")
+	f.says("GET /v1/egresses/shop/out", `{"egress":"shop/out","declared":true,"lanes":[{"slot":0,"next":3,"halted":"cursor lost"}]}`)
 	for _, no := range []string{"no\n", "\n", "y\n", "\x04"} {
 		code, stdout, seen := x.call(no, "egresses", "decide", "shop/out", "--deliver", "new")
 		if got := f.changes(); code != exitFailed || len(got) > 0 || stdout != "" || !strings.Contains(seen, "What is stored of lane 0 of shop/out is never delivered: some may be missing. Type yes: ") || !strings.Contains(seen, "gateway: nothing is done") {

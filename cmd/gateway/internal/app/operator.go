@@ -261,6 +261,11 @@ func (a *App) Ingresses(ctx context.Context) ([]report.Ingress, error) {
 			ids = append(ids, id)
 		}
 	}
+	for id := range paused { // also when nothing was ever read of it
+		if _, read := overview.Ingresses[id]; kinds[id] == "" && !read {
+			ids = append(ids, id)
+		}
+	}
 	slices.Sort(ids)
 	conditions, lags := a.troubles.all(), a.lags.all()
 	var out []report.Ingress

@@ -149,8 +149,8 @@ func mendLetters(t *testing.T, g *gateway, s *shop, functions string) {
 	of := fmt.Sprintf("--%s %s", letters[0].Origin.Kind, letters[0].Origin.Name)
 	g.does("shop/gone ada-0", fmt.Sprintf("deadletters show %d", letters[0].Number))
 	g.refuses(1, "there is no dead letter 99999", "deadletters show 99999")
-	g.does("is discarded", fmt.Sprintf("deadletters discard %d", letters[0].Number))
-	g.refuses(1, "there is no dead letter", fmt.Sprintf("deadletters discard %d", letters[0].Number))
+	g.does("is discarded", fmt.Sprintf("deadletters discard %d --yes", letters[0].Number))
+	g.refuses(1, "there is no dead letter", fmt.Sprintf("deadletters discard %d --yes", letters[0].Number))
 	g.refuses(1, fmt.Sprintf("dead letter %d", letters[1].Number), fmt.Sprintf("deadletters replay %d", letters[1].Number)) // nobody serves shop/gone
 	g.Stop()
 	s.module(strings.Replace(moduleText, "shop/cart", "shop/*", 1))
@@ -159,8 +159,8 @@ func mendLetters(t *testing.T, g *gateway, s *shop, functions string) {
 		t.Errorf("got %s", said)
 	}
 	g.does("is replayed", fmt.Sprintf("deadletters replay %d", letters[1].Number))
-	g.does("replayed 1 dead letter in", "deadletters replay "+of)
-	g.does("replayed 0 dead letters in", "deadletters replay "+of)
+	g.does("replayed 1 dead letter in", "deadletters replay --yes "+of)
+	g.does("replayed 0 dead letters in", "deadletters replay --yes "+of)
 	g.until("value    1\n", "state get shop/gone ada-1 items")
 	g.until("value    1\n", "state get shop/gone ada-2 items")
 	g.refuses(2, "--yes", "deadletters discard --all")
@@ -222,7 +222,9 @@ func skipOne(t *testing.T, g *gateway) {
 
 func forgetAll(t *testing.T, g *gateway) {
 	defer g.in(t)()
-	g.refuses(2, "--yes", "egresses forget shop/receipts")
+	g.refuses(1, "declares", "egresses forget shop/receipts")
+	g.refuses(1, "declares", "ingresses forget shop/api")
+	g.refuses(1, "there is nothing to decide", "egresses decide shop/receipts --deliver new")
 	g.refuses(1, "declares", "egresses forget shop/receipts --yes")
 	g.refuses(1, "declares", "ingresses forget shop/api --yes")
 	g.refuses(1, "", "egresses forget no/ne --yes")

@@ -51,7 +51,7 @@ func TestMany(t *testing.T) {
 	s.module(moduleText + strings.NewReplacer("shop/cart", "shop/gone").Replace(moduleText[strings.Index(moduleText, "---\nkind: io.statefun.endpoints"):strings.Index(moduleText, "---\nkind: io.stategate.log")]))
 	g.open()
 	g.measure("replay", func() {
-		said := g.call("deadletters", "replay", "--function", "shop/cart")
+		said := g.call("deadletters", "replay", "--function", "shop/cart", "--yes")
 		if want := fmt.Sprintf("replayed %d dead letters in ", letters/2); said.code != 1 || !strings.HasPrefix(said.stdout, want) || !strings.Contains(said.stderr, fmt.Sprintf("%d dead letters are left", letters/2)) || strings.Count(said.stderr, "\n") > 30 {
 			t.Errorf("exit %d, %s%.2000s; want %s", said.code, said.stdout, said.stderr, want)
 		}

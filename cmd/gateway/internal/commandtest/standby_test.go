@@ -30,7 +30,7 @@ func TestStandby(t *testing.T) {
 	waits.does("--admin", "settings")
 	for _, line := range []string{
 		"stuck", "functions pause shop/cart", "ingresses pause shop/api", "addresses retry shop/cart ada", "addresses skip shop/cart ada --message 1", "state set shop/cart ada items 3 --force",
-		"state delete shop/cart ada items --force", "deadletters replay --function shop/cart", "deadletters replay 1", "deadletters discard --all --yes", "egresses forget shop/receipts --yes",
+		"state delete shop/cart ada items --force", "deadletters replay --function shop/cart --yes", "deadletters replay 1", "deadletters discard --all --yes", "egresses forget shop/receipts --yes",
 		"egresses decide shop/receipts --deliver new --yes",
 	} {
 		waits.refuses(1, g.admin(), line)
