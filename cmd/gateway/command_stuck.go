@@ -41,6 +41,7 @@ const stuckPath = "/v1/stuck"
 // answeredStuck is one thing that is stuck.
 type answeredStuck struct {
 	Cause      string
+	Since      *string // nil: nobody knows
 	ForSeconds float64
 	On         struct {
 		Kind, Name string
@@ -85,7 +86,11 @@ func stuck(ctx context.Context, a *asking, c *client.Client, out, stderr io.Writ
 		if err := (client.Answer{Body: raw}).Into(&s); err != nil {
 			return err
 		}
-		if err := w.Row(table.Age(s.ForSeconds), table.Word(s.Cause), s.on(), decimal(max(s.Count, 1)), s.why()); err != nil {
+		age := table.Age(s.ForSeconds)
+		if s.Since == nil && s.ForSeconds == 0 {
+			age = table.None
+		}
+		if err := w.Row(age, table.Word(s.Cause), s.on(), decimal(max(s.Count, 1)), s.why()); err != nil {
 			return err
 		}
 		if s.Remedy == "" {

@@ -186,9 +186,11 @@ func (m *Machine) unusable(f flight, reply *Reply) *Failure {
 	if err := m.check(f.cell, reply); err != nil {
 		return &Failure{Kind: FailAnswer, Text: err.Error()}
 	}
-	if dead := f.cell.fn.dead; m.deadFull(dead) && m.asides(reply) {
-		f.cell.crowded = true
-		return &Failure{Kind: FailBusy, Text: "reply for functions or egresses that the module does not declare, and the dead letters of the function have reached their bound"}
+	if dead := f.cell.fn.dead; m.deadFull(dead) {
+		if to := m.asides(reply); to != "" {
+			f.cell.crowded = true
+			return &Failure{Kind: FailBusy, Text: "the reply has something for " + to + " that would be set aside, and the dead letters of the function have reached their bound"}
+		}
 	}
 	return nil
 }

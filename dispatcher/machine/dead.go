@@ -18,6 +18,7 @@ type deadTotal struct {
 	origin  string
 	letters int64
 	bytes   int64
+	since   int64 // when they reached their bound; 0: they have not, or had already when they were claimed
 }
 
 // deadOf is the total of an origin. Origins are named by modules, not by replies, so there are few.
@@ -47,6 +48,7 @@ func (m *Machine) setAside(d api.DeadLetter, of *deadTotal) {
 	d.Number = m.draw()
 	d.AtMS = m.now
 	d.Origin = of.origin
+	full := m.deadFull(of)
 	of.letters++
 	of.bytes += int64(d.Size())
 	m.deadLetters = append(m.deadLetters, d)
@@ -57,6 +59,9 @@ func (m *Machine) setAside(d api.DeadLetter, of *deadTotal) {
 		m.cfg.OnDeadLetter(&d)
 	}
 	if m.deadFull(of) {
+		if !full {
+			of.since = m.now
+		}
 		m.judgeFed(of)
 	}
 }
@@ -114,31 +119,36 @@ func originOf(msg *api.Message) string {
 	return api.OriginFunction(msg.Caller.Type)
 }
 
-// asides reports whether something that a reply asks for would be set aside.
-func (m *Machine) asides(reply *Reply) bool {
-	nobody := func(s *Send) bool {
+// asides names the first of what a reply asks for that would be set aside; "": nothing would.
+func (m *Machine) asides(reply *Reply) string {
+	nobody := func(s *Send) string {
 		if s.Target.Type == ReplyType { // one for which nobody waits is dropped
-			return false
+			return ""
 		}
-		reason, _ := m.aside(&api.Message{Target: s.Target})
-		return reason != ""
+		if reason, _ := m.aside(&api.Message{Target: s.Target}); reason == "" {
+			return ""
+		}
+		return "function " + cutText(s.Target.Type.String())
 	}
 	for i := range reply.Sends {
-		if nobody(&reply.Sends[i]) {
-			return true
+		if to := nobody(&reply.Sends[i]); to != "" {
+			return to
 		}
 	}
 	for i := range reply.Delayed {
-		if !reply.Delayed[i].Cancel && nobody(&reply.Delayed[i].Send) {
-			return true
+		if reply.Delayed[i].Cancel {
+			continue
+		}
+		if to := nobody(&reply.Delayed[i].Send); to != "" {
+			return to
 		}
 	}
 	for i := range reply.Outputs {
-		if m.lanes[reply.Outputs[i].Egress] == nil {
-			return true
+		if id := reply.Outputs[i].Egress; m.lanes[id] == nil {
+			return "egress " + cutText(id)
 		}
 	}
-	return false
+	return ""
 }
 
 // deadRoom lets those go on who waited for room among the dead letters of an origin.

@@ -21,7 +21,8 @@ type gate struct {
 	failures int  // endpoint failures since the last success
 
 	open        bool
-	outages     int // how often it has opened
+	failedSince int64 // when the first of those failures came; 0: there is none
+	outages     int   // how often it has opened
 	nextProbe   int64
 	probeGap    int64
 	lastSuccess int64
@@ -222,7 +223,7 @@ func (m *Machine) succeeded(g *gate) {
 
 // answered notes that there is somebody at the endpoint.
 func (m *Machine) answered(g *gate) {
-	g.failures = 0
+	g.failures, g.failedSince = 0, 0
 	if !g.open { // a success of others is no reason to try again at once what crashes the function
 		return
 	}
@@ -251,7 +252,9 @@ func (m *Machine) blame(g *gate, f Failure) {
 		m.answered(g)
 		return
 	}
-	g.failures++
+	if g.failures++; g.failedSince == 0 {
+		g.failedSince = max(m.now, 1)
+	}
 	g.lastKind = f.Kind
 	if g.open || g.failures < m.cfg.BreakerFailures {
 		return

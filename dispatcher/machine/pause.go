@@ -164,7 +164,7 @@ func (m *Machine) denyFunction(t api.FunctionType) *Denial {
 		return &Denial{Detail: fmt.Sprintf("%s is no function of the module", t), Remedy: "name one that GET /v1/functions lists"}
 	}
 	if _, declared := m.functionConfig(t); !declared {
-		return &Denial{Detail: fmt.Sprintf("the module does not declare the function %s, so it is not called", t), Remedy: "name one that GET /v1/functions lists"}
+		return &Denial{Detail: fmt.Sprintf("the module does not declare the function %s, so it is not called", t), Remedy: "GET /v1/functions lists those that it declares; what waits for another one goes on when the module declares it"}
 	}
 	return nil
 }

@@ -70,6 +70,7 @@ func (m *Machine) endLetter(d *api.DeadLetter) {
 	of.bytes -= int64(d.Size())
 	m.deadEnds = append(m.deadEnds, d.Number)
 	if full && !m.deadFull(of) {
+		of.since = 0
 		m.deadRoom(of)
 	}
 }

@@ -49,6 +49,7 @@ type Stuck struct {
 	Count     int64       // addresses that it concerns; of bounds, what is used
 	Text      string
 	LastError string
+	ByItself  bool // the message at fault is set aside before long, without anybody's doing
 }
 
 const (
@@ -81,6 +82,8 @@ type stuckCell struct {
 	address api.Address
 	message uint64
 	failed  string
+	late    bool  // its last attempt had no answer in time; else a call is out
+	aside   int64 // milliseconds until the message at fault is set aside by itself, as far as can be told; -1: never
 }
 
 // LookForStuck begins a look; GoOn goes on with it until that was all, and Told tells what it has found.
@@ -97,19 +100,22 @@ func (m *Machine) GoOn(l *StuckLook) (done bool) {
 
 // lookAt judges one address that waits.
 func (m *Machine) lookAt(l *StuckLook, c *cell) {
-	g := c.fn.gate
+	g, failedSince := c.fn.gate, c.failedSince
+	if c.phase == calling && c.failKind == FailEndpoint && !g.open && g.lastSuccess >= c.callSince {
+		failedSince = 0 // its endpoint answers again: the call that is out is another matter
+	}
 	if c.fn.name == OnceType || c.mail.len() == 0 || c.phase != ready && c.phase != calling && c.phase != backoff {
 		return
 	}
 	switch {
-	case c.failedSince != 0 && (g.open || m.now-c.failedSince >= stuckAfter):
+	case failedSince != 0 && (g.open || m.now-failedSince >= stuckAfter):
 		m.lookAtFailing(l, c)
 	case c.phase == calling && m.now-c.callSince >= slowAfter:
-		l.add(stuckKey{StuckTimesOut, c.fn, nil}, c, c.callSince)
+		l.add(stuckKey{StuckTimesOut, c.fn, nil}, c, c.callSince, m.now)
 	case c.phase == ready && g.open:
-		l.add(stuckKey{StuckEndpointDown, nil, g}, c, c.mail.front().arrived)
+		l.add(stuckKey{StuckEndpointDown, nil, g}, c, c.mail.front().arrived, m.now)
 	case c.phase == ready && m.now-c.mail.front().arrived >= stuckAfter:
-		l.add(stuckKey{StuckEndpointBusy, nil, g}, c, c.mail.front().arrived)
+		l.add(stuckKey{StuckEndpointBusy, nil, g}, c, c.mail.front().arrived, m.now)
 	}
 }
 
@@ -117,20 +123,20 @@ func (m *Machine) lookAtFailing(l *StuckLook, c *cell) {
 	g := c.fn.gate
 	switch {
 	case c.crowded:
-		l.add(stuckKey{StuckDeadLetters, c.fn, nil}, c, c.failedSince)
+		l.add(stuckKey{StuckDeadLetters, c.fn, nil}, c, c.failedSince, m.now)
 	case c.failKind == FailEndpoint, c.failKind == FailTimeout && g.open:
-		l.add(stuckKey{StuckEndpointDown, nil, g}, c, c.failedSince)
+		l.add(stuckKey{StuckEndpointDown, nil, g}, c, c.failedSince, m.now)
 	case c.failKind == FailTimeout:
-		l.add(stuckKey{StuckTimesOut, c.fn, nil}, c, c.failedSince)
+		l.add(stuckKey{StuckTimesOut, c.fn, nil}, c, c.failedSince, m.now)
 	case c.failKind == FailBusy:
-		l.add(stuckKey{StuckBound, c.fn, nil}, c, c.failedSince)
+		l.add(stuckKey{StuckBound, c.fn, nil}, c, c.failedSince, m.now)
 	default:
-		l.add(stuckKey{StuckPoisoned, c.fn, nil}, c, c.failedSince)
+		l.add(stuckKey{StuckPoisoned, c.fn, nil}, c, c.failedSince, m.now)
 	}
 }
 
 // add counts an address in its group, and notes it where it is among the oldest.
-func (l *StuckLook) add(key stuckKey, c *cell, since int64) {
+func (l *StuckLook) add(key stuckKey, c *cell, since, now int64) {
 	g := l.groups[key]
 	if g == nil {
 		g = &stuckGroup{}
@@ -143,11 +149,26 @@ func (l *StuckLook) add(key stuckKey, c *cell, since int64) {
 	if len(g.oldest) == stuckShown {
 		g.oldest = g.oldest[:stuckShown-1]
 	}
-	one := stuckCell{since, c.address, c.mail.front().number, c.lastError}
+	one := stuckCell{since, c.address, c.mail.front().number, c.lastError, c.failedSince != 0 && c.failKind == FailTimeout, -1}
+	if c.fn.cfg.OnFailure == SetAside {
+		one.aside = c.asideIn(now)
+	}
 	at, _ := slices.BinarySearchFunc(g.oldest, one, func(a, b stuckCell) int {
 		return cmp.Or(cmp.Compare(a.since, b.since), cmp.Compare(a.message, b.message))
 	})
 	g.oldest = slices.Insert(g.oldest, at, one)
+}
+
+// asideIn is how many milliseconds are left of the budget that wrong answers use up, if they go on.
+func (c *cell) asideIn(now int64) int64 {
+	if t := &c.trial; t.spentTo == 0 {
+		left := c.fn.cfg.Budget - t.spent
+		if t.wrongAt != 0 {
+			left -= now - t.wrongAt
+		}
+		return max(0, left)
+	}
+	return 0
 }
 
 // Told is what a look has found, and what else stands still, the oldest first.
@@ -158,9 +179,9 @@ func (m *Machine) Told(l *StuckLook) []Stuck {
 		case key.fn == nil:
 			out = append(out, m.tellEndpoint(key, g))
 		case key.cause == StuckDeadLetters || key.cause == StuckBound:
-			out = append(out, tellFunction(key, g, int(g.count)))
+			out = append(out, m.tellFunction(key, g, int(g.count)))
 		default:
-			out = append(out, tellAddresses(key, g)...)
+			out = append(out, m.tellAddresses(key, g)...)
 		}
 	}
 	for _, g := range m.openGates { // whose addresses are all in the store alone
@@ -199,14 +220,26 @@ func (m *Machine) tellEndpoint(key stuckKey, g *stuckGroup) Stuck {
 		o := g.oldest[0]
 		s.Since, s.Address, s.Message, s.LastError = o.since, o.address, o.message, o.failed
 	}
-	s.Text = fmt.Sprintf("all slots of the endpoint are taken, and %d addresses wait for one", g.count)
+	s.Text = fmt.Sprintf("all slots of the endpoint are taken, and %s for one", counted(g.count, "address waits", "addresses wait"))
 	if key.cause == StuckEndpointDown {
-		s.Text = fmt.Sprintf("the endpoint %s; %d addresses wait for it", troubleOf(key.gate.lastKind), g.count)
+		s.Text = fmt.Sprintf("the endpoint %s; %s for it", troubleOf(key.gate.lastKind), counted(g.count, "address waits", "addresses wait"))
 		if stored := m.storedOf(key.gate); stored > 0 {
-			s.Text += fmt.Sprintf(", and %d messages that are only in the store", stored)
+			s.Text += ", and " + counted(stored, "message that is", "messages that are") + " only in the store"
+		}
+		if key.gate.open { // what its addresses waited for before that is another matter
+			s.Since = key.gate.failedSince
+			s.Text += "; it is tried by itself, and all go on when it answers"
 		}
 	}
 	return s
+}
+
+// counted is a number of things.
+func counted(n int64, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %s", n, many)
 }
 
 // storedOf counts the messages for functions of an endpoint that are only in the store.
@@ -220,36 +253,61 @@ func (m *Machine) storedOf(g *gate) (n int64) {
 }
 
 // tellAddresses tells the oldest one by one, and how many there are beside.
-func tellAddresses(key stuckKey, g *stuckGroup) (out []Stuck) {
-	text := "the function keeps answering badly"
-	if key.cause == StuckTimesOut {
-		text = "the function does not answer in time"
-	}
+func (m *Machine) tellAddresses(key stuckKey, g *stuckGroup) (out []Stuck) {
 	for _, o := range g.oldest {
 		out = append(out, Stuck{
-			Cause: key.cause, Since: o.since, Kind: OnAddress, Name: key.fn.name.String(), Address: o.address, Message: o.message, Count: 1, Text: text, LastError: o.failed,
+			Cause: key.cause, Since: o.since, Kind: OnAddress, Name: key.fn.name.String(), Address: o.address, Message: o.message, Count: 1, Text: o.text(key.cause), LastError: o.failed,
+			ByItself: key.cause == StuckPoisoned && o.aside >= 0,
 		})
 	}
 	if more := g.count - int64(len(g.oldest)); more > 0 {
-		s := tellFunction(key, g, int(more))
-		s.Text = fmt.Sprintf("%s: %d more addresses, none of them for longer", text, more)
+		s := m.tellFunction(key, g, int(more))
+		s.Text = "the function keeps answering badly"
+		if key.cause == StuckTimesOut {
+			s.Text = "the function does not answer, or takes long"
+		}
+		s.Text += ": " + counted(more, "more address, not", "more addresses, none of them") + " for longer"
 		s.Since, s.Address, s.Message, s.LastError = g.oldest[len(g.oldest)-1].since, api.Address{}, 0, ""
 		out = append(out, s)
 	}
 	return out
 }
 
+// text is why an address is stuck, and what becomes of it.
+func (o *stuckCell) text(cause string) string {
+	switch {
+	case cause == StuckTimesOut && o.late:
+		return "the function has not answered in time, and is called again"
+	case cause == StuckTimesOut:
+		return "a call takes long; it may still be answered in time"
+	case o.aside == 0:
+		return "the function keeps answering badly: the message at fault is set aside by itself now"
+	case o.aside > 0:
+		return fmt.Sprintf("the function keeps answering badly: if that goes on, the message at fault is set aside by itself in about %d s", (o.aside+999)/1000)
+	}
+	return "the function keeps answering badly, and is called again until it is mended; a message that can never succeed can be set aside"
+}
+
 // tellFunction is one line for all addresses of a function.
-func tellFunction(key stuckKey, g *stuckGroup, count int) Stuck {
+func (m *Machine) tellFunction(key stuckKey, g *stuckGroup, count int) Stuck {
 	o := g.oldest[0]
 	s := Stuck{
 		Cause: key.cause, Since: o.since, Kind: OnFunction, Name: key.fn.name.String(), Address: o.address, Message: o.message, Count: int64(count), LastError: o.failed,
 		Text: "the gateway has no room for what the function replies; the addresses are tried again",
 	}
 	if key.cause == StuckDeadLetters {
-		s.Text = "what the function fails on would be set aside, and its dead letters have reached their bound"
+		s.Text, s.Since = deadText(key.fn.dead), cmp.Or(key.fn.dead.since, s.Since)
 	}
 	return s
+}
+
+// deadText says that an origin has as many dead letters as it may, and what that means.
+func deadText(d *deadTotal) string {
+	what := "what is refused"
+	if strings.HasPrefix(d.origin, "function ") {
+		what = "what fails, and what it sends to functions and egresses that the module does not declare,"
+	}
+	return fmt.Sprintf("%s of %d bytes are as many as may be: %s waits until some are replayed or discarded", counted(d.letters, "dead letter", "dead letters"), d.bytes, what)
 }
 
 // stuckBounds are those that stop something when they are reached. Others are full because that is what they are for.
@@ -283,7 +341,7 @@ func (m *Machine) stuckBounds() (out []Stuck) {
 		d := m.dead[origin]
 		kind, name, _ := strings.Cut(origin, " ")
 		if m.deadFull(d) {
-			out = append(out, Stuck{Cause: StuckDeadLetters, Kind: kind, Name: name, Count: d.letters, Text: fmt.Sprintf("%d dead letters of %d bytes have reached their bound: it waits with what would be set aside", d.letters, d.bytes)})
+			out = append(out, Stuck{Cause: StuckDeadLetters, Since: d.since, Kind: kind, Name: name, Count: d.letters, Text: deadText(d)})
 			continue
 		}
 		full(kind, name, d.letters, m.cfg.DeadLettersMax, "dead letters; at the bound it waits with what would be set aside")
@@ -298,7 +356,7 @@ func (m *Machine) stuckStrangers() (out []Stuck) {
 		if n := f.stored + f.strange; !f.declared && n > 0 {
 			out = append(out, Stuck{
 				Cause: StuckUndeclared, Kind: OnFunction, Name: f.name.String(), Count: n,
-				Text: fmt.Sprintf("%d messages wait for a function that the module does not declare", n),
+				Text: counted(n, "message waits", "messages wait") + " for a function that the module does not declare",
 			})
 		}
 	}
@@ -327,7 +385,7 @@ func (m *Machine) stuckPauses() (out []Stuck) {
 		case statestore.PauseAddress:
 			s.Kind, s.Name, s.Address, what = OnAddress, p.Address.Type.String(), p.Address, "it is not called"
 			if c := m.cells[p.Address]; c != nil {
-				what = fmt.Sprintf("it is not called, and %d messages wait", c.mailLen())
+				what = "it is not called, and " + counted(int64(c.mailLen()), "message waits", "messages wait")
 				if c.mail.len() > 0 {
 					s.Message = c.mail.front().number
 				}

@@ -79,6 +79,59 @@ func TestStuck(t *testing.T) {
 	s.wantStuck("a call is out for long", fmt.Sprintf(`times_out on address x/f: 1 since %d, a at message 5, ""`, s.now-10_000))
 }
 
+// TestStuckEndpoint: an endpoint is down since it has failed, however long one of its addresses had failed before for another reason; and when
+// it answers again, a call to it that is still out is no longer told as one that waits for it.
+func TestStuckEndpoint(t *testing.T) {
+	s := &stage{t: t}
+	s.play("new backoff=1000 failures=2 slots=9", "function f", "route t f", "start", "begin t 0", "commit", "arrive t 0:a=1 1:b=1", "sync 1", "commit", "commit", "fail f/a answer", "tick 9000")
+	s.play("fail f/a endpoint", "tick 10", "fail f/b endpoint", "tick 100")
+	s.wantStuck("it is down", `endpoint_down on endpoint http://f: 2 since 10000, a at message 1, "endpoint"`)
+	if text := stuck(s.m)[0].Text; !strings.Contains(text, "2 addresses wait for it; it is tried by itself") {
+		t.Errorf("it says %q", text)
+	}
+	for len(s.calls) == 0 {
+		s.play("tick 100")
+	}
+	s.wantStuck("a probe is out", `endpoint_down on endpoint http://f: 2 since 10000, a at message 1, "endpoint"`)
+	s.play("reply f/" + s.calls[0].Target.ID)
+	for len(s.calls) == 0 {
+		s.play("tick 100")
+	}
+	s.wantStuck("the other one is called again")
+	s.play("tick 9900")
+	s.wantStuck("its call is out")
+	s.play("tick 100")
+	if got := stuck(s.m); len(got) != 1 || got[0].Cause != machine.StuckTimesOut || got[0].Since != s.now-10_000 || !strings.Contains(got[0].Text, "may still be answered") {
+		t.Errorf("it takes long: %+v", got)
+	}
+}
+
+// TestStuckByItself: what will be set aside without anybody's doing is told so, and about when.
+func TestStuckByItself(t *testing.T) {
+	s := &stage{t: t}
+	s.play("new backoff=1000 slots=9", "function f onfailure=deadletter budget=20000", "function g", "route t f", "route u g", "start", "begin t 0", "begin u 0", "commit",
+		"arrive t 0:a=1", "arrive u 0:b=1", "fail f/a answer", "fail g/b answer", "tick 5000")
+	told := map[string]machine.Stuck{}
+	for _, one := range stuck(s.m) {
+		told[one.Address.ID] = one
+	}
+	if a, b := told["a"], told["b"]; len(told) != 2 || !a.ByItself || !strings.Contains(a.Text, "set aside by itself in about 15 s") || b.ByItself || !strings.Contains(b.Text, "called again until it is mended") {
+		t.Errorf("told: %+v", told)
+	}
+	aside := func() bool {
+		return slices.ContainsFunc(s.m.DeadTotals(), func(d statestore.DeadTotal) bool { return d.Origin == "ingress in" || d.Origin == "function x/f" })
+	}
+	for !aside() && s.now < 100_000 {
+		for len(s.calls) > 0 {
+			s.play("fail " + s.calls[0].Target.Type.Name + "/" + s.calls[0].Target.ID + " answer")
+		}
+		s.play("tick 1000")
+	}
+	if took := s.now - 1000; took < 19_000 || took > 45_000 {
+		t.Errorf("it is set aside after %d ms", took)
+	}
+}
+
 // TestStuckBehindSlots: who waits for a slot is one line for the endpoint.
 func TestStuckBehindSlots(t *testing.T) {
 	s := &stage{t: t}
@@ -143,7 +196,7 @@ func TestStuckPauses(t *testing.T) {
 	if diff := cmp.Diff(want, lines(got)); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
-	if !strings.Contains(got[0].Text, "1 messages wait") {
+	if !strings.Contains(got[0].Text, "1 message waits") {
 		t.Errorf("the address: %q", got[0].Text)
 	}
 	s.play("resume f/a 5", "resume g 6", "resume ingress in 7", "commit")
@@ -163,7 +216,7 @@ func TestStuckPauses(t *testing.T) {
 func TestStuckBounds(t *testing.T) {
 	s := &stage{t: t}
 	s.play("new dead=2", "function f", "function g", "route t f", "start", "begin t 0", "commit", "arrive t 0:dead 1:dead", "event g/x=1 1", "commit", "commit")
-	s.wantStuck("dead letters are full", "dead_letters_full on ingress in: 2 since 0")
+	s.wantStuck("dead letters are full", "dead_letters_full on ingress in: 2 since 1000")
 	s.play("undeclare g", "restart")
 	s.wantStuck("a function is gone", "dead_letters_full on ingress in: 2 since 0", "undeclared on function x/g: 1 since 0")
 

@@ -117,15 +117,16 @@ func remedyOf(s *machine.Stuck) string {
 	name := shellWord(s.Name)
 	switch s.Cause {
 	case machine.StuckPoisoned:
+		if s.ByItself {
+			return ofAddress("show", s, "")
+		}
 		if s.Kind == machine.OnAddress && s.Message != 0 {
 			return ofAddress("skip", s, fmt.Sprintf("--message %d", s.Message))
 		}
-	case machine.StuckEndpointDown:
-		if !s.Address.IsZero() {
-			return ofAddress("retry", s, "")
+	case machine.StuckEndpointDown, machine.StuckEndpointBusy: // nothing is to be done to what waits: it goes on by itself
+		if s.Address.IsZero() {
+			return "gateway functions"
 		}
-		return "gateway functions"
-	case machine.StuckEndpointBusy:
 		return "gateway functions " + shellWord(s.Address.Type.String())
 	case machine.StuckPaused:
 		if s.Kind == machine.OnAddress && s.Address.IsZero() {
