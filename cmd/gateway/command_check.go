@@ -31,6 +31,11 @@ It ends with 1 when one cannot be used, else with 0 after a summary of what each
 			if err != nil {
 				return err
 			}
+			if len(applications) == 1 { // of several each is told what there is to say of it
+				if err := applicationHere(applications[0]); err != nil {
+					return err
+				}
+			}
 			good := true
 			for _, locations := range applications {
 				good = check(cmd.OutOrStdout(), locations, strict) && good

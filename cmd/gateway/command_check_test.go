@@ -165,6 +165,17 @@ func TestCheckFiles(t *testing.T) {
 	}
 }
 
+// TestNoModule: who is in a folder without an application is told a way on, whatever he wants to do with one.
+func TestNoModule(t *testing.T) {
+	t.Chdir(t.TempDir())
+	for _, args := range [][]string{{"check"}, {"run", "--store=memory:", "--admin=127.0.0.1:0"}, {"dev"}} {
+		code, stdout, stderr := call(t, args...)
+		if want := "gateway: there is no module.yaml in this folder: "; code != exitFailed || stdout != "" || !strings.HasPrefix(stderr, want) || !strings.Contains(stderr, "gateway init go FOLDER") {
+			t.Errorf("%q: exit %d, stdout %q, stderr %q", args, code, stdout, stderr)
+		}
+	}
+}
+
 // TestCheckSeveral: what --module names is one application, however it is named; each argument is one of its own.
 func TestCheckSeveral(t *testing.T) {
 	head, rest, _ := strings.Cut(moduleHead, "---\n")

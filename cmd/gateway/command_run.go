@@ -60,6 +60,9 @@ func run(ctx context.Context, cfg config.Config, loader *config.Loader, written 
 	memory, limits := memoryAndBounds(cfg)
 	room := headroom(os.LookupEnv, heapLimit(limits, memory))
 	defer runtime.KeepAlive(room)
+	if err := applicationHere(cfg.Module); err != nil {
+		return err
+	}
 	m, complaints := module.LoadAll(cfg.Module, os.LookupEnv)
 	all := complaints
 	if m != nil {
