@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
@@ -152,8 +153,20 @@ func (a *arena) view(function, id string) (v view) {
 	return v
 }
 
-// states compares what is committed with the last output of each address.
-func (a *arena) states() (wrong []string) {
+// states compares what is committed with the last output of each address. All of them are in their topics by now, but the reader may
+// not have read the last ones yet.
+func (a *arena) states() []string {
+	a.t.Helper()
+	for limit := time.Now().Add(patience); ; {
+		wrong := a.compareStates()
+		if len(wrong) == 0 || time.Now().After(limit) {
+			return wrong
+		}
+		a.pass(lookEvery)
+	}
+}
+
+func (a *arena) compareStates() (wrong []string) {
 	a.t.Helper()
 	a.out.mu.Lock()
 	accounts, audits := maps.Clone(a.out.accounts), maps.Clone(a.out.audits)
