@@ -107,21 +107,32 @@ func (d *Dispatcher) Views(ctx context.Context, addresses []api.Address) ([]mach
 
 // pace is how long commits take. Only who commits writes it.
 type pace struct {
-	out  atomic.Int64 // since when one is out, Unix nanoseconds; 0: none is
-	last atomic.Int64 // how long the last one took, nanoseconds
+	out    atomic.Int64 // since when one is out, Unix nanoseconds; 0: none is
+	last   atomic.Int64 // how long the last one took, nanoseconds
+	lastAt atomic.Int64 // when that ended, Unix nanoseconds
 }
+
+// paceFor is for how long the last commit tells how long commits take: where nothing happens, none follows it.
+const paceFor = 15 * time.Second
 
 func (p *pace) began(at time.Time) { p.out.CompareAndSwap(0, at.UnixNano()) }
 
 func (p *pace) ended(at time.Time) {
 	p.last.Store(at.UnixNano() - p.out.Load())
+	p.lastAt.Store(at.UnixNano())
 	p.out.Store(0)
 }
 
-// Pace is for how long the commit that is out has been, all its attempts together, and how long the last one took; zero: there is none.
-func (d *Dispatcher) Pace() (out, last time.Duration) {
-	if began := d.pace.out.Load(); began != 0 {
-		out = max(time.Since(time.Unix(0, began)), 1)
+func (p *pace) at(now time.Time) (out, last time.Duration) {
+	if began := p.out.Load(); began != 0 {
+		out = max(now.Sub(time.Unix(0, began)), 1)
 	}
-	return out, time.Duration(d.pace.last.Load())
+	if now.Sub(time.Unix(0, p.lastAt.Load())) <= paceFor {
+		last = time.Duration(p.last.Load())
+	}
+	return out, last
 }
+
+// Pace is for how long the commit that is out has been, all its attempts together, and how long the last one took, if it has ended just now;
+// zero: there is none.
+func (d *Dispatcher) Pace() (out, last time.Duration) { return d.pace.at(time.Now()) }

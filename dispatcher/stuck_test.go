@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"testing"
+	"time"
 
 	"github.com/stategate/stategate/api"
 	"github.com/stategate/stategate/dispatcher/machine"
@@ -62,6 +63,21 @@ func TestPace(t *testing.T) {
 	}
 	if out, last := l.Pace(); last <= 0 {
 		t.Errorf("out %v, last %v", out, last)
+	}
+}
+
+// TestPaceIsForgotten: a slow commit is no word on the store long after it, where none has followed it.
+func TestPaceIsForgotten(t *testing.T) {
+	var p pace
+	start := time.Now()
+	p.began(start)
+	end := start.Add(3 * time.Second)
+	p.ended(end)
+	if out, last := p.at(end.Add(paceFor)); out != 0 || last != 3*time.Second {
+		t.Errorf("a moment ago: out %v, last %v", out, last)
+	}
+	if out, last := p.at(end.Add(paceFor + time.Second)); out != 0 || last != 0 {
+		t.Errorf("long ago: out %v, last %v", out, last)
 	}
 }
 
