@@ -48,7 +48,11 @@ type asking struct {
 // register adds whom to ask, and how to write what is answered.
 func (a *asking) register(cmd *cobra.Command) {
 	a.registerSilent(cmd)
-	cmd.Flags().StringVarP(&a.output, "output", "o", outputTable, "how to write: table, for people; json, for programs: the items of a list, or what the API answers")
+	registerOutput(cmd, &a.output, "how to write: table, for people; json, for programs: the items of a list, or what the API answers")
+}
+
+func registerOutput(cmd *cobra.Command, output *string, about string) {
+	cmd.Flags().StringVarP(output, "output", "o", outputTable, about)
 	_ = cmd.RegisterFlagCompletionFunc("output", cobra.FixedCompletions([]string{outputTable, outputJSON}, cobra.ShellCompDirectiveNoFileComp))
 }
 

@@ -12,6 +12,19 @@ import (
 // listsRemedy is a remedy of the API for whoever uses curl.
 var listsRemedy = regexp.MustCompile(`GET /v1/(functions|addresses|ingresses|egresses|deadletters|timers|members)\b`)
 
+// listedBy is where something is to be looked for that there is none of.
+func listedBy(detail string) string {
+	for _, noun := range []string{"ingress", "egress"} {
+		if strings.Contains(detail, "declares no "+noun+" ") || strings.Contains(detail, "there is no such thing: "+noun+" ") {
+			return "gateway " + noun + "es lists those that are known"
+		}
+	}
+	if !strings.Contains(detail, "waits for") {
+		return "gateway functions, ingresses and egresses list what is known"
+	}
+	return "gateway stuck tells what waits, and gateway addresses show NAMESPACE/NAME ID what there is of an address"
+}
+
 // inCommands says the remedy of a refusal in the words of the command line: the gateway says it to whoever uses curl.
 func inCommands(err error) error {
 	var p *client.Problem
@@ -29,6 +42,10 @@ func inCommands(err error) error {
 		p.Remedy = "gateway state get NAMESPACE/NAME ID shows those that are set; gateway state set sets one"
 	case strings.Contains(p.Remedy, `{"typeName"`):
 		p.Remedy = "give a value that its type can hold; --type, --json, --base64 and --bytes say how it is meant"
+	case strings.Contains(p.Remedy, "look what there is"):
+		p.Remedy = "it may be done already; " + listedBy(p.Detail)
+	case strings.Contains(p.Detail, "another address can only be said"):
+		p.Remedy = "replay it without --to"
 	case strings.Contains(p.Remedy, "its version of now"):
 		p.Remedy = "gateway state get shows it as it is now"
 	default:

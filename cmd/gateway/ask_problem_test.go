@@ -20,6 +20,10 @@ func TestOperatorRemedies(t *testing.T) {
 		{http.StatusNotFound, "nothing", "GET / lists what can be asked", "gateway: gateway --help lists what can be asked"},
 		{http.StatusNotFound, "the state is not set", "GET /v1/addresses/NAMESPACE/NAME/ID shows those that are; a PUT with If-None-Match: * sets it", "gateway state set sets one"},
 		{http.StatusBadRequest, "value is no int", `send {"typeName":"NAMESPACE/NAME"}`, "give a value that its type can hold"},
+		{http.StatusNotFound, "there is no such thing: nothing waits for a/b/c", "look what there is: GET / lists what can be asked; it may be done already", "gateway: it may be done already; gateway stuck tells what waits"},
+		{http.StatusNotFound, "there is no such thing: the module declares no ingress a/b", "look what there is: GET / lists what can be asked; it may be done already", "gateway ingresses lists those that are known"},
+		{http.StatusNotFound, "there is no such thing", "look what there is: GET / lists what can be asked; it may be done already", "gateway functions, ingresses and egresses list what is known"},
+		{http.StatusConflict, "dead letter 8 cannot be replayed: it goes where it was to go: another address can only be said for a record that has none", "mend that, or discard the letter", "gateway: replay it without --to"},
 		{http.StatusConflict, "another one works", "ask 127.0.0.1:9", "gateway: ask 127.0.0.1:9"},
 	} {
 		f.refuses("GET /v1/stuck", c.status, c.detail, c.remedy)

@@ -58,6 +58,8 @@ asked. Its verbs are for one address, which is named by its function and its id.
 	return cmd
 }
 
+const addressesPath = "/v1/addresses"
+
 // answeredListedAddress is an address in the list.
 type answeredListedAddress struct {
 	Address          answeredAddress
@@ -72,7 +74,7 @@ type answeredListedAddress struct {
 
 func addressList(query url.Values) listing[answeredListedAddress] {
 	return listing[answeredListedAddress]{
-		path: "/v1/addresses", query: query, head: []string{"ID", "MESSAGES", "STORED", "PHASE", "FAILING", "PAUSED", "LAST ERROR"}, none: "the store keeps no such address",
+		path: addressesPath, query: query, head: []string{"ID", "MESSAGES", "STORED", "PHASE", "FAILING", "PAUSED", "LAST ERROR"}, none: "the store keeps no such address",
 		row: func(x answeredListedAddress) []string {
 			failing := table.None
 			if x.Failing {
@@ -87,7 +89,7 @@ func newAddressesVerb(verb, short, done string) *cobra.Command {
 	var a asking
 	cmd := &cobra.Command{
 		Use: verb + " NAMESPACE/NAME ID", Short: short, Example: "  gateway addresses " + verb + " shop/cart ada",
-		Args: arguments(2, 2, "a function and an id: NAMESPACE/NAME ID"), ValidArgsFunction: a.functionArgument(),
+		Args: arguments(2, 2, "a function and an id: NAMESPACE/NAME ID"), ValidArgsFunction: a.addressArguments(),
 	}
 	a.registerSilent(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
@@ -112,7 +114,7 @@ stuck" and "gateway addresses show" tell it: when another one is at the front me
 front and asks on a terminal.`,
 		Example: `  gateway addresses show shop/cart ada
   gateway addresses skip shop/cart ada --message 17`,
-		Args: arguments(2, 2, "a function and an id: NAMESPACE/NAME ID"), ValidArgsFunction: a.functionArgument(),
+		Args: arguments(2, 2, "a function and an id: NAMESPACE/NAME ID"), ValidArgsFunction: a.addressArguments(),
 	}
 	a.registerSilent(cmd)
 	cmd.Flags().StringVar(&message, "message", "", "number of the message that is to be at the front")

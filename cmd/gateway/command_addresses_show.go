@@ -20,7 +20,7 @@ func newAddressesShow() *cobra.Command {
 		Short: "Show one address: state, mailbox, call, timers, last error",
 		Example: `  gateway addresses show shop/cart ada
   gateway addresses show shop/cart ada -o json | jq .lastError`,
-		Args: arguments(2, 2, "a function and an id: NAMESPACE/NAME ID"), ValidArgsFunction: a.functionArgument(),
+		Args: arguments(2, 2, "a function and an id: NAMESPACE/NAME ID"), ValidArgsFunction: a.addressArguments(),
 	}
 	a.register(cmd)
 	a.registerWatch(cmd)
@@ -125,6 +125,12 @@ func (f *answeredFailure) text(now time.Time) string {
 	return text
 }
 
+// nothing: an address that nothing was ever sent to looks so, and one whose name is mistyped.
+func (v *answeredView) nothing() bool {
+	empty := v.Mailbox.Stored == 0 && (v.Mailbox.Messages == nil || *v.Mailbox.Messages == 0)
+	return empty && v.Role != "standby" && len(v.State) == 0 && len(v.Timers) == 0 && v.Call == nil && v.Failure == nil && v.Mailbox.Front == nil
+}
+
 func (v *answeredView) write(out io.Writer, now time.Time) error {
 	messages := fmt.Sprintf("%d in the store", v.Mailbox.Stored)
 	if v.Mailbox.Messages != nil {
@@ -139,6 +145,9 @@ func (v *answeredView) write(out io.Writer, now time.Time) error {
 		pairs = append(pairs, [2]string{"front", v.Mailbox.Front.text()})
 	}
 	pairs = append(pairs, [2]string{"call", v.Call.text()}, [2]string{"failing", v.Failure.text(now)}, [2]string{"last error", table.Short(v.LastError, valueShownAlone)}, [2]string{"shard", decimal(v.Shard)})
+	if v.nothing() {
+		pairs = append(pairs, [2]string{"known", "nothing: it has no state, no message and no timer, now"})
+	}
 	if v.Role == "standby" {
 		pairs = append(pairs, [2]string{"role", "standby: what is in memory is known to the gateway that works"})
 	}

@@ -150,7 +150,7 @@ func newDeadLettersShow() *cobra.Command {
 		Short: "Show one dead letter with its value, decoded where its type is known",
 		Example: `  gateway deadletters show 17
   gateway deadletters show 17 -o json | jq .value`,
-		Args: arguments(1, 1, "the number of one dead letter"),
+		Args: arguments(1, 1, "the number of one dead letter"), ValidArgsFunction: a.letterArguments(),
 	}
 	a.register(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {

@@ -29,6 +29,7 @@ by their numbers are meant.`,
   gateway deadletters replay 19 --to shop/cart/ada
   gateway deadletters replay --function shop/cart --reason "function keeps failing" --yes
   gateway deadletters replay --all --yes`,
+		ValidArgsFunction: a.letterArguments(),
 	}
 	a.registerSilent(cmd)
 	which.register(cmd, &a)
@@ -75,6 +76,7 @@ func newDiscard() *cobra.Command {
 stops after the one that is running. It asks first, and wants --yes where nobody can be asked.`,
 		Example: `  gateway deadletters discard 17 18
   gateway deadletters discard --ingress shop/orders --reason "null key" --yes`,
+		ValidArgsFunction: a.letterArguments(),
 	}
 	a.registerSilent(cmd)
 	which.register(cmd, &a)

@@ -127,11 +127,11 @@ func (f *answeredFunction) write(out io.Writer) error {
 			pairs = append(pairs, [2]string{"", fmt.Sprintf("and %d more endpoints", len(f.Endpoints)-i)})
 			break
 		}
-		state := "answers"
+		state := "which is not known to be down"
 		if e.Open {
-			state = "is down"
+			state = "which is down, and tried by itself"
 		}
-		pairs = append(pairs, [2]string{"calls", fmt.Sprintf("%d to %s, which %s; %d addresses queue", e.Calls, table.Text(e.Endpoint), state, e.Queued)})
+		pairs = append(pairs, [2]string{"calls", fmt.Sprintf("%d are out to %s, %s; %s", e.Calls, table.Text(e.Endpoint), state, plural(e.Queued, "address queues", "addresses queue"))})
 	}
 	for _, s := range f.States {
 		text := table.Word(s.Name) + " " + table.Word(s.TypeName)

@@ -31,6 +31,17 @@ it, so that nothing has to be published or fetched. The language is go when none
 is not empty is refused.`,
 		Example: `  gateway init go visits
   gateway init python visits`,
+		ValidArgsFunction: func(_ *cobra.Command, args []string, begun string) (out []cobra.Completion, _ cobra.ShellCompDirective) {
+			if len(args) > 0 {
+				return nil, cobra.ShellCompDirectiveFilterDirs
+			}
+			for _, l := range languages {
+				if strings.HasPrefix(l, begun) {
+					out = append(out, l)
+				}
+			}
+			return out, cobra.ShellCompDirectiveNoFileComp
+		},
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) > 2 {
 				return usage("init takes a language and a folder; got %d arguments", len(args))

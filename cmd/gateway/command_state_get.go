@@ -24,7 +24,7 @@ of one value as they are, and nothing else.`,
 		Example: `  gateway state get shop/cart ada
   gateway state get shop/cart ada items
   gateway state get shop/cart ada items --raw > items.bin`,
-		Args: arguments(2, 3, "a function, an id, and at most one state: NAMESPACE/NAME ID [STATE]"), ValidArgsFunction: a.functionArgument(),
+		Args: arguments(2, 3, "a function, an id, and at most one state: NAMESPACE/NAME ID [STATE]"), ValidArgsFunction: a.addressArguments(),
 	}
 	a.register(cmd)
 	cmd.Flags().BoolVar(&raw, "raw", false, "write the bytes of the value as they are")

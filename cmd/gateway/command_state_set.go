@@ -71,6 +71,24 @@ func (c *condition) check() error {
 	return nil
 }
 
+// failed says what was asked for where the state is not as that wants it.
+func (c *condition) failed(err error) error {
+	var p *client.Problem
+	if !errors.As(err, &p) || p.Status != http.StatusPreconditionFailed {
+		return err
+	}
+	p.Remedy = "gateway state get shows it as it is now"
+	switch {
+	case c.unset:
+		p.Detail, p.Remedy = "the state is set, and --if-unset wants it not to be: nothing is changed", p.Remedy+"; without --if-unset that is changed"
+	case c.version != "":
+		p.Detail = "the state does not have the version of --if-version: nothing is changed"
+	default:
+		p.Detail = "the state has changed while it was looked at: nothing is changed"
+	}
+	return err
+}
+
 // given reports whether it needs no look at the state.
 func (c *condition) given() bool { return c.version != "" || c.unset || c.force }
 
@@ -131,7 +149,7 @@ Put -- before a value that begins with a dash.`,
   gateway state set shop/cart ada note @note.json --type shop.types/Note
   gateway state set shop/cart ada items 4 --if-version 5f2c8e1b9a7d3c40
   gateway state set shop/cart ada balance -- -5`,
-		Args: arguments(4, 4, "a function, an id, a state and a value: NAMESPACE/NAME ID STATE VALUE"), ValidArgsFunction: a.functionArgument(),
+		Args: arguments(4, 4, "a function, an id, a state and a value: NAMESPACE/NAME ID STATE VALUE"), ValidArgsFunction: a.addressArguments(),
 	}
 	a.registerSilent(cmd)
 	when.register(cmd, true)
@@ -166,7 +184,7 @@ Put -- before a value that begins with a dash.`,
 			when.of(&r, found)
 			answer, err := c.Do(ctx, r)
 			if err != nil {
-				return err
+				return when.failed(err)
 			}
 			_, err = fmt.Fprintf(out, "state %s of %s is set: version %s\n", table.Word(args[2]), addressText(address), table.Text(strings.Trim(answer.Header.Get("ETag"), `"`)))
 			return err
@@ -185,7 +203,7 @@ func newStateDelete() *cobra.Command {
 else: when it has changed meanwhile nothing is removed.`,
 		Example: `  gateway state delete shop/cart ada items
   gateway state delete shop/cart ada items --if-version 5f2c8e1b9a7d3c40`,
-		Args: arguments(3, 3, "a function, an id and a state: NAMESPACE/NAME ID STATE"), ValidArgsFunction: a.functionArgument(),
+		Args: arguments(3, 3, "a function, an id and a state: NAMESPACE/NAME ID STATE"), ValidArgsFunction: a.addressArguments(),
 	}
 	a.registerSilent(cmd)
 	when.register(cmd, false)
@@ -209,7 +227,7 @@ else: when it has changed meanwhile nothing is removed.`,
 			r.Method = http.MethodDelete
 			when.of(&r, found)
 			if _, err := c.Do(ctx, r); err != nil {
-				return err
+				return when.failed(err)
 			}
 			_, err := fmt.Fprintf(out, "state %s of %s is removed\n", table.Word(args[2]), addressText(address))
 			return err

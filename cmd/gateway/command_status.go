@@ -72,6 +72,9 @@ var statusParts = []struct {
 // statusItemsMax bounds what is read of each list.
 const statusItemsMax = 1000
 
+// readyTimeMax is how long /readyz may take, which a gateway that is alive answers within some seconds whatever it waits for itself.
+const readyTimeMax = 4 * time.Second
+
 // status is what was answered. A part that could not be asked for has its error.
 type status struct {
 	code  int // of /readyz
@@ -82,7 +85,9 @@ type status struct {
 
 func askStatus(ctx context.Context, c *client.Client) (*status, error) {
 	s := &status{parts: map[string]json.RawMessage{}, errs: map[string]error{}}
-	answer, err := c.Do(ctx, client.Request{Path: "/readyz"})
+	soon, cancel := context.WithTimeout(ctx, readyTimeMax)
+	defer cancel()
+	answer, err := c.Do(soon, client.Request{Path: "/readyz"})
 	if answer.Status == http.StatusServiceUnavailable && json.Valid(answer.Body) {
 		err = nil // it is not ready, and says why
 	}

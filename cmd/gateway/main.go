@@ -43,6 +43,7 @@ its address, and keeps what it answers - exactly once. It reads the module.yaml 
 		newSettings(), newAudit(), newLogLevel())
 	root.AddCommand(newGuard(), newVersion())
 	root.SetHelpCommand(newHelp())
+	noFiles(root)
 	return root
 }
 

@@ -71,6 +71,11 @@ func TestHelp(t *testing.T) {
 }
 
 func TestVersion(t *testing.T) {
+	var said map[string]string
+	if code, stdout, stderr := call(t, "version", "-o", "json"); code != exitDone || stderr != "" || json.Unmarshal([]byte(stdout), &said) != nil || said["program"] != "gateway" || !strings.HasPrefix(said["goVersion"], "go") || len(said) != 4 {
+		t.Errorf("exit %d, stdout %q, stderr %q", code, stdout, stderr)
+	}
+	refused(t, exitUsage, "flag --output: want table or json", "version", "-o", "yaml")
 	code, stdout, stderr := call(t, "version")
 	if code != exitDone || stderr != "" || !strings.HasPrefix(stdout, "gateway ") || !strings.Contains(stdout, " commit ") || !strings.Contains(stdout, " go1.") {
 		t.Errorf("exit %d, stdout %q, stderr %q", code, stdout, stderr)

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 )
 
 // operatorReads are commands that ask, each with what the API answers and what people see of it.
@@ -35,7 +36,7 @@ var operatorReads = map[string]struct {
 		`{"function":"shop/cart","declared":true,"endpoint":"http://x","endpoints":[{"endpoint":"http://x","open":false,"calls":2,"queued":1}],"onFailure":"retry","states":[{"name":"items","typeName":"io.statefun.types/int","expiration":"after-write","ttlSeconds":3600}],
 			"waiting":{"messages":7,"bytes":2048,"oldestSeconds":3,"failing":2,"stuck":1},"paused":{"since":"2026-01-02T03:04:05.000Z","by":"ann@x"},"deadLetters":4}`,
 		[]string{"function shop/cart", "declared yes", "paused since 2026-01-02T03:04:05Z by ann@x", "endpoint http://x", "onFailure retry", "messages 7, 2.0KiB", "oldest 3s", "failing 2 addresses, 1 of them for longer than their budget; for up to 0s and 0 attempts", "oldest call -",
-			"dead letters 4", "calls 2 to http://x, which answers; 1 addresses queue", "state items io.statefun.types/int expires 1h after-write"}, ""},
+			"dead letters 4", "calls 2 are out to http://x, which is not known to be down; 1 address queues", "state items io.statefun.types/int expires 1h after-write"}, ""},
 	"addresses": {[]string{"addresses", "shop/cart", "--prefix", "a b", "--limit", "2"}, "GET /v1/addresses?function=shop%2Fcart&limit=2&prefix=a+b", `{"items":[
 			{"address":{"namespace":"shop","name":"cart","id":"a b1"},"shard":3,"inMemory":true,"phase":"waiting","messages":3,"stored":1,"failing":true,"attempts":2,"lastError":"no\nway","paused":true},
 			{"address":{"namespace":"shop","name":"cart","id":"a b2"},"shard":3,"inMemory":false,"messages":null,"stored":0,"failing":false,"attempts":0,"lastError":null,"paused":false}],"next":"x"}`,
@@ -154,13 +155,36 @@ func TestOperatorAddress(t *testing.T) {
 	_, stdout, _ = call(t, "addresses", "show", "shop/cart", "..")
 	sameLines(t, stdout, []string{"address shop/cart ..", "declared no: the module says of no endpoint that serves the function", "messages 2 in the store", "shard 0",
 		"role standby: what is in memory is known to the gateway that works"})
-	f.says("GET /v1/addresses/shop/cart/none", `{"state":[]}`)
+	f.says("GET /v1/addresses/shop/cart/none", `{"address":{"namespace":"shop","name":"cart","id":"none"},"role":"active","declared":true,"state":[],"mailbox":{"messages":0,"stored":0,"front":null}}`)
+	_, stdout, _ = call(t, "addresses", "show", "shop/cart", "none")
+	sameLines(t, stdout, []string{"address shop/cart none", "messages 0, 0 of them in the store only", "shard 0", "known nothing: it has no state, no message and no timer, now"})
 	if stdout := must(t, "", "", "state", "get", "shop/cart", "none", "-o", "json"); stdout != "[]\n" {
 		t.Errorf("no states are %q", stdout)
 	}
 	code, stdout, _ = call(t, "state", "get", "shop/cart", "ada")
 	if code != exitDone || !strings.Contains(stdout, "VERSION") || strings.Contains(stdout, "messages") {
 		t.Errorf("exit %d:\n%s", code, stdout)
+	}
+}
+
+// A gateway that has taken the question and says nothing is not waited for long, and it is said what that may be.
+func TestOperatorStatusOfSilence(t *testing.T) {
+	f := newFakeAdmin(t)
+	ended := make(chan struct{})
+	t.Cleanup(func() { close(ended) })
+	f.handles("GET /readyz", func(_ http.ResponseWriter, r *http.Request) {
+		select {
+		case <-ended:
+		case <-r.Context().Done():
+		}
+	})
+	began := time.Now()
+	code, stdout, stderr := call(t, "status")
+	if took := time.Since(began); took > 3*readyTimeMax {
+		t.Errorf("it took %v", took)
+	}
+	if code != exitFailed || stdout != "" || !strings.Contains(stderr, "does not answer in time") || !strings.Contains(stderr, "gateway: its process may be frozen") {
+		t.Errorf("exit %d, stdout %q, stderr %q", code, stdout, stderr)
 	}
 }
 

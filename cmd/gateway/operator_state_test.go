@@ -80,7 +80,11 @@ func TestOperatorStateSetRefuses(t *testing.T) {
 	}
 	refused(t, exitFailed, "no such file", "state", "set", "shop/cart", "ada", "items", "@/none/x")
 	f.refuses("PUT "+statePath, http.StatusPreconditionFailed, "the state has changed meanwhile", "look at it again")
-	refused(t, exitFailed, "the state has changed meanwhile", "state", "set", "shop/cart", "ada", "items", "4")
+	f.refuses("DELETE "+statePath, http.StatusPreconditionFailed, "the state has changed meanwhile", "look at it again")
+	refused(t, exitFailed, "the state has changed while it was looked at: nothing is changed\ngateway: gateway state get shows it", "state", "set", "shop/cart", "ada", "items", "4")
+	refused(t, exitFailed, "the state is set, and --if-unset wants it not to be: nothing is changed", "state", "set", "shop/cart", "ada", "items", "4", "--if-unset")
+	refused(t, exitFailed, "the state does not have the version of --if-version", "state", "set", "shop/cart", "ada", "items", "4", "--if-version", "1")
+	refused(t, exitFailed, "the state does not have the version of --if-version", "state", "delete", "shop/cart", "ada", "items", "--if-version", "1")
 	f.refuses("GET "+statePath, http.StatusNotFound, "not set", "")
 	f.says("GET /v1/functions/shop/cart", `{"function":"shop/cart","states":[]}`)
 	refused(t, exitUsage, "the type of state items is not known: give it with --type", "state", "set", "shop/cart", "ada", "items", "4")

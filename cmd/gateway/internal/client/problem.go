@@ -54,6 +54,9 @@ func (c *Client) stranger(status int) error {
 
 const remedyURL = "--url or STATEGATE_URL names another; a gateway's admin side is where its --admin says"
 
+// remedySilent is for a gateway that has taken a connection, or would, and says nothing.
+const remedySilent = "its process may be frozen, its machine overloaded, or something on the way silent: look for the process and its log; once it is ended, another gateway on the store takes over"
+
 func cut(text string) string {
 	if len(text) > problemTextMax {
 		text = text[:problemTextMax] + "..."
@@ -94,7 +97,7 @@ func (c *Client) wordsOf(err error) error {
 	case strings.Contains(err.Error(), "server gave HTTP response to HTTPS client"):
 		return fmt.Errorf("%s is asked by https and speaks http\n%s", c.base, remedyURL)
 	case errors.As(err, &timeout) && timeout.Timeout():
-		return fmt.Errorf("%s does not answer in time: %w", c.base, err)
+		return fmt.Errorf("%s does not answer in time: %w\n%s", c.base, err, remedySilent)
 	}
 	return fmt.Errorf("%s: %w", c.base, err)
 }
