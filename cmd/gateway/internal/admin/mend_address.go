@@ -24,7 +24,7 @@ type addressMend func(ctx context.Context, app Application, a api.Address, r *ht
 
 func (h *handler) addressMends() []route {
 	var rows []route
-	id := parameter{Name: "id", About: "the id, also '', '.' and '..'"}
+	id := parameter{Name: "id", About: "the id, also '', '.' and '..'", Needed: true}
 	add := func(what, about string, body any, f addressMend) {
 		serve := h.mend(func(ctx context.Context, app Application, r *http.Request, by string) (mended, error) {
 			a, err := mendedAddress(r)

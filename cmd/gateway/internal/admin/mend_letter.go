@@ -46,7 +46,7 @@ func (h *handler) letterMends() []route {
 	return []route{
 		{
 			Method: http.MethodPost, Path: deadLetterPath + "/replay", About: "lets one take effect after all, and ends it",
-			Body: jsonReplay{}, Answer: jsonReplayed{}, Serve: h.mend(replayOne),
+			Body: jsonReplay{}, NoBody: true, Answer: jsonReplayed{}, Serve: h.mend(replayOne),
 		},
 		{Method: http.MethodDelete, Path: deadLetterPath, About: "discards one for good", Serve: h.mend(discardOne)},
 		{

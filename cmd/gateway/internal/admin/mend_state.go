@@ -39,7 +39,7 @@ func (h *handler) stateMends() []route {
 	}
 	for _, path := range []string{addressPath, addressByID} {
 		if path == addressByID {
-			query = append(query, parameter{Name: "id", About: "the id, also '', '.' and '..'"})
+			query = append(query, parameter{Name: "id", About: "the id, also '', '.' and '..'", Needed: true})
 		}
 		rows = append(rows,
 			route{Method: http.MethodPut, Path: path + "/state/{state}", About: "sets one state, if it is as you have seen it", Query: query, Body: jsonEdit{}, Answer: jsonEdited{}, Serve: serve},

@@ -104,7 +104,7 @@ func (d *describer) operation(r *route) schema {
 		out["parameters"] = parameters
 	}
 	if r.Body != nil {
-		out["requestBody"] = schema{"content": schema{"application/json": schema{"schema": d.of(reflect.TypeOf(r.Body))}}}
+		out["requestBody"] = schema{"required": !r.NoBody, "description": "what is to be done", "content": schema{"application/json": schema{"schema": d.of(reflect.TypeOf(r.Body))}}}
 	}
 	status, about := answered(r)
 	done := schema{"description": about}

@@ -305,6 +305,44 @@ func TestDocumentSaysWhat(t *testing.T) {
 	}
 }
 
+// TestDocumentNeeds: what the document says must be there is refused without it, and what may be left out is done without it.
+func TestDocumentNeeds(t *testing.T) {
+	c := theChecker()
+	needed := 0
+	without := func(method, target, body, header string, must bool) {
+		t.Helper()
+		var headers []string
+		if header != "" {
+			headers = []string{header}
+		}
+		a := change(t, handlerOf(&fake{fakeMender: fakeMender{last: 90}}), method, target, body, headers...)
+		if must {
+			needed++
+		}
+		if refused := a.status == 400; refused != must || !refused && a.status >= 300 {
+			t.Errorf("%s %s %q, must be there: %v: got %d %s", method, target, body, must, a.status, a.text)
+		}
+	}
+	for _, m := range everyMend {
+		operation := c.operation(m.method, m.target)
+		if sent, ok := operation["requestBody"].(map[string]any); ok {
+			without(m.method, m.target, "", m.header, sent["required"].(bool))
+		}
+		parameters, _ := operation["parameters"].([]any)
+		for _, p := range parameters {
+			of := p.(map[string]any)
+			path, query, _ := strings.Cut(m.target, "?")
+			if of["in"] == "query" && of["required"] == true {
+				left := regexp.MustCompile(of["name"].(string)+"=[^&]*&?").ReplaceAllString(query, "")
+				without(m.method, strings.TrimSuffix(path+"?"+left, "?"), m.body, m.header, true)
+			}
+		}
+	}
+	if needed < 10 {
+		t.Errorf("only %d things are needed by the document", needed)
+	}
+}
+
 // TestChecker: the checker that all answers go through finds what is wrong.
 func TestChecker(t *testing.T) {
 	c := theChecker()

@@ -17,8 +17,10 @@ type route struct {
 	Operators bool
 	Query     []parameter
 	Body      any // zero value of what is sent, or nil
-	Answer    any // zero value of what is answered, or nil where that is no JSON
-	Serve     http.HandlerFunc
+	// NoBody: what is sent may as well be left out.
+	NoBody bool
+	Answer any // zero value of what is answered, or nil where that is no JSON
+	Serve  http.HandlerFunc
 }
 
 // parameter is one of the query, or a header.
