@@ -178,7 +178,7 @@ func (s *shop) newGateway(name, functions string, args ...string) *gateway {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	args = append([]string{"--module", filepath.Join(s.folder, "module.yaml"), "--store", "sqlite:" + filepath.Join(s.folder, "store.db"), "--listen", events, "--lease", "1s"}, args...)
+	args = append([]string{"--module", filepath.Join(s.folder, "module.yaml"), "--store", "sqlite:" + filepath.Join(s.folder, "store.db"), "--listen", events, "--lease", "20s"}, args...)
 	g := &gateway{Gateway: testgateway.New(s.t, s.folder, name, []string{"FUNCTIONS=" + functions}, args...), t: s.t, events: events}
 	g.env = testgateway.CleanEnviron("STATEGATE_URL="+g.Admin(), "NO_PROXY=*", "no_proxy=*")
 	return g
@@ -263,6 +263,15 @@ func (g *gateway) until(want, line string) string {
 		return last.code == 0 && strings.Contains(last.stdout, want), last.stdout + last.stderr
 	})
 	return last.stdout
+}
+
+// untilNothing types "stuck" until nothing is.
+func (g *gateway) untilNothing() {
+	g.t.Helper()
+	testgateway.Poll(g.t, "nothing to be stuck", func() (bool, string) {
+		s := g.call("stuck")
+		return s.code == 0 && s.stdout == "" && s.stderr == "nothing is stuck\n", s.stdout + s.stderr
+	})
 }
 
 // admin is where the admin side of the gateway listens, HOST:PORT.

@@ -138,10 +138,14 @@ func (o *operator) types(want, section, begin string, number ...uint64) string {
 	return stdout
 }
 
-// until types a command of the runbook again and again until it says what is wanted.
-func (o *operator) until(want, section, begin string) string {
+// until types a command of the runbook again and again until it ends well and says what is wanted.
+func (o *operator) until(want, section, begin string, number ...uint64) string {
 	o.t.Helper()
-	line, said := o.book.command(section, begin), ""
+	return o.untilLine(want, o.book.command(section, begin, number...))
+}
+
+func (o *operator) untilLine(want, line string) (said string) {
+	o.t.Helper()
 	testgateway.Poll(o.t, want+" from: "+line, func() (bool, string) {
 		stdout, stderr, err := o.try(line)
 		said = stdout
