@@ -82,6 +82,7 @@ type Dispatcher struct {
 	mending chan struct{}           // holds a token while dead letters are being ended
 	drain   atomic.Bool             // no new call starts
 	looks   chan struct{}           // holds a token while somebody looks through all that waits
+	listing chan struct{}           // holds a token while somebody lists addresses
 	seen    looks
 	pace    pace
 	away    conditions
@@ -111,7 +112,7 @@ func New(cfg Config) *Dispatcher {
 		cfg.watchEvery = watchEvery
 	}
 	d := &Dispatcher{
-		cfg: cfg, log: cfg.Log, inbox: newInbox(), journal: newJournal(cfg.Log), commits: make(chan *statestore.Commit, 1), mending: make(chan struct{}, 1), looks: make(chan struct{}, 1), seen: newLooks(),
+		cfg: cfg, log: cfg.Log, inbox: newInbox(), journal: newJournal(cfg.Log), commits: make(chan *statestore.Commit, 1), mending: make(chan struct{}, 1), looks: make(chan struct{}, 1), listing: make(chan struct{}, 1), seen: newLooks(),
 		progress: map[api.Source]statestore.Progress{}, gates: map[api.Source]*gate{}, waiters: map[uint64]*waiter{}, asking: map[uint64]*waiter{},
 		clean: make(chan struct{}), looped: make(chan struct{}), away: conditions{hooks: cfg.Hooks, log: cfg.Log},
 	}

@@ -54,7 +54,7 @@ func (d *Dispatcher) View(ctx context.Context, a api.Address) (machine.View, []s
 		cancel()
 		v, err = look(ctx, d, seen)
 	}
-	if err == nil && (!v.InMemory || v.Front.Stored) {
+	if err == nil && (!v.InMemory && v.Front.Number == 0 || v.Front.Stored) {
 		d.readFront(ctx, a, &v.Front)
 	}
 	return v.View, v.specs, err

@@ -24,7 +24,10 @@ type function struct {
 	keptBytes int64
 	stored    int64 // messages that are only in the store
 	storedBy  int64 // the same in bytes
-	strange   int64 // messages in packs for a function that the module does not declare: they stay there
+
+	strangers    map[api.Address]*stranger // of a function that the module does not declare; as they were claimed
+	strange      int64                     // messages that wait for them in packs
+	strangeBytes int64
 
 	stateMean  int // what the states of an address weigh that is loaded, about
 	loadsOut   int // addresses whose states are asked for

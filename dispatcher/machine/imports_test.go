@@ -14,15 +14,16 @@ import (
 
 // allowedImports neither do I/O nor know the time. What they may be used for is said below where it is not everything.
 var allowedImports = []string{
-	"cmp", "container/heap", "fmt", "maps", "math", "math/rand/v2", "slices", "sort", "strings",
+	"cmp", "container/heap", "fmt", "maps", "math", "math/rand/v2", "reflect", "slices", "sort", "strings",
 	"github.com/stategate/stategate/api", "github.com/stategate/stategate/statestore",
 }
 
-// allowedUses are the only names of a package that the machine may use. fmt prints, rand draws from a seed of its own, and the
-// store's roles take a context.
+// allowedUses are the only names of a package that the machine may use. fmt prints, rand draws from a seed of its own, reflect goes through
+// a map over several turns, and the store's roles take a context.
 var allowedUses = map[string][]string{
-	"fmt":  {"Errorf", "Sprintf"},
-	"rand": {"New", "NewPCG", "Rand"},
+	"fmt":     {"Errorf", "Sprintf"},
+	"rand":    {"New", "NewPCG", "Rand"},
+	"reflect": {"MapIter", "ValueOf"},
 }
 
 var forbiddenUses = map[string][]string{

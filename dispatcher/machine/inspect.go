@@ -15,6 +15,7 @@ type View struct {
 	Phase        string
 	Mailbox      int64 // messages that wait or are in the call
 	Spilled      int64 // of them, only in the store
+	Strange      int64 // beside them: in the store, for a function that the module does not declare
 	Attempts     int
 	CallSince    int64 // Unix milliseconds; 0: no call is out
 	NextAttempt  int64 // Unix milliseconds; 0: none is planned
@@ -42,12 +43,17 @@ type Front struct {
 func (m *Machine) View(a api.Address) View {
 	paused := m.pauseOver(a)
 	c := m.cells[a]
+	var strange stranger
+	if f := m.functions[a.Type]; f != nil && f.strangers[a] != nil {
+		strange = *f.strangers[a]
+	}
 	if c == nil {
-		return View{Paused: paused}
+		return View{Paused: paused, Strange: strange.messages, Front: strange.front}
 	}
 	v := View{
 		InMemory: true, Phase: c.phase.String(), Mailbox: c.mailLen(), Spilled: c.spill.count, Attempts: c.attempts,
 		FailingSince: c.failedSince, Stuck: m.stuck(c), LastError: c.lastError, Paused: paused,
+		Strange: strange.messages, Front: strange.front,
 	}
 	if c.phase == calling {
 		v.CallSince = c.callSince
@@ -56,14 +62,14 @@ func (m *Machine) View(a api.Address) View {
 		v.NextAttempt = c.due
 	}
 	switch {
-	case c.phase == loading:
+	case c.phase == loading || strange.messages > 0:
 	case c.mail.len() > 0:
 		msg := c.mail.front()
 		v.Front = Front{Number: m.lasting(msg.number), Caller: msg.Caller, TypeName: msg.Argument.TypeName, Bytes: len(msg.Argument.Value), ArrivedMS: msg.arrived}
 	case c.spill.count > 0:
 		v.Front = Front{Number: m.lasting(c.spill.first), Stored: true}
 	}
-	if v.Ahead = c.dirty || c.cutAs > m.confirmedGen; v.Ahead {
+	if v.Ahead = m.ahead(c); v.Ahead {
 		v.Values = slices.Clone(c.values)
 	}
 	return v

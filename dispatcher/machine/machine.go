@@ -18,6 +18,7 @@ type Machine struct {
 	cfg   Config
 	rng   *rand.Rand
 	now   int64
+	began int64 // when it was built
 	work  Work
 	stats Stats
 	ids   uint64
@@ -146,7 +147,7 @@ func New(cfg Config, claim *statestore.Claim, now int64) *Machine {
 			until: now + cfg.TimerAhead, after: statestore.TimerKey{Due: math.MinInt64}, more: true,
 		},
 	}
-	m.numbersBelow = m.nextNumber
+	m.numbersBelow, m.began = m.nextNumber, now
 	m.claimPauses(claim) // before there are functions and sources: they look at them
 	m.claimDead(claim)
 	m.claimFunctions(claim)
@@ -223,7 +224,7 @@ func (m *Machine) claimPacks(claim *statestore.Claim) {
 			if f := m.function(msg.Target.Type); f.declared {
 				all = append(all, msg)
 			} else {
-				f.strange++
+				f.addStranger(msg)
 			}
 		}
 	}

@@ -107,9 +107,12 @@ func (m *Machine) Seen(l *OverviewLook) Overview {
 		queued[f.gate] += seen.queued
 	}
 	for _, f := range m.functionList {
-		if kept := f.kept + f.stored; kept > 0 && f.name != OnceType {
+		if kept := f.kept + f.stored + f.strange; kept > 0 && f.name != OnceType {
 			w := o.Functions[f.name]
-			w.KeptMessages, w.KeptBytes = kept, f.keptBytes+f.storedBy
+			w.KeptMessages, w.KeptBytes = kept, f.keptBytes+f.storedBy+f.strangeBytes
+			if f.strange > 0 {
+				w.OldestMS = max(w.OldestMS, m.now-m.began)
+			}
 			o.Functions[f.name] = w
 		}
 	}

@@ -350,13 +350,14 @@ func (m *Machine) stuckBounds() (out []Stuck) {
 	return out
 }
 
-// stuckStrangers are functions with messages that the module does not declare any more.
+// stuckStrangers are functions with messages that the module does not declare any more. How long those have waited before they were claimed
+// is not known.
 func (m *Machine) stuckStrangers() (out []Stuck) {
 	for _, f := range m.functionList {
 		if n := f.stored + f.strange; !f.declared && n > 0 {
 			out = append(out, Stuck{
-				Cause: StuckUndeclared, Kind: OnFunction, Name: f.name.String(), Count: n,
-				Text: counted(n, "message waits", "messages wait") + " for a function that the module does not declare",
+				Cause: StuckUndeclared, Since: m.began, Kind: OnFunction, Name: f.name.String(), Count: n,
+				Text: fmt.Sprintf("%s for a function that the module does not declare, %d bytes, for as long as this gateway has worked, or longer", counted(n, "message waits", "messages wait"), f.storedBy+f.strangeBytes),
 			})
 		}
 	}

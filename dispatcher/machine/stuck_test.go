@@ -218,7 +218,7 @@ func TestStuckBounds(t *testing.T) {
 	s.play("new dead=2", "function f", "function g", "route t f", "start", "begin t 0", "commit", "arrive t 0:dead 1:dead", "event g/x=1 1", "commit", "commit")
 	s.wantStuck("dead letters are full", "dead_letters_full on ingress in: 2 since 1000")
 	s.play("undeclare g", "restart")
-	s.wantStuck("a function is gone", "dead_letters_full on ingress in: 2 since 0", "undeclared on function x/g: 1 since 0")
+	s.wantStuck("a function is gone", "undeclared on function x/g: 1 since 1000", "dead_letters_full on ingress in: 2 since 0")
 
 	m := machine.New(machine.Config{
 		Function:       func(api.FunctionType) (machine.Function, bool) { return machine.Function{Endpoint: "http://f"}, true },
