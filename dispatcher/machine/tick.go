@@ -48,7 +48,7 @@ const callsRoomMax = 2048
 
 // Carried takes back the calls of a Work, which nobody reads any more: where they lay is room for those of the next.
 func (m *Machine) Carried(calls []Call) {
-	if cap(calls) <= callsRoomMax {
+	if cap(calls) <= callsRoomMax && cap(calls) > cap(m.calls) { // one without calls has no room for others
 		clear(calls)
 		m.calls = calls[:0]
 	}
