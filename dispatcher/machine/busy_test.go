@@ -22,6 +22,7 @@ type busy struct {
 	out                          []*Call // those that hang
 	done                         map[string]int
 	statesMax, callsMax, loadMax int
+	loads                        int // addresses whose states were asked for
 }
 
 var (
@@ -147,6 +148,7 @@ func (b *busy) play() {
 		}
 		for _, l := range w.Loads {
 			found, _ := b.store.States(ctx, l.Addresses)
+			b.loads += len(found)
 			for i := range found {
 				if l.Addresses[i].Type != busySmall {
 					found[i].Values = []statestore.StateValue{{Name: "s", Value: b.large}}

@@ -215,8 +215,10 @@ func (m *Machine) settle(c *cell) {
 	if c.phase != idle {
 		return
 	}
-	// It is stuck, and others wait for the room; or nobody can be called with it, and a look for expired states has loaded it; or it is paused.
-	waits := c.failedSince != 0 && !c.hurried && m.unwatched.len() > 0 || !c.fn.declared || m.starved() && c.spill.count > 0 || m.paused(c)
+	// It is stuck or paused, and others wait for the room; or nobody can be called with it, and a look for expired states has loaded it. While
+	// there is room its mail is read back all the same: an address that is forgotten is loaded anew with all its states by its next message.
+	stuck := c.failedSince != 0 && !c.hurried || m.paused(c)
+	waits := stuck && (m.unwatched.len() > 0 || m.orders.unread.len() > 0) || !c.fn.declared || m.starved() && c.spill.count > 0
 	if ordered := m.ordered(c); c.mailLen() > 0 && (m.roomy() && !waits || ordered) {
 		if ordered {
 			m.refillOrdered(c)

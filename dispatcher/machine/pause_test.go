@@ -147,7 +147,7 @@ func TestFront(t *testing.T) {
 	}
 	ahead("")
 
-	// Six more, and the first is in a call: paused, spilled, and forgotten but for a message that arrives.
+	// Six more, and the first is in a call: paused, spilled, and forgotten by a restart but for a message that arrives.
 	for i := range 6 {
 		s.played(fmt.Sprintf("event f/a=%d %d", i, 10+i))
 	}
@@ -156,6 +156,7 @@ func TestFront(t *testing.T) {
 	for s.commit != nil {
 		s.played("commit")
 	}
+	s.played("restart")
 	s.command("event f/a=more 30")
 	front(machine.Front{})
 	s.work()
