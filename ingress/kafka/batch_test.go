@@ -9,8 +9,11 @@ import (
 	"net"
 	"strings"
 	"testing"
+	"unsafe"
 
 	"github.com/IBM/sarama"
+	"github.com/klauspost/compress/snappy"
+	"github.com/klauspost/compress/snappy/xerial"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kversion"
 )
@@ -332,6 +335,47 @@ func TestDecompressor(t *testing.T) {
 	}
 	if _, err := d.decompress(codecNone, nil); err != nil || cap(d.space) > spaceKept {
 		t.Errorf("got %v, and %d bytes held", err, cap(d.space))
+	}
+}
+
+// TestSnappySpace: batches of about the same size are decompressed in one place, framed or not, and what lies about its size gets no memory
+// on its word.
+func TestSnappySpace(t *testing.T) {
+	var text []byte // of which about a third is left: doubling that would go beyond what is kept
+	for i := uint32(0); len(text) < 900_000; i++ {
+		text = fmt.Appendf(text, "a record like others, and %08x", i*2654435761)
+	}
+	framed := func(text []byte) []byte { return xerial.Encode(nil, text) }
+	block := func(text []byte) []byte { return snappy.Encode(nil, text) }
+	for name, compress := range map[string]func([]byte) []byte{"framed": framed, "a block": block} {
+		var d decompressor
+		var place *byte
+		for _, n := range []int{len(text) - 5000, len(text), len(text) - 9000, 100, len(text) - 1} {
+			got, err := d.decompress(codecSnappy, compress(text[:n]))
+			if err != nil || !bytes.Equal(got, text[:n]) {
+				t.Fatalf("%s: got %d bytes, %v, want %d", name, len(got), err, n)
+			}
+			if place == nil {
+				place = unsafe.SliceData(d.space)
+			}
+			if unsafe.SliceData(d.space) != place || cap(d.space) > spaceKept {
+				t.Errorf("%s: %d bytes lie elsewhere than others before, where there is room for %d", name, n, cap(d.space))
+			}
+		}
+	}
+	frame := func(b ...byte) []byte { return append(bytes.Clone(framed(nil)[:16]), b...) }
+	for name, lie := range map[string][]byte{
+		"more than may be":         binary.AppendUvarint(nil, 1<<31),
+		"more than may be, framed": frame(0, 0, 0, 5, 128, 128, 128, 128, 8),
+		"a frame that ends":        frame(255, 255, 255, 255, 255, 255),
+		"a frame without a block":  frame(0, 0, 0, 0),
+		"no whole head":            framed(nil)[:9],
+	} {
+		var err error
+		pieces := testing.AllocsPerRun(1, func() { _, err = new(decompressor).decompress(codecSnappy, lie) })
+		if err == nil || pieces > 8 { // its space, and the error: 13 more would be space that is doubled up to the limit
+			t.Errorf("%s: got %v, and %v pieces of memory", name, err, pieces)
+		}
 	}
 }
 

@@ -2,6 +2,7 @@ package kafka
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -124,10 +125,14 @@ func (d *decompressor) read(r io.Reader, limit int) error {
 	}
 }
 
-// snappy decompresses into space that doubles until it is enough: nothing says how much that is.
+// snappy decompresses into as much space as it says that it takes; what cannot be believed of that gets twice as much again and again.
 func (d *decompressor) snappy(b []byte, limit int) error {
-	for size := max(cap(d.space), spaceMin, 2*len(b)); ; size *= 2 {
-		size = min(size, limit)
+	said := snappySize(b)
+	if said > limit {
+		return errTooLarge
+	}
+	for size := max(cap(d.space), spaceMin, min(said, snappyRatioMax*len(b))); ; size *= 2 {
+		size = min((size+snappyStep-1)/snappyStep*snappyStep, limit)
 		if cap(d.space) < size {
 			d.space = make([]byte, 0, size)
 		}
@@ -141,4 +146,36 @@ func (d *decompressor) snappy(b []byte, limit int) error {
 		d.space = out
 		return err
 	}
+}
+
+const (
+	// snappyRatioMax is about how much larger a batch becomes that a client has compressed: 64 bytes are repeated in 3. What says that it is
+	// larger still gets no memory on its word.
+	snappyRatioMax = 24
+	// snappyStep is by how much space is larger at a time: of batches that are about as large as each other most find it large enough.
+	snappyStep = 64 << 10
+)
+
+var snappyFrames = []byte("\x82SNAPPY\x00")
+
+// snappySize is how much space a batch takes by what it says: one block, or the blocks that Kafka's clients write behind a head of 16 bytes,
+// each behind its length. A block begins with how large it becomes.
+func snappySize(b []byte) (size int) {
+	block := func(b []byte) int {
+		n, _ := binary.Uvarint(b)
+		return int(min(n, batchDecompressedMax+1))
+	}
+	if !bytes.HasPrefix(b, snappyFrames) {
+		size = block(b)
+	} else {
+		for rest := b[min(16, len(b)):]; len(rest) >= 4; {
+			n := uint64(binary.BigEndian.Uint32(rest))
+			if rest = rest[4:]; n > uint64(len(rest)) {
+				break
+			}
+			size += block(rest[:n])
+			rest = rest[n:]
+		}
+	}
+	return size
 }
