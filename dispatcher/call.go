@@ -106,6 +106,9 @@ func (d *Dispatcher) ended(m *machine.Machine, o *outcome) {
 	}
 	d.called(o)
 	d.observe(o.call, o.reply, o.failure, o.took)
+	if o.reply != nil {
+		recycle(o.reply)
+	}
 	o.call.States, o.call.Messages, o.reply = nil, nil, nil // of a bulk others may be out for long
 	if o.room > 0 {
 		d.release(o.room)

@@ -16,19 +16,11 @@ import (
 // once more. What is accepted and what it means is what the generated code says, and a fuzz test compares the two: unknown fields and
 // those of another wire type are skipped, of a single field the last one counts, parts of one message that comes twice are merged.
 
-// roomy is a reply with room for one effect of each kind, which is what most have.
-type roomy struct {
-	machine.Reply
-	sends     [1]machine.Send
-	outputs   [1]machine.Output
-	mutations [1]machine.Mutation
-}
-
 // decoder reads one reply.
 type decoder struct {
 	call  *machine.Call // that it answers; its texts come back
 	words *words        // of the function
-	room  *roomy
+	reply *machine.Reply
 
 	problem error  // the first thing that the wire allows and the gateway does not, in what counts
 	block   []byte // room for small values
@@ -36,21 +28,25 @@ type decoder struct {
 
 // decodeReply reads the body of a reply; nothing of what it answers is b. Zero bytes are a reply without effects. More effects than
 // protocol.EffectsMax are an error, found before they take memory. Beyond the wire it judges only what the machine cannot see any more:
-// an unknown kind of mutation, and names that no store can hold.
+// an unknown kind of mutation, and names that no store can hold. Who has no use for the reply any more may recycle it.
 func decodeReply(b []byte, call *machine.Call, w *words) (*machine.Reply, error) {
-	d := decoder{call: call, words: w, room: &roomy{}}
 	if len(b) > 2*protocol.EffectsMax { // an effect has two bytes at least
 		if err := countEffects(b); err != nil {
 			return nil, fmt.Errorf("decode reply: %w", err)
 		}
 	}
-	if err := d.response(b); err != nil {
-		return nil, fmt.Errorf("decode reply: %w", err)
+	d := decoder{call: call, words: w, reply: replies.Get().(*machine.Reply)}
+	err := d.response(b)
+	if err != nil {
+		err = fmt.Errorf("decode reply: %w", err)
+	} else {
+		err = d.problem
 	}
-	if d.problem != nil {
-		return nil, d.problem
+	if err != nil {
+		recycle(d.reply)
+		return nil, err
 	}
-	return &d.room.Reply, nil
+	return d.reply, nil
 }
 
 const (
@@ -88,18 +84,17 @@ func tooMany(n int) error {
 
 // response reads a FromFunction: of two alternatives the last one counts.
 func (d *decoder) response(b []byte) error {
-	d.empty(false)
 	f := fields{rest: b}
 	for f.next() {
 		var err error
 		switch f.key {
 		case resultKey:
-			if d.room.Incomplete {
+			if d.reply.Incomplete {
 				d.empty(false)
 			}
 			err = d.result(f.content)
 		case incompleteKey:
-			if !d.room.Incomplete {
+			if !d.reply.Incomplete {
 				d.empty(true)
 			}
 			err = d.incomplete(f.content)
@@ -113,37 +108,28 @@ func (d *decoder) response(b []byte) error {
 
 // empty forgets what the other alternative has said.
 func (d *decoder) empty(incomplete bool) {
-	r := d.room
-	r.Reply = machine.Reply{Incomplete: incomplete}
+	empty(d.reply)
+	d.reply.Incomplete = incomplete
 	d.problem = nil
 }
 
 // result reads an InvocationResponse.
 func (d *decoder) result(b []byte) error {
-	r := d.room
+	r := d.reply
 	f := fields{rest: b}
 	for f.next() {
 		var err error
 		switch f.key {
 		case 1<<3 | packed:
-			if r.Mutations == nil {
-				r.Mutations = r.mutations[:0:1]
-			}
 			r.Mutations = more(r.Mutations, len(f.content), len(f.rest))
 			err = d.mutation(f.content, &r.Mutations[len(r.Mutations)-1])
 		case 2<<3 | packed:
-			if r.Sends == nil {
-				r.Sends = r.sends[:0:1]
-			}
 			r.Sends = more(r.Sends, len(f.content), len(f.rest))
 			err = d.send(f.content, len(f.rest), &r.Sends[len(r.Sends)-1])
 		case 3<<3 | packed:
 			r.Delayed = more(r.Delayed, len(f.content), len(f.rest))
 			err = d.delayed(f.content, len(f.rest), &r.Delayed[len(r.Delayed)-1])
 		case 4<<3 | packed:
-			if r.Outputs == nil {
-				r.Outputs = r.outputs[:0:1]
-			}
 			r.Outputs = more(r.Outputs, len(f.content), len(f.rest))
 			err = d.output(f.content, len(f.rest), &r.Outputs[len(r.Outputs)-1])
 		}
@@ -339,7 +325,7 @@ func (d *decoder) incomplete(b []byte) error {
 		if err != nil {
 			return err
 		}
-		d.room.Missing = append(d.room.Missing, spec)
+		d.reply.Missing = append(d.reply.Missing, spec)
 	}
 	return f.err
 }

@@ -35,7 +35,7 @@ func FuzzReply(f *testing.F) {
 		if diff := cmp.Diff(said(want), said(wireOf(reply)), protocmp.Transform()); diff != "" {
 			t.Fatalf("(-wire +machine):\n%s", diff)
 		}
-		playReply(t, reply)
+		playReply(t, reply, recycle)
 	})
 }
 
@@ -159,8 +159,8 @@ func wireOf(reply *machine.Reply) *protocol.FromFunction {
 }
 
 // playReply gives the reply to the first call of a machine whose function knows every state that the reply names, answers every other
-// call with nothing, and commits all that comes of it.
-func playReply(t *testing.T, reply *machine.Reply) {
+// call with nothing, and answers the commits of all that comes of it. told is what becomes of each reply that was told.
+func playReply(t *testing.T, reply *machine.Reply, told func(*machine.Reply)) (commits []*statestore.Commit) {
 	target := api.FunctionType{Namespace: "a.b", Name: "st"}
 	spec := statestore.FunctionSpec{Function: target}
 	for _, m := range reply.Mutations {
@@ -184,7 +184,7 @@ func playReply(t *testing.T, reply *machine.Reply) {
 	source := api.Source{Ingress: "a/in", Topic: "t"}
 	m.Started(statestore.Progress{Source: source}, 0)
 	m.Arrive(source, []api.Record{{ID: "k", Value: api.TypedValue{TypeName: "t/x", HasValue: true}, Routes: []api.Route{{Key: "a.b/st", Target: target}}}})
-	answer, commits := reply, 0
+	answer := reply
 	for now := int64(1); now < 2000; now += 100 {
 		m.Tick(now)
 		for work := m.Work(); ; work = m.Work() {
@@ -203,10 +203,11 @@ func playReply(t *testing.T, reply *machine.Reply) {
 			}
 			for _, c := range work.Calls {
 				m.Replied(c.ID, answer)
+				told(answer)
 				answer = &machine.Reply{}
 			}
 			if work.Commit != nil {
-				commits++
+				commits = append(commits, work.Commit)
 				sameRows(t, work.Commit)
 				if err := store.Commit(context.Background(), work.Commit); err != nil {
 					t.Fatalf("the store does not take what became of the reply: %v", err)
@@ -221,9 +222,10 @@ func playReply(t *testing.T, reply *machine.Reply) {
 			t.Fatal(err)
 		}
 	}
-	if commits == 0 {
+	if len(commits) == 0 {
 		t.Fatal("nothing was committed")
 	}
+	return commits
 }
 
 // sameRows: what a commit holds is the same when it comes back from rows.
