@@ -22,9 +22,9 @@ func newAddresses() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "addresses NAMESPACE/NAME",
 		Short: "List the addresses of a function; show, retry, skip, pause and resume one",
-		Long: `addresses lists what the store keeps of a function: the ids that have state, or messages that are stored by address. One whose first messages still wait
-in memory, and in what is stored for a restart, is not in the list: "gateway stuck" has it when it waits for long, and "gateway addresses show" whenever it is
-asked. Its verbs are for one address, which is named by its function and its id.`,
+		Long: `addresses lists the addresses of a function that have something, by id: states, messages that wait, wherever they are, or a call. Also those of a function
+that the module does not declare any more. A gateway that waits knows only of states, and of messages that are stored by address: not of those that wait in
+the memory of the one that works. The verbs are for one address, which is named by its function and its id.`,
 		Example: `  gateway addresses shop/cart --prefix customer-7
   gateway addresses show shop/cart ada
   gateway addresses retry shop/cart ada
@@ -74,7 +74,7 @@ type answeredListedAddress struct {
 
 func addressList(query url.Values) listing[answeredListedAddress] {
 	return listing[answeredListedAddress]{
-		path: addressesPath, query: query, head: []string{"ID", "MESSAGES", "STORED", "PHASE", "FAILING", "PAUSED", "LAST ERROR"}, none: "the store keeps no such address",
+		path: addressesPath, query: query, head: []string{"ID", "MESSAGES", "STORED", "PHASE", "FAILING", "PAUSED", "LAST ERROR"}, none: "no such address has states or messages, as far as this gateway knows; one that waits does not know of messages in the memory of the one that works",
 		row: func(x answeredListedAddress) []string {
 			failing := table.None
 			if x.Failing {

@@ -71,6 +71,16 @@ type answeredMailbox struct {
 	Front    *answeredFront
 }
 
+func (m *answeredMailbox) text() string {
+	switch {
+	case m.Messages == nil: // of a standby
+		return fmt.Sprintf("%d that are stored by address; those that wait in memory, and are stored too, the gateway that works can tell", m.Stored)
+	case m.Stored == 0:
+		return decimal(*m.Messages)
+	}
+	return fmt.Sprintf("%d, %d of them in the store alone", *m.Messages, m.Stored)
+}
+
 type answeredFront struct {
 	answeredPayload
 	Number uint64
@@ -132,15 +142,11 @@ func (v *answeredView) nothing() bool {
 }
 
 func (v *answeredView) write(out io.Writer, now time.Time) error {
-	messages := fmt.Sprintf("%d in the store", v.Mailbox.Stored)
-	if v.Mailbox.Messages != nil {
-		messages = fmt.Sprintf("%d, %d of them in the store only", *v.Mailbox.Messages, v.Mailbox.Stored)
-	}
 	pairs := [][2]string{{"address", v.Address.text()}, {"paused", pausedText(v.Paused, true)}}
 	if !v.Declared {
 		pairs = append(pairs, [2]string{"declared", "no: the module says of no endpoint that serves the function"})
 	}
-	pairs = append(pairs, [2]string{"phase", table.Text(v.Phase)}, [2]string{"messages", messages})
+	pairs = append(pairs, [2]string{"phase", table.Text(v.Phase)}, [2]string{"messages", v.Mailbox.text()})
 	if v.Mailbox.Front != nil {
 		pairs = append(pairs, [2]string{"front", v.Mailbox.Front.text()})
 	}
@@ -149,7 +155,7 @@ func (v *answeredView) write(out io.Writer, now time.Time) error {
 		pairs = append(pairs, [2]string{"known", "nothing: it has no state, no message and no timer, now"})
 	}
 	if v.Role == "standby" {
-		pairs = append(pairs, [2]string{"role", "standby: what is in memory is known to the gateway that works"})
+		pairs = append(pairs, [2]string{"role", "standby: what waits in memory is known to the gateway that works"})
 	}
 	if err := table.Fields(out, pairs...); err != nil {
 		return err

@@ -145,7 +145,7 @@ func TestOperatorAddress(t *testing.T) {
 		t.Errorf("exit %d, %q", code, stderr)
 	}
 	sameLines(t, stdout, []string{
-		"address shop/cart ada", "phase waiting", "messages 3, 1 of them in the store only", "front message 17: x/y of 12B from shop/in 1, since 2026-01-02T03:04:05Z",
+		"address shop/cart ada", "phase waiting", "messages 3, 1 of them in the store alone", "front message 17: x/y of 12B from shop/in 1, since 2026-01-02T03:04:05Z",
 		"call out for 1.5s, after 2 attempts that failed", "failing for 1m1s, 5 attempts, the next in now; longer than its budget", `last error says\nno`, "shard 7",
 		"STATE TYPE BYTES VERSION EXPIRES VALUE", "items io.statefun.types/int 4 00ff - 3 (not committed yet; stored is nothing)", "blob x/y 2 0a in now base64 AAE=",
 		"huge x/y 99999999 0b - (left out: -o json of it alone has it)",
@@ -153,11 +153,11 @@ func TestOperatorAddress(t *testing.T) {
 	})
 	f.says("GET /v1/addresses/shop/cart?id=..", `{"address":{"namespace":"shop","name":"cart","id":".."},"role":"standby","declared":false,"state":[],"mailbox":{"messages":null,"stored":2}}`)
 	_, stdout, _ = call(t, "addresses", "show", "shop/cart", "..")
-	sameLines(t, stdout, []string{"address shop/cart ..", "declared no: the module says of no endpoint that serves the function", "messages 2 in the store", "shard 0",
-		"role standby: what is in memory is known to the gateway that works"})
+	sameLines(t, stdout, []string{"address shop/cart ..", "declared no: the module says of no endpoint that serves the function", "messages 2 that are stored by address; those that wait in memory, and are stored too, the gateway that works can tell", "shard 0",
+		"role standby: what waits in memory is known to the gateway that works"})
 	f.says("GET /v1/addresses/shop/cart/none", `{"address":{"namespace":"shop","name":"cart","id":"none"},"role":"active","declared":true,"state":[],"mailbox":{"messages":0,"stored":0,"front":null}}`)
 	_, stdout, _ = call(t, "addresses", "show", "shop/cart", "none")
-	sameLines(t, stdout, []string{"address shop/cart none", "messages 0, 0 of them in the store only", "shard 0", "known nothing: it has no state, no message and no timer, now"})
+	sameLines(t, stdout, []string{"address shop/cart none", "messages 0", "shard 0", "known nothing: it has no state, no message and no timer, now"})
 	if stdout := must(t, "", "", "state", "get", "shop/cart", "none", "-o", "json"); stdout != "[]\n" {
 		t.Errorf("no states are %q", stdout)
 	}

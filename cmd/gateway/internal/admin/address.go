@@ -53,7 +53,7 @@ type jsonView struct {
 
 type jsonMailbox struct {
 	Messages *int64     `json:"messages" about:"that wait or are in the call; null on a standby"`
-	Stored   int64      `json:"stored" about:"of them, only in the store"`
+	Stored   int64      `json:"stored" about:"of them, only in the store; on a standby: those that are stored by address. What waits in the memory of the one that works is stored too, and a standby does not see it"`
 	Front    *jsonFront `json:"front" about:"the next one, or the first of the call; null: none, or not known"`
 }
 
@@ -218,11 +218,8 @@ func viewOf(a api.Address, found *report.Address, show *showing) jsonView {
 		InMemory: v.InMemory, Phase: v.Phase, Paused: pausedOf(v.Paused), State: statesOf(found, show), Mailbox: jsonMailbox{Stored: found.Stored.Spilled}, Timers: []jsonTimer{},
 	}
 	if found.Active {
-		messages := found.Stored.Spilled
-		if v.InMemory {
-			messages, out.Mailbox.Stored = v.Mailbox, v.Spilled
-		}
-		out.Mailbox.Messages = &messages
+		messages, stored := mailboxOf(v, found.Stored.Spilled)
+		out.Mailbox.Messages, out.Mailbox.Stored = &messages, stored
 	}
 	if f := &v.Front; f.Number != 0 {
 		out.Mailbox.Front = &jsonFront{f.Number, addressOf(f.Caller), f.TypeName, f.Bytes, timestamp(f.ArrivedMS)}

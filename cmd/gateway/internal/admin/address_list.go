@@ -3,6 +3,7 @@ package admin
 import (
 	"context"
 	"net/http"
+	"slices"
 
 	"github.com/stategate/stategate/api"
 	"github.com/stategate/stategate/dispatcher/machine"
@@ -10,14 +11,14 @@ import (
 
 const addressesPath = "/v1/addresses"
 
-// jsonListedAddress is an address that the store keeps.
+// jsonListedAddress is an address that has states or messages.
 type jsonListedAddress struct {
 	Address   *jsonAddress `json:"address" about:"the one that this is about"`
 	Shard     int          `json:"shard" about:"0 to 1439, by the id alone"`
 	InMemory  bool         `json:"inMemory" about:"whether the member that answers has it in memory; false on a standby"`
 	Phase     string       `json:"phase" about:"\"\": it is not in memory"`
 	Messages  *int64       `json:"messages" about:"that wait or are in the call; null on a standby"`
-	Stored    int64        `json:"stored" about:"of them, only in the store"`
+	Stored    int64        `json:"stored" about:"of them, only in the store; on a standby: those that are stored by address, there may be others"`
 	Failing   bool         `json:"failing" about:"the last attempt failed"`
 	Attempts  int          `json:"attempts" about:"of the call at hand, with one that is out; 0: none"`
 	LastError string       `json:"lastError" about:"\"\": the last attempt did not fail"`
@@ -42,26 +43,16 @@ func askAddresses(ctx context.Context, app Application, r *http.Request) (any, e
 	}
 	answer := list[jsonListedAddress]{Items: []jsonListedAddress{}}
 	for left := answerBytesMax; len(answer.Items) < limit && left > 0; {
-		found, next, err := app.Addresses(ctx, function, query["prefix"], cursor, min(addressesAtOnce, limit-len(answer.Items)))
+		found, next, err := app.Addresses(ctx, function, query["prefix"], cursor, limit-len(answer.Items))
 		if err != nil {
 			return nil, err
 		}
-		views, err := app.Views(ctx, found)
-		if err != nil {
-			return nil, err
-		}
-		mail, err := app.Mailboxes(ctx, found)
-		if err != nil {
-			return nil, err
-		}
-		for i, a := range found {
-			var v *machine.View // nil: no memory knows of it
-			if views != nil {
-				v = &views[i]
+		for some := range slices.Chunk(found, addressesAtOnce) {
+			took, err := listAddresses(ctx, app, some, &answer.Items)
+			if err != nil {
+				return nil, err
 			}
-			item := listedAddress(a, v, mail[i].Spilled)
-			answer.Items = append(answer.Items, item)
-			left -= len(a.ID) + len(item.LastError)
+			left -= took
 		}
 		if cursor, answer.Next = next, nextCursor(next); next == nil {
 			break
@@ -70,17 +61,48 @@ func askAddresses(ctx context.Context, app Application, r *http.Request) (any, e
 	return answer, nil
 }
 
-// addressesAtOnce is how many are read from the store at a time: each id may be 64 KiB.
+// addressesAtOnce is how many are looked at, in memory and in the store, at a time.
 const addressesAtOnce = 100
+
+// listAddresses tells of addresses what memory and the store know of them, and answers how many bytes their texts have.
+func listAddresses(ctx context.Context, app Application, found []api.Address, into *[]jsonListedAddress) (bytes int, err error) {
+	views, err := app.Views(ctx, found)
+	if err != nil {
+		return 0, err
+	}
+	mail, err := app.Mailboxes(ctx, found)
+	if err != nil {
+		return 0, err
+	}
+	for i, a := range found {
+		var v *machine.View // nil: no memory knows of it
+		if views != nil {
+			v = &views[i]
+		}
+		item := listedAddress(a, v, mail[i].Spilled)
+		*into = append(*into, item)
+		bytes += len(a.ID) + len(item.LastError)
+	}
+	return bytes, nil
+}
 
 func listedAddress(a api.Address, v *machine.View, stored int64) jsonListedAddress {
 	out := jsonListedAddress{Address: &jsonAddress{a.Type.Namespace, a.Type.Name, a.ID}, Shard: api.Shard(a.ID), Stored: stored}
 	if v == nil {
 		return out
 	}
-	out.Messages, out.InMemory, out.Phase, out.Failing, out.Attempts, out.LastError, out.Paused = &stored, v.InMemory, v.Phase, v.FailingSince != 0, v.Attempts, v.LastError, v.Paused != nil
-	if v.InMemory {
-		out.Messages, out.Stored = &v.Mailbox, v.Spilled
-	}
+	out.InMemory, out.Phase, out.Failing, out.Attempts, out.LastError, out.Paused = v.InMemory, v.Phase, v.FailingSince != 0, v.Attempts, v.LastError, v.Paused != nil
+	messages, stored := mailboxOf(v, stored)
+	out.Messages, out.Stored = &messages, stored
 	return out
+}
+
+// mailboxOf is how many messages an address has that memory was asked for, and how many of them are only in the store; stored is how many
+// the store has by address.
+func mailboxOf(v *machine.View, stored int64) (messages, only int64) {
+	messages, only = stored, stored
+	if v.InMemory {
+		messages, only = v.Mailbox, v.Spilled
+	}
+	return messages + v.Strange, only + v.Strange
 }

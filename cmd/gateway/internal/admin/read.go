@@ -72,7 +72,7 @@ func (h *handler) reads() []route {
 		get(stuckPath, "what waits longer than it should and why, the oldest first, with the command to type", list[jsonStuck]{}, h.ask(askStuck)),
 		get(functionsPath, "functions: how they are called, and what waits for them", list[jsonFunction]{}, h.ask(askFunctions), after, limit),
 		get(functionPath, "one of them", jsonFunction{}, h.ask(askFunction)),
-		get(addressesPath, "addresses of a function that the store keeps", list[jsonListedAddress]{}, h.ask(askAddresses), parameter{Name: "function", About: "namespace/name", Needed: true},
+		get(addressesPath, "addresses of a function that have states or messages, by id; a standby tells those that the store keeps by address", list[jsonListedAddress]{}, h.ask(askAddresses), parameter{Name: "function", About: "namespace/name", Needed: true},
 			parameter{Name: "prefix", About: "of the ids"}, after, limit),
 		get(addressPath, "state, mailbox, call in flight, last error and timers of one address; / in an id is written %2F", jsonView{}, h.ask(askAddress), raw),
 		get(addressByID, "the same with ?id=, for ids such as '', '.' and '..'", jsonView{}, h.ask(askAddress), id, raw),

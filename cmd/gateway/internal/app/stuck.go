@@ -140,7 +140,7 @@ func remedyOf(s *machine.Stuck) string {
 		if s.Kind == machine.OnEgress {
 			return "gateway egresses forget " + name
 		}
-		return "gateway module"
+		return "gateway addresses " + name
 	case machine.StuckDeadLetters:
 		return "gateway deadletters --" + s.Kind + " " + name
 	case machine.StuckLaneHalted:

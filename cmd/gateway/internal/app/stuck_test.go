@@ -34,7 +34,7 @@ func TestRemedies(t *testing.T) {
 		"gateway addresses shop/long":                                {Cause: machine.StuckPaused, Kind: machine.OnAddress, Address: api.Address{Type: api.FunctionType{Namespace: "shop", Name: "long"}, ID: strings.Repeat("x", 513)}},
 		"gateway functions resume shop/cart":                         {Cause: machine.StuckPaused, Kind: machine.OnFunction, Name: "shop/cart"},
 		"gateway ingresses resume shop/in":                           {Cause: machine.StuckPaused, Kind: machine.OnIngress, Name: "shop/in"},
-		"gateway module":                                             {Cause: machine.StuckUndeclared, Kind: machine.OnFunction, Name: "shop/cart"},
+		"gateway addresses shop/gone":                                {Cause: machine.StuckUndeclared, Kind: machine.OnFunction, Name: "shop/gone"},
 		"gateway egresses forget shop/out":                           {Cause: machine.StuckUndeclared, Kind: machine.OnEgress, Name: "shop/out"},
 		"gateway egresses shop/out":                                  {Cause: machine.StuckEgressAway, Kind: machine.OnEgress, Name: "shop/out"},
 		"gateway egresses decide shop/out --lane 0 --deliver stored": {Cause: machine.StuckLaneHalted, Kind: machine.OnEgress, Name: "shop/out"},
