@@ -48,7 +48,7 @@ func TestRunFails(t *testing.T) {
 			args := append([]string{"run", "--module", good, "--admin=127.0.0.1:0"}, c.args...)
 			began := time.Now()
 			code, stdout, stderr := call(t, args...)
-			if took := time.Since(began); took > 10*time.Second {
+			if took := time.Since(began); took > patience {
 				t.Errorf("it took %s", took)
 			}
 			if code != c.code || stdout != "" || !strings.Contains(stderr, c.want) {
@@ -110,10 +110,13 @@ func TestRunEndsAsAsked(t *testing.T) {
 	<-read
 }
 
+// patience is for what takes milliseconds on a quiet machine: it only decides when a test gives up.
+const patience = 90 * time.Second
+
 // waitFor asks until the answer is as wanted: the log tells a condition a moment before the others do.
 func waitFor(t *testing.T, url, want string) {
 	t.Helper()
-	for deadline := time.Now().Add(10 * time.Second); ; {
+	for deadline := time.Now().Add(patience); ; {
 		response, err := http.Get(url)
 		if err != nil {
 			t.Fatal(err)

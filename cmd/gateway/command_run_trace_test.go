@@ -61,7 +61,7 @@ func TestRunTraces(t *testing.T) {
 	}()
 	waitFor(t, "http://"+<-admin+"/metrics", "stategate_trace_spans_dropped_total 0")
 	event := "http://" + <-events + "/v1/send/a/f/x"
-	for limit := time.Now().Add(20 * time.Second); ; { // until it works, and not only listens
+	for limit := time.Now().Add(patience); ; { // until it works, and not only listens
 		response, err := http.Post(event, "text/plain", strings.NewReader("x"))
 		if err != nil {
 			t.Fatal(err)

@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/uuid"
@@ -57,7 +56,7 @@ func forgotten(t *testing.T, b *broker, change ...func(*Relay)) (*outbox, *life)
 // decide decides, and fails the test when the lane does not go on where it should.
 func (l *life) decide(t *testing.T, d egress.Decision, want uint64) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	if next, err := l.relay.Decide(ctx, d); err != nil || next != want {
 		t.Fatalf("decided %v: got %d, %v, want %d", d, next, err, want)

@@ -69,7 +69,7 @@ func (w *storm) crash(t *testing.T, point string, n, outputs int) {
 		}
 	})...)
 	close(ready)
-	limit := time.After(60 * time.Second)
+	limit := time.After(patience)
 	for {
 		moved := w.o.moved()
 		w.emit(l, outputs)
@@ -235,7 +235,7 @@ func zombieIsFenced(t *testing.T, b *broker) {
 		if !errors.Is(err, statestore.ErrFenced) {
 			t.Errorf("zombie ends with %v, want ErrFenced", err)
 		}
-	case <-time.After(20 * time.Second):
+	case <-time.After(patience):
 		t.Fatal("the zombie does not notice")
 	}
 	if diff := cmp.Diff(numbers(1, 2), committed(t, cfg.Brokers, b.topic("out"))); diff != "" {

@@ -41,7 +41,7 @@ func committed(t testing.TB, brokers []string, topic string) map[string][]string
 
 func readAll(t testing.TB, brokers []string, topic string, isolation kgo.IsolationLevel) []*kgo.Record {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 40*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	ends := settledEnds(ctx, t, brokers, topic)
 	offsets := map[int32]kgo.Offset{}

@@ -51,7 +51,7 @@ func (l *late) arrive(t *testing.T) []byte {
 		return nil
 	}
 	defer func() { _ = conn.Close() }()
-	if err := conn.SetDeadline(time.Now().Add(20 * time.Second)); err != nil {
+	if err := conn.SetDeadline(time.Now().Add(patience)); err != nil {
 		t.Error(err)
 	}
 	if _, err := conn.Write(held); err != nil {

@@ -161,7 +161,7 @@ func TestOldOwnerSendsOn(t *testing.T) {
 				if !errors.Is(err, statestore.ErrFenced) {
 					t.Errorf("Run answers %v, want ErrFenced", err)
 				}
-			case <-time.After(30 * time.Second):
+			case <-time.After(patience):
 				t.Error("the old owner does not notice")
 			}
 			successor.emit(kafkaOutput(b.topic("out"), "key-0", "3"))

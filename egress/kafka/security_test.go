@@ -67,7 +67,7 @@ func secured(t *testing.T, at testserver.Listener, properties map[string]string)
 
 func addUser(t *testing.T, mechanism, user, password string) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	if err := testserver.SecureKafka(t).AddUser(ctx, mechanism, user, password); err != nil {
 		t.Fatal(err)

@@ -30,7 +30,7 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-const patience = 30 * time.Second
+const patience = 90 * time.Second
 
 // outbox is the store's side of one lane, as it outlives relays and members.
 type outbox struct {

@@ -22,7 +22,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-const patience = 20 * time.Second
+const patience = 90 * time.Second
 
 var lane = statestore.LaneID{Egress: "io.statefun.playground/egress"}
 

@@ -27,7 +27,7 @@ func keep(t *testing.T, conn net.Conn, err error) *kept {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = conn.Close() })
-	if err := conn.SetDeadline(time.Now().Add(20 * time.Second)); err != nil {
+	if err := conn.SetDeadline(time.Now().Add(patience)); err != nil {
 		t.Fatal(err)
 	}
 	return &kept{conn, bufio.NewReader(conn)}

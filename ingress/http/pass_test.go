@@ -22,6 +22,7 @@ type passing struct {
 func passOn(t *testing.T, change func(*Config)) *passing {
 	t.Helper()
 	cfg := testConfig()
+	cfg.Ingresses[0].Timeout = 2 * patience // the one that works does not give up before the test does
 	p := &passing{active: &held{asked: make(chan struct{}), let: make(chan struct{})}, answers: make(chan string, 1)}
 	to, _ := open(t, serving(t, cfg, p.active))
 	cfg.Owner = func(context.Context) (string, bool) { return to, true }
@@ -40,7 +41,7 @@ func (p *passing) call(t *testing.T, headers ...string) {
 	}()
 	select {
 	case <-p.active.asked:
-	case <-time.After(20 * time.Second):
+	case <-time.After(patience):
 		t.Fatal("the request is not passed on")
 	}
 }
@@ -54,14 +55,14 @@ func (p *passing) wants(t *testing.T, parts ...string) {
 				t.Errorf("answered %q, want %q in it", got, part)
 			}
 		}
-	case <-time.After(9 * time.Second): // before the one that works gives up by itself
+	case <-time.After(patience):
 		t.Fatal("no answer")
 	}
 }
 
 // TestPassedToTheSilent: a request that was passed on to one that says nothing is answered when its time is over.
 func TestPassedToTheSilent(t *testing.T) {
-	p := passOn(t, func(cfg *Config) { cfg.PassTimeMax = 300 * time.Millisecond })
+	p := passOn(t, func(cfg *Config) { cfg.PassTimeMax = time.Second })
 	p.call(t)
 	p.wants(t, "Gateway Timeout", "not known", "may take effect twice")
 	p.call(t, keyHeader+": k")
@@ -96,7 +97,7 @@ func TestPassedUntilItWorks(t *testing.T) {
 
 // TestPassedBodyUntilItWorks: it does not wait for a body either.
 func TestPassedBodyUntilItWorks(t *testing.T) {
-	p := passOn(t, func(*Config) {})
+	p := passOn(t, func(cfg *Config) { cfg.BodyTimeMax = 2 * patience })
 	conn, err := net.Dial("tcp", p.address)
 	k := keep(t, conn, err)
 	if _, err := io.WriteString(k, "POST /v1/send/shop/cart/a HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n\r\nabc"); err != nil {
@@ -110,9 +111,6 @@ func TestPassedBodyUntilItWorks(t *testing.T) {
 	ctx, end := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() { ended <- p.standby.Work(ctx, &asker{}) }()
-	if err := k.SetReadDeadline(time.Now().Add(10 * time.Second)); err != nil { // long before the body's time is over
-		t.Fatal(err)
-	}
 	resp, err := nethttp.ReadResponse(k.in, nil)
 	if err != nil {
 		t.Fatal(err)

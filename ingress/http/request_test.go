@@ -21,6 +21,9 @@ import (
 	"github.com/stategate/stategate/ingress"
 )
 
+// patience is for what takes milliseconds on a quiet machine: it only decides when a test gives up.
+const patience = 90 * time.Second
+
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // asker takes what is sent, and answers as it is told.

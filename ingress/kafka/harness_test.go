@@ -31,7 +31,7 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-const patience = 40 * time.Second
+const patience = 90 * time.Second
 
 // kafkas runs a story on kfake and on real Kafka.
 func kafkas(t *testing.T, story func(t *testing.T, k *broker)) {

@@ -15,7 +15,7 @@ import (
 	"github.com/stategate/stategate/statestore"
 )
 
-const patience = 20 * time.Second
+const patience = 90 * time.Second
 
 // engine is what an ingress sees of the engine, with the rules that count here: what is finished is committed, what is only at hand is
 // lost with the engine, and Start keeps what is at hand and forgets what was finished above.

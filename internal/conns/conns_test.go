@@ -15,7 +15,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-const patience = 20 * time.Second
+const patience = 90 * time.Second
 
 func wait[T any](t *testing.T, what string, c <-chan T) T {
 	t.Helper()

@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"errors"
+	"fmt"
 	"syscall"
 	"testing"
 	"time"
@@ -24,7 +25,7 @@ func (w waiting) get(t *testing.T) *statestore.Claim {
 		return c
 	case err := <-w.err:
 		t.Fatal(err)
-	case <-time.After(20 * time.Second):
+	case <-time.After(patience):
 		t.Fatal("no takeover")
 	}
 	return nil
@@ -67,7 +68,7 @@ func standbyAs(t *testing.T, s *Store, m statestore.Member) waiting {
 // Which way a takeover went is told by the ratio of the time that it took to the lease: bounds in absolute time fail on busy
 // machines, or tell nothing.
 func TestTakeover(t *testing.T) {
-	const long, short, far = 20 * time.Second, 3 * time.Second, 15 * time.Second
+	const long, short, far = 80 * time.Second, 4 * time.Second, 40 * time.Second
 	for _, test := range []struct {
 		name, role string
 		noHint     bool
@@ -111,8 +112,8 @@ func TestTakeover(t *testing.T) {
 // The connection with the lock is lost again and again, and so is every other: the owner lives, and stays.
 func TestLivingOwnerKeepsWhatItOwns(t *testing.T) {
 	srv := common(t)
-	url := srv.URL() + "&schema=" + fresh()
-	a, b := open(t, Config{URL: url}), open(t, Config{URL: url})
+	cfg := Config{URL: srv.URL(), Schema: fresh(), Lease: 10 * time.Second} // longer than a busy machine needs from one renewal to the next
+	a, b := open(t, cfg), open(t, cfg)
 	c := acquire(t, a, newMember())
 	w := standby(t, b)
 	w.none(t, 300*time.Millisecond)
@@ -139,7 +140,7 @@ func TestClaimEndsHangingCommit(t *testing.T) {
 	url := srv.URL() + "&schema=" + fresh()
 	a, b := open(t, Config{URL: url}), open(t, Config{URL: url})
 	c := acquire(t, a, newMember())
-	conn, err := a.dial(t.Context(), sessionName(c.Fence.Member), nil)
+	conn, err := a.dial(t.Context(), sessionName(c.Fence.Member), nil) // without a bound of its own
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -157,8 +158,8 @@ func TestClaimEndsHangingCommit(t *testing.T) {
 	start := time.Now()
 	got := standby(t, b).get(t)
 	t.Logf("took over after %v", time.Since(start).Round(time.Millisecond))
-	if got.Commit != 0 || time.Since(start) > 5*time.Second {
-		t.Errorf("claim after commit %d in %v", got.Commit, time.Since(start))
+	if got.Commit != 0 {
+		t.Errorf("claim after commit %d", got.Commit)
 	}
 	if _, err := conn.Exec(t.Context(), `COMMIT`); err == nil {
 		t.Error("the hanging commit went through")
@@ -187,21 +188,9 @@ func TestClaimSeesCommitOnItsWay(t *testing.T) {
 	}
 	committed := make(chan error, 1)
 	go func() { committed <- commit(2) }()
-	locked := func(waiting int) {
+	locked := func(want int) {
 		t.Helper()
-		const ask = `SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%"' || $1 || '"%'`
-		for deadline := time.Now().Add(20 * time.Second); ; {
-			var n int
-			if err := watcher.QueryRow(t.Context(), ask, cfg.Schema).Scan(&n); err != nil {
-				t.Fatal(err)
-			}
-			if n >= waiting {
-				return
-			}
-			if time.Now().After(deadline) {
-				t.Fatalf("%d statements wait for a lock, want %d", n, waiting)
-			}
-		}
+		until(t, fmt.Sprintf("%d statements wait for a lock", want), func() bool { return lockWaits(t, watcher, cfg.Schema, "") >= want })
 	}
 	locked(1)
 	w := standby(t, b)

@@ -105,7 +105,7 @@ func startChild(t *testing.T, role, url string, lease time.Duration) *process {
 // wait reads lines until one begins with want.
 func (p *process) wait(t *testing.T, want string) {
 	t.Helper()
-	limit := time.After(20 * time.Second)
+	limit := time.After(patience)
 	for {
 		select {
 		case line, ok := <-p.lines:

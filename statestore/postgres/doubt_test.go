@@ -61,7 +61,7 @@ func (c *counts) run(t *testing.T, stop chan struct{}) {
 }
 
 func (c *counts) resolve(t *testing.T, n uint64) {
-	for until := time.Now().Add(30 * time.Second); time.Now().Before(until); time.Sleep(time.Millisecond) {
+	for until := time.Now().Add(patience); time.Now().Before(until); time.Sleep(time.Millisecond) {
 		last, err := c.store.LastCommit(context.Background(), c.fence)
 		if errors.Is(err, statestore.ErrUnavailable) {
 			continue
@@ -79,6 +79,13 @@ func (c *counts) resolve(t *testing.T, n uint64) {
 		return
 	}
 	t.Error("doubt was not resolved")
+}
+
+// untilMore waits until some more are committed: the server works again, and the next commit is on its way.
+func (c *counts) untilMore(t *testing.T) {
+	t.Helper()
+	want := c.progress.Load() + 3
+	until(t, "commits go on", func() bool { return c.progress.Load() >= want })
 }
 
 // check compares the store with what is known to be committed.
@@ -104,12 +111,12 @@ func TestCommitsSurviveServerCrash(t *testing.T) {
 	stop, done := make(chan struct{}), make(chan struct{})
 	go func() { defer close(done); c.run(t, stop) }()
 	for i := range 6 {
-		time.Sleep(150 * time.Millisecond)
+		c.untilMore(t)
 		if err := srv.Restart([]syscall.Signal{syscall.SIGKILL, syscall.SIGINT, syscall.SIGQUIT}[i%3]); err != nil {
 			t.Fatal(err)
 		}
 	}
-	time.Sleep(150 * time.Millisecond)
+	c.untilMore(t)
 	close(stop)
 	<-done
 	if c.doubts+c.unavailable < 6 {
@@ -185,10 +192,16 @@ func TestAbandonedCommitIsInDoubt(t *testing.T) {
 	if _, err := admin.Exec(t.Context(), s.sql(`BEGIN; LOCK TABLE {s}.dead_letter IN ACCESS EXCLUSIVE MODE`)); err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	err := s.Commit(ctx, &statestore.Commit{Fence: c.Fence, Number: 2, NextNumber: 1, DeadLetters: []api.DeadLetter{{Number: 1, Kind: api.DeadRecord}}})
-	if !errors.Is(err, statestore.ErrDoubt) {
+	committed := make(chan error, 1)
+	go func() {
+		committed <- s.Commit(ctx, &statestore.Commit{Fence: c.Fence, Number: 2, NextNumber: 1, DeadLetters: []api.DeadLetter{{Number: 1, Kind: api.DeadRecord}}})
+	}()
+	look := connect(t, srv)
+	until(t, "the server works on the commit", func() bool { return lockWaits(t, look, s.cfg.Schema, "") == 1 })
+	cancel()
+	if err := <-committed; !errors.Is(err, statestore.ErrDoubt) {
 		t.Fatalf("got %v, want ErrDoubt", err)
 	}
 	if _, err := admin.Exec(t.Context(), `COMMIT`); err != nil {

@@ -15,7 +15,7 @@ func lockHolder(t *testing.T, admin *pgx.Conn, s *Store, member string) (pid int
 	const ask = `SELECT coalesce(max(a.pid), 0) FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid
 WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 1 AND (l.classid::bigint << 32 | l.objid::bigint) = $1
   AND a.application_name = $2 AND a.state = 'idle'`
-	for deadline := time.Now().Add(20 * time.Second); pid == 0; {
+	for deadline := time.Now().Add(patience); pid == 0; {
 		if err := admin.QueryRow(t.Context(), ask, s.lockKey("owner"), sessionName(member)).Scan(&pid); err != nil {
 			t.Fatal(err)
 		}

@@ -22,10 +22,11 @@ func TestLateCommitMisses(t *testing.T) {
 	for _, first := range []string{"late", "again"} {
 		t.Run(first+" comes first", func(t *testing.T) {
 			var hold, released atomic.Bool
-			release, arrived := make(chan struct{}), make(chan byte, 10)
+			held, release, arrived := make(chan struct{}), make(chan struct{}), make(chan byte, 10)
 			url := relay(t, common(t), way{
 				ask: func([]byte) bool {
 					if hold.CompareAndSwap(true, false) {
+						close(held)
 						<-release
 					}
 					return true
@@ -43,8 +44,9 @@ func TestLateCommitMisses(t *testing.T) {
 				t.Fatal(err)
 			}
 			hold.Store(true)
-			ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+			ctx, cancel := context.WithCancel(t.Context())
 			defer cancel()
+			go func() { <-held; cancel() }()
 			if err := s.Commit(ctx, one(c.Fence, 2, "late")); !errors.Is(err, statestore.ErrDoubt) {
 				t.Fatalf("got %v, want ErrDoubt", err)
 			}
@@ -59,7 +61,7 @@ func TestLateCommitMisses(t *testing.T) {
 					if kind != 'E' {
 						t.Errorf("the server says %c to the commit that comes late, want an error", kind)
 					}
-				case <-time.After(20 * time.Second):
+				case <-time.After(patience):
 					t.Fatal("the server does not answer")
 				}
 				released.Store(false)

@@ -41,6 +41,29 @@ func connect(t testing.TB, srv *testserver.PostgresServer) *pgx.Conn {
 	return conn
 }
 
+// patience is how long a test waits for what must come.
+const patience = 90 * time.Second
+
+// until asks until it is so.
+func until(t testing.TB, what string, ok func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(patience); !ok(); rest(t.Context(), 5*time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("waited %v: %s", patience, what)
+		}
+	}
+}
+
+// lockWaits counts the statements on a schema, or on a table of it, that wait for a lock.
+func lockWaits(t testing.TB, look *pgx.Conn, schema, table string) (n int) {
+	t.Helper()
+	const ask = `SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%"' || $1 || '".' || $2 || '%'`
+	if err := look.QueryRow(t.Context(), ask, schema, table).Scan(&n); err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
 // quiet is a log that keeps silent unless the tests are verbose.
 func quiet() *slog.Logger {
 	if testing.Verbose() {
@@ -71,7 +94,7 @@ func newMember() statestore.Member {
 
 func acquire(t testing.TB, s *Store, m statestore.Member, egresses ...string) *statestore.Claim {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	c, err := s.Acquire(ctx, m, egresses)
 	if err != nil {

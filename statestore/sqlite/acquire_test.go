@@ -27,7 +27,7 @@ func (w *waiting) get(t *testing.T) *statestore.Claim {
 		return c
 	case err := <-w.err:
 		t.Fatal(err)
-	case <-time.After(20 * time.Second):
+	case <-time.After(patience):
 		t.Fatal("no takeover")
 	}
 	return nil
@@ -73,7 +73,9 @@ func (l *logged) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
+// The end of the owner's process is noticed long before its lease ends.
 func TestTakeover(t *testing.T) {
+	const long = 40 * time.Second
 	for _, test := range []struct {
 		name, role string
 		end        func(p *process)
@@ -84,7 +86,7 @@ func TestTakeover(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			path := fresh(t)
-			p := startChild(t, test.role, path)
+			p := startChild(t, test.role, path, long)
 			p.wait(t, "owner")
 			log := &logged{make(chan string, 100)}
 			s := open(t, Config{Path: path, Log: slog.New(slog.NewTextHandler(log, nil))})
@@ -99,8 +101,8 @@ func TestTakeover(t *testing.T) {
 			c := w.get(t)
 			took := w.at.Sub(start)
 			t.Logf("took over after %v", took.Round(time.Millisecond))
-			if took > 500*time.Millisecond {
-				t.Errorf("took over after %v, want well under a second", took)
+			if took > long/4 {
+				t.Errorf("took over after %v, and the owner's lease is %v", took, long)
 			}
 			if c.Fence.Epoch < 2 {
 				t.Errorf("epoch %d does not go on from the former owner", c.Fence.Epoch)
@@ -122,7 +124,7 @@ func TestTakeover(t *testing.T) {
 func TestConfirmedCommitsSurviveKill(t *testing.T) {
 	path := fresh(t)
 	for range 5 {
-		p := startChild(t, "busy", path)
+		p := startChild(t, "busy", path, leaseDefault)
 		p.wait(t, "owner")
 		p.wait(t, "commit")
 		for range 20 {
@@ -149,7 +151,7 @@ func TestConfirmedCommitsSurviveKill(t *testing.T) {
 // A process that sleeps keeps what it owns, far beyond its lease: it could not be told from one that works again a moment later.
 func TestSleepingOwnerIsNotTakenOver(t *testing.T) {
 	path := fresh(t)
-	p := startChild(t, "busy", path)
+	p := startChild(t, "busy", path, leaseDefault)
 	p.wait(t, "owner")
 	s := open(t, Config{Path: path})
 	w := standby(t, s, newMember())
@@ -201,11 +203,11 @@ func TestRemovedLockFileFencesOwner(t *testing.T) {
 func TestMembersOfOneHandle(t *testing.T) {
 	const lease = 400 * time.Millisecond
 	s := open(t, Config{Path: fresh(t), Lease: lease})
-	a := acquire(t, s, newMember())
 	start := time.Now()
+	a := acquire(t, s, newMember())
 	w := standby(t, s, newMember())
 	b := w.get(t)
-	if took := w.at.Sub(start); took < lease/2 {
+	if took := w.at.Sub(start); took < lease*9/10 {
 		t.Errorf("took over from a living member after %v", took)
 	}
 	if err := s.Renew(t.Context(), a.Fence); !errors.Is(err, statestore.ErrFenced) {
@@ -243,15 +245,15 @@ func TestOldMembersAreForgotten(t *testing.T) {
 
 // Where files cannot be locked the lease decides, as it does between machines.
 func TestWithoutFileLocks(t *testing.T) {
-	const lease = 300 * time.Millisecond
+	const lease = 2 * time.Second // a busy machine must be able to renew it in time
 	path := fresh(t)
 	none := func(*os.File) (bool, error) { return false, errNoLocks }
 	a, b := open(t, Config{Path: path, Lease: lease}), open(t, Config{Path: path, Lease: lease})
 	a.lock.lock, b.lock.lock = none, none
 	ca := acquire(t, a, newMember())
 	w := standby(t, b, newMember())
-	for range 6 {
-		w.none(t, lease/2)
+	for range 4 {
+		w.none(t, lease/3)
 		if err := a.Renew(t.Context(), ca.Fence); err != nil {
 			t.Fatal(err)
 		}
@@ -259,11 +261,7 @@ func TestWithoutFileLocks(t *testing.T) {
 	if err := a.Close(); err != nil { // as good as dead
 		t.Fatal(err)
 	}
-	start := time.Now()
 	w.get(t)
-	if took := w.at.Sub(start); took > 2*time.Second {
-		t.Errorf("took over after %v, want the rest of the lease", took)
-	}
 }
 
 // A commit that takes longer than the lease is not taken over behind its back: its end counts as a sign of life.
@@ -278,7 +276,7 @@ func TestLongCommitKeepsTheLease(t *testing.T) {
 		s.writer.finish = commit
 		other = standby(t, s, newMember())
 		other.none(t, 3*lease) // it waits for its turn to write
-		if _, err := c.exec(`UPDATE member SET lease_until = ?`, time.Now().Add(time.Second).UnixMilli()); err != nil {
+		if _, err := c.exec(`UPDATE member SET lease_until = ?`, time.Now().Add(5*time.Second).UnixMilli()); err != nil {
 			return err
 		}
 		return commit(c)

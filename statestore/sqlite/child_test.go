@@ -20,7 +20,12 @@ import (
 // renews.
 func child(role string) {
 	ctx := context.Background()
-	s, err := Open(ctx, Config{Path: os.Getenv("STATEGATE_SQLITE_TEST_PATH"), Log: slog.New(slog.DiscardHandler)})
+	lease, err := time.ParseDuration(os.Getenv("STATEGATE_SQLITE_TEST_LEASE"))
+	if err != nil {
+		fmt.Println("lease:", err)
+		os.Exit(1)
+	}
+	s, err := Open(ctx, Config{Path: os.Getenv("STATEGATE_SQLITE_TEST_PATH"), Lease: lease, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		fmt.Println("open:", err)
 		os.Exit(1)
@@ -69,10 +74,10 @@ type process struct {
 	lines chan string
 }
 
-func startChild(t *testing.T, role, path string) *process {
+func startChild(t *testing.T, role, path string, lease time.Duration) *process {
 	t.Helper()
 	p := &process{Cmd: exec.Command(os.Args[0]), lines: make(chan string, 10_000)}
-	p.Env = append(os.Environ(), "STATEGATE_SQLITE_TEST_CHILD="+role, "STATEGATE_SQLITE_TEST_PATH="+path)
+	p.Env = append(os.Environ(), "STATEGATE_SQLITE_TEST_CHILD="+role, "STATEGATE_SQLITE_TEST_PATH="+path, "STATEGATE_SQLITE_TEST_LEASE="+lease.String())
 	p.Stderr = os.Stderr
 	out, err := p.StdoutPipe()
 	if err != nil {
@@ -100,7 +105,7 @@ func startChild(t *testing.T, role, path string) *process {
 // wait reads lines until one begins with want.
 func (p *process) wait(t *testing.T, want string) {
 	t.Helper()
-	limit := time.After(20 * time.Second)
+	limit := time.After(patience)
 	for {
 		select {
 		case line, ok := <-p.lines:

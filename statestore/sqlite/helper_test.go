@@ -46,13 +46,16 @@ func open(t testing.TB, cfg Config) *Store {
 	return s
 }
 
+// patience is how long a test waits for what must come.
+const patience = 90 * time.Second
+
 func newMember() statestore.Member {
 	return statestore.Member{ID: uuid.NewString(), Host: "host", PID: os.Getpid(), Address: "127.0.0.1:8081", Started: time.Now().UTC().Truncate(time.Millisecond)}
 }
 
 func acquire(t testing.TB, s *Store, m statestore.Member, egresses ...string) *statestore.Claim {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	c, err := s.Acquire(ctx, m, egresses)
 	if err != nil {

@@ -38,7 +38,7 @@ type Fixture struct {
 }
 
 // patience is how long a test waits for what must come.
-const patience = 30 * time.Second
+const patience = 90 * time.Second
 
 // Run asks everything of stores that fresh makes: a new, empty one for each call.
 func Run(t *testing.T, fresh func(t *testing.T) *Fixture) {

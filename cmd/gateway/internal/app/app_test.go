@@ -21,7 +21,7 @@ import (
 	"github.com/stategate/stategate/statestore/memory"
 )
 
-const patience = 40 * time.Second
+const patience = 90 * time.Second
 
 // world is a Kafka in this process, the functions, and a store that outlives gateways.
 type world struct {

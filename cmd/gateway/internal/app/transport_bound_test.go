@@ -119,11 +119,11 @@ func TestTransportPoolTTL(t *testing.T) {
 	pool := poolOf(t)
 	fBrief, cBrief := served(t, pool, v2("pool_ttl: 50ms"), brief)
 	fLong, cLong := served(t, pool, v2("pool_ttl: 1h"), long)
-	for end := time.Now().Add(20 * time.Second); openedBrief.Load() < 4; {
+	for end := time.Now().Add(patience); openedBrief.Load() < 4; {
 		succeeds(t, fBrief, cBrief)
 		succeeds(t, fLong, cLong)
 		if time.Now().After(end) {
-			t.Fatalf("%d connections after 20 s", openedBrief.Load())
+			t.Fatalf("%d connections after %v", openedBrief.Load(), patience)
 		}
 	}
 	if got := openedLong.Load(); got != 1 {

@@ -56,7 +56,7 @@ func (s *sending) logged() string {
 // wait waits until something is lost or logged.
 func (s *sending) wait(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	for limit := time.After(20 * time.Second); !ok(); {
+	for limit := time.After(Patience); !ok(); {
 		select {
 		case <-s.changed:
 		case <-limit:

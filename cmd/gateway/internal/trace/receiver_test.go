@@ -15,6 +15,9 @@ import (
 )
 
 // The library of Kafka keeps one goroutine for its metrics.
+// Patience is for what takes milliseconds on a quiet machine: it only decides when a test gives up.
+const Patience = 90 * time.Second
+
 func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m, goleak.IgnoreTopFunction("github.com/rcrowley/go-metrics.(*meterArbiter).tick"))
 }
@@ -81,7 +84,7 @@ func (c *Receiver) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // Until waits until there are so many spans.
 func (c *Receiver) Until(n int) []*otlp.Span {
 	c.t.Helper()
-	limit := time.After(20 * time.Second)
+	limit := time.After(Patience)
 	for {
 		c.mu.Lock()
 		spans, changed := c.spans, c.changed
@@ -100,7 +103,7 @@ func (c *Receiver) Until(n int) []*otlp.Span {
 // All are the spans that have come once ok says that they are enough.
 func (c *Receiver) All(what string, ok func([]*otlp.Span) bool) []*otlp.Span {
 	c.t.Helper()
-	for limit := time.After(40 * time.Second); ; {
+	for limit := time.After(Patience); ; {
 		c.mu.Lock()
 		spans, changed := c.spans, c.changed
 		c.mu.Unlock()

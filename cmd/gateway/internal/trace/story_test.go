@@ -151,7 +151,7 @@ func (w *world) results(n int) map[string]string {
 		w.t.Fatal(err)
 	}
 	defer client.Close()
-	ctx, cancel := context.WithTimeout(w.t.Context(), 40*time.Second)
+	ctx, cancel := context.WithTimeout(w.t.Context(), trace.Patience)
 	defer cancel()
 	got := map[string]string{}
 	for len(got) < n {
