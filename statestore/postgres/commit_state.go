@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"bytes"
+	"cmp"
 	"slices"
 
 	"github.com/stategate/stategate/statestore"
@@ -11,6 +12,7 @@ import (
 type stateRow struct {
 	key   []byte
 	state *statestore.AddressState
+	at    int // in the commit
 	size  int // of what is written, at least
 }
 
@@ -24,9 +26,14 @@ func (p *part) states(all []statestore.AddressState) {
 	for i := range all {
 		a := &all[i]
 		key := p.row(func(b []byte) []byte { return statestore.AppendAddressKey(b, a.Address) })
-		rows[i] = stateRow{key, a, 2*len(key) + valuesSize(a.Values)}
+		rows[i] = stateRow{key, a, i, 2*len(key) + valuesSize(a.Values)}
 	}
-	slices.SortStableFunc(rows, func(a, b stateRow) int { return bytes.Compare(a.key, b.key) })
+	slices.SortFunc(rows, func(a, b stateRow) int { // the order in the commit decides here: a stable sort takes several times as long
+		if c := bytes.Compare(a.key, b.key); c != 0 {
+			return c
+		}
+		return cmp.Compare(a.at, b.at)
+	})
 	last := rows[:0]
 	for i, r := range rows {
 		if i+1 == len(rows) || !bytes.Equal(r.key, rows[i+1].key) {

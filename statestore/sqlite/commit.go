@@ -2,6 +2,7 @@ package sqlite
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -120,7 +121,12 @@ func sorted(n int, key func(i int) []byte) []keyed {
 	for i := range rows {
 		rows[i] = keyed{key(i), i}
 	}
-	slices.SortStableFunc(rows, func(a, b keyed) int { return bytes.Compare(a.key, b.key) })
+	slices.SortFunc(rows, func(a, b keyed) int { // a stable sort takes several times as long
+		if c := bytes.Compare(a.key, b.key); c != 0 {
+			return c
+		}
+		return cmp.Compare(a.at, b.at)
+	})
 	return rows
 }
 
