@@ -326,11 +326,13 @@ func TestMainEndsTheServers(t *testing.T) {
 		}
 		folder := path.Dir(f.name)
 		uses[folder] = uses[folder] || bytes.Contains(f.text, []byte(strconv.Quote(root+"/internal/testserver")))
-		ends[folder] = ends[folder] || bytes.Contains(f.text, []byte("testserver.Main("))
+		for _, main := range []string{"testserver.Main(", "testgateway.Main("} { // which calls the other one
+			ends[folder] = ends[folder] || bytes.Contains(f.text, []byte(main))
+		}
 	}
 	for folder := range uses {
 		if uses[folder] && !ends[folder] {
-			t.Errorf("%s: its tests use internal/testserver and have no TestMain with testserver.Main", folder)
+			t.Errorf("%s: its tests use internal/testserver and have no TestMain with testserver.Main or testgateway.Main", folder)
 		}
 	}
 }

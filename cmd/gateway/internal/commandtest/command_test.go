@@ -18,7 +18,7 @@ import (
 func TestCommands(t *testing.T) {
 	s, functions := newShop(t)
 	g := s.newGateway("gateway", functions)
-	g.open()
+	g.Open()
 	for _, text := range []string{"pen", "ink", later, lost + " 3"} {
 		g.post("/v1/call/shop/cart/ada", text)
 	}
@@ -34,7 +34,9 @@ func TestCommands(t *testing.T) {
 	g.reads("audit", &acts)
 	var did []string
 	for _, a := range slices.Backward(acts) {
-		did = append(did, a.What)
+		if a.What != "log-level" { // the audit has it only where the store takes it soon
+			did = append(did, a.What)
+		}
 	}
 	want := []string{"set state", "set state", "set state", "delete state", "set state", "set state", "set state", "discard", "replay", "replay",
 		"pause", "resume", "pause", "resume", "pause", "resume", "retry", "skip"}
@@ -152,7 +154,7 @@ func mendLetters(t *testing.T, g *gateway, s *shop, functions string) {
 	g.refuses(1, fmt.Sprintf("dead letter %d", letters[1].Number), fmt.Sprintf("deadletters replay %d", letters[1].Number)) // nobody serves shop/gone
 	g.Stop()
 	s.module(strings.Replace(moduleText, "shop/cart", "shop/*", 1))
-	g.open()
+	g.Open()
 	if said := g.does("endpoint shop/", "module --changes"); !strings.Contains(said, "(all of it)") {
 		t.Errorf("got %s", said)
 	}

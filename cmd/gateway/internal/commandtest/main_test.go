@@ -8,7 +8,6 @@ import (
 	"testing"
 
 	"github.com/stategate/stategate/cmd/gateway/internal/testgateway"
-	"github.com/stategate/stategate/internal/testserver"
 )
 
 var (
@@ -16,8 +15,4 @@ var (
 	addressesFlag = flag.Int("addresses", 20_000, "how many addresses TestMany lists")
 )
 
-func TestMain(m *testing.M) {
-	code := testserver.Main(m)
-	testgateway.RemoveBinary()
-	os.Exit(code)
-}
+func TestMain(m *testing.M) { os.Exit(testgateway.Main(m)) }

@@ -29,7 +29,7 @@ func TestMany(t *testing.T) {
 	g := s.newGateway("gateway", functions)
 	addresses, letters := *addressesFlag, *lettersFlag/1000*1000
 	g.importAddresses(s, addresses)
-	g.open()
+	g.Open()
 	quiet := g.flow()
 	<-quiet.many
 	t.Logf("quiet: %v", quiet.end())
@@ -49,7 +49,7 @@ func TestMany(t *testing.T) {
 	})
 	g.Stop()
 	s.module(moduleText + strings.NewReplacer("shop/cart", "shop/gone").Replace(moduleText[strings.Index(moduleText, "---\nkind: io.statefun.endpoints"):strings.Index(moduleText, "---\nkind: io.stategate.log")]))
-	g.open()
+	g.Open()
 	g.measure("replay", func() {
 		said := g.call("deadletters", "replay", "--function", "shop/cart", "--yes")
 		if want := fmt.Sprintf("replayed %d dead letters in ", letters/2); said.code != 1 || !strings.HasPrefix(said.stdout, want) || !strings.Contains(said.stderr, fmt.Sprintf("%d dead letters are left", letters/2)) || strings.Count(said.stderr, "\n") > 30 {

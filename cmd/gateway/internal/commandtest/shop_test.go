@@ -22,6 +22,7 @@ import (
 
 	"github.com/stategate/stategate/api/protocol"
 	"github.com/stategate/stategate/cmd/gateway/internal/testgateway"
+	"github.com/stategate/stategate/internal/testfunction"
 )
 
 // What messages make shop/cart do. Anything else is counted and answered.
@@ -55,7 +56,7 @@ spec: {id: shop/receipts}
 func newShop(t *testing.T) (*shop, string) {
 	t.Helper()
 	s := &shop{t: t, folder: t.TempDir(), hold: make(chan struct{})}
-	server := httptest.NewServer(s)
+	server := httptest.NewServer(testfunction.Func(s.putIntoCart))
 	t.Cleanup(server.Close)
 	s.module(moduleText)
 	return s, server.URL
@@ -68,38 +69,10 @@ func (s *shop) module(text string) {
 	}
 }
 
-func (s *shop) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	body, err := io.ReadAll(r.Body)
-	var call protocol.ToFunction
-	if err == nil {
-		err = proto.Unmarshal(body, &call)
-	}
-	if err != nil {
-		http.Error(w, err.Error(), http.StatusBadRequest)
-		return
-	}
-	s.calls.Add(1)
-	reply, err := s.putIntoCart(call.GetInvocation())
-	if err != nil {
-		http.Error(w, err.Error(), http.StatusInternalServerError)
-		return
-	}
-	answer, err := proto.Marshal(reply)
-	if err != nil {
-		http.Error(w, err.Error(), http.StatusInternalServerError)
-		return
-	}
-	w.Header().Set("Content-Type", protocol.ContentType)
-	_, _ = w.Write(answer)
-}
-
 func (s *shop) putIntoCart(batch *protocol.ToFunction_InvocationBatchRequest) (*protocol.FromFunction, error) {
+	s.calls.Add(1)
 	if len(batch.GetState()) == 0 {
-		return &protocol.FromFunction{Response: &protocol.FromFunction_IncompleteInvocationContext_{
-			IncompleteInvocationContext: &protocol.FromFunction_IncompleteInvocationContext{
-				MissingValues: []*protocol.FromFunction_PersistedValueSpec{{StateName: "items", TypeTypename: protocol.TypeInt}},
-			},
-		}}, nil
+		return testfunction.Missing("items", protocol.TypeInt), nil
 	}
 	var items protocol.IntWrapper
 	if v := batch.GetState()[0].GetStateValue(); v.GetHasValue() {
@@ -125,11 +98,8 @@ func (s *shop) putIntoCart(batch *protocol.ToFunction_InvocationBatchRequest) (*
 	if err != nil {
 		return nil, err
 	}
-	out.StateMutations = []*protocol.FromFunction_PersistedValueMutation{{
-		MutationType: protocol.FromFunction_PersistedValueMutation_MODIFY, StateName: "items",
-		StateValue: &protocol.TypedValue{Typename: protocol.TypeInt, HasValue: true, Value: value},
-	}}
-	return &protocol.FromFunction{Response: &protocol.FromFunction_InvocationResult{InvocationResult: out}}, nil
+	out.StateMutations = []*protocol.FromFunction_PersistedValueMutation{testfunction.Modified("items", protocol.TypeInt, value)}
+	return testfunction.Done(out), nil
 }
 
 func (s *shop) take(self *protocol.Address, text string, argument *protocol.TypedValue, out *protocol.FromFunction_InvocationResponse) error {
@@ -182,12 +152,6 @@ func (s *shop) newGateway(name, functions string, args ...string) *gateway {
 	g := &gateway{Gateway: testgateway.New(s.t, s.folder, name, []string{"FUNCTIONS=" + functions}, args...), t: s.t, events: events}
 	g.env = testgateway.CleanEnviron("STATEGATE_URL="+g.Admin(), "NO_PROXY=*", "no_proxy=*")
 	return g
-}
-
-func (g *gateway) open() {
-	g.t.Helper()
-	g.Start()
-	g.Until("active", testgateway.IsActive)
 }
 
 var client = &http.Client{Timeout: time.Minute}

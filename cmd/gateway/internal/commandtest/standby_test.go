@@ -17,7 +17,7 @@ import (
 func TestStandby(t *testing.T) {
 	s, functions := newShop(t)
 	g := s.newGateway("first", functions)
-	g.open()
+	g.Open()
 	g.post("/v1/call/shop/cart/ada", "pen")
 	waits := s.newGateway("second", functions)
 	waits.Start()

@@ -9,7 +9,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/stategate/stategate/cmd/gateway/internal/testgateway"
 	"github.com/stategate/stategate/internal/testserver"
 )
 
@@ -41,8 +40,7 @@ func backsUp(t *testing.T, store, kind string, places *strings.Replacer, environ
 	never := func() { t.Error("the gateway is to be stopped for a backup") }
 	backup, restore := commandsOf(t, "Backup with "+kind), commandsOf(t, "Restore with "+kind)
 	s := newShop(t, store)
-	s.gateway.Start()
-	s.gateway.Until("active", testgateway.IsActive)
+	s.gateway.Open()
 	end := s.load()
 	s.untilAnswered(5 * keys)
 	_, least, _ := s.counts()
@@ -58,7 +56,7 @@ func backsUp(t *testing.T, store, kind string, places *strings.Replacer, environ
 		t.Fatalf("the copy: %v", err)
 	}
 	stopped := false
-	runCommands(t, restore, places, environ, func() { s.gateway.Stop(); stopped = true }, func() { s.gateway.Start(); s.gateway.Until("active", testgateway.IsActive) })
+	runCommands(t, restore, places, environ, func() { s.gateway.Stop(); stopped = true }, s.gateway.Open)
 	if !stopped || s.gateway.Lives != 2 {
 		t.Errorf("stopped %v, %d lives", stopped, s.gateway.Lives)
 	}

@@ -14,51 +14,29 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
-
-	"google.golang.org/protobuf/proto"
 
 	"github.com/stategate/stategate/api/protocol"
 	"github.com/stategate/stategate/cmd/gateway/internal/testgateway"
+	"github.com/stategate/stategate/internal/testfunction"
 )
 
 // count is a function that counts what comes to each id and answers with the count.
-func count(w http.ResponseWriter, r *http.Request) {
-	body, err := io.ReadAll(r.Body)
-	var call protocol.ToFunction
-	if err != nil || proto.Unmarshal(body, &call) != nil {
-		http.Error(w, "no call", http.StatusBadRequest)
-		return
-	}
-	batch, out := call.GetInvocation(), &protocol.FromFunction{}
+func count(batch *protocol.ToFunction_InvocationBatchRequest) (*protocol.FromFunction, error) {
 	if len(batch.GetState()) == 0 {
-		out.Response = &protocol.FromFunction_IncompleteInvocationContext_{IncompleteInvocationContext: &protocol.FromFunction_IncompleteInvocationContext{
-			MissingValues: []*protocol.FromFunction_PersistedValueSpec{{StateName: "n", TypeTypename: "test/count"}},
-		}}
-	} else {
-		n := uint64(0)
-		if v := batch.GetState()[0].GetStateValue(); v.GetHasValue() {
-			n = binary.BigEndian.Uint64(v.GetValue())
-		}
-		done := &protocol.FromFunction_InvocationResponse{}
-		for _, i := range batch.GetInvocations() {
-			n++
-			done.OutgoingMessages = append(done.OutgoingMessages, &protocol.FromFunction_Invocation{
-				Target: i.GetCaller(), Argument: &protocol.TypedValue{Typename: "test/text", HasValue: true, Value: strconv.AppendUint(nil, n, 10)},
-			})
-		}
-		done.StateMutations = []*protocol.FromFunction_PersistedValueMutation{{
-			MutationType: protocol.FromFunction_PersistedValueMutation_MODIFY, StateName: "n",
-			StateValue: &protocol.TypedValue{Typename: "test/count", HasValue: true, Value: binary.BigEndian.AppendUint64(nil, n)},
-		}}
-		out.Response = &protocol.FromFunction_InvocationResult{InvocationResult: done}
+		return testfunction.Missing("n", "test/count"), nil
 	}
-	answer, err := proto.Marshal(out)
-	if err != nil {
-		http.Error(w, err.Error(), http.StatusInternalServerError)
-		return
+	n, out := uint64(0), &protocol.FromFunction_InvocationResponse{}
+	if v := batch.GetState()[0].GetStateValue(); v.GetHasValue() {
+		n = binary.BigEndian.Uint64(v.GetValue())
 	}
-	_, _ = w.Write(answer)
+	for _, i := range batch.GetInvocations() {
+		n++
+		out.OutgoingMessages = append(out.OutgoingMessages, &protocol.FromFunction_Invocation{
+			Target: i.GetCaller(), Argument: &protocol.TypedValue{Typename: "test/text", HasValue: true, Value: strconv.AppendUint(nil, n, 10)},
+		})
+	}
+	out.StateMutations = []*protocol.FromFunction_PersistedValueMutation{testfunction.Modified("n", "test/count", binary.BigEndian.AppendUint64(nil, n))}
+	return testfunction.Done(out), nil
 }
 
 const keys = 20
@@ -76,7 +54,7 @@ type shop struct {
 
 func newShop(t *testing.T, store string) *shop {
 	t.Helper()
-	functions := httptest.NewServer(http.HandlerFunc(count))
+	functions := httptest.NewServer(testfunction.Func(count))
 	t.Cleanup(functions.Close)
 	folder := t.TempDir()
 	events, err := testgateway.FreeAddr()
@@ -90,7 +68,7 @@ func newShop(t *testing.T, store string) *shop {
 
 // call sends one event and answers the count of its key.
 func (s *shop) call(key int) (int, error) {
-	client := http.Client{Timeout: 30 * time.Second}
+	client := http.Client{Timeout: testgateway.Patience}
 	resp, err := client.Post(fmt.Sprintf("http://%s/v1/call/shop/cart/k%d", s.events, key), "text/plain", strings.NewReader("x"))
 	if err != nil {
 		return 0, err

@@ -328,8 +328,7 @@ func TestKubernetesModule(t *testing.T) {
 	}
 	g := testgateway.New(t, t.TempDir(), "pod", nil, "--store", "memory:", "--module", write(t, filepath.Join(t.TempDir(), "module.yaml"),
 		"kind: io.statefun.endpoints.v2/http\nspec: {functions: shop/*, urlPathTemplate: \"http://127.0.0.1:1/\"}\n---\nkind: io.stategate.http.v1/ingress\nspec: {id: shop/api, functions: [shop/*]}\n"))
-	g.Start()
-	g.Until("active", testgateway.IsActive)
+	g.Open()
 	m, err := readManifest(kubernetes)
 	if err != nil {
 		t.Fatal(err)

@@ -13,14 +13,9 @@ import (
 
 	"github.com/stategate/stategate/cmd/gateway/internal/config"
 	"github.com/stategate/stategate/cmd/gateway/internal/testgateway"
-	"github.com/stategate/stategate/internal/testserver"
 )
 
-func TestMain(m *testing.M) {
-	code := testserver.Main(m)
-	testgateway.RemoveBinary()
-	os.Exit(code)
-}
+func TestMain(m *testing.M) { os.Exit(testgateway.Main(m)) }
 
 const (
 	repository = "../../../.."

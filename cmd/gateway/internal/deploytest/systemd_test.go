@@ -141,8 +141,7 @@ func TestUnitStarts(t *testing.T) {
 	args[at+1] = write(t, filepath.Join(folder, "gateway.yaml"), settings)
 	g := testgateway.New(t, t.TempDir(), "unit", nil)
 	g.Args = append(args, "--listen", "127.0.0.1:0", "--admin", strings.TrimPrefix(g.Admin(), "http://")) // places of this machine
-	g.Start()
-	g.Until("active", testgateway.IsActive)
+	g.Open()
 	if _, err := os.Stat(filepath.Join(filepath.Dir(g.Log), "stategate.db")); err != nil {
 		t.Errorf("the default store is not in the folder in which it runs: %v", err)
 	}

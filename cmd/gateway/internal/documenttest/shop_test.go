@@ -146,8 +146,7 @@ func (s *shop) newGateway(name string) *gateway {
 func (s *shop) open() *gateway {
 	s.t.Helper()
 	g := s.newGateway("gateway")
-	g.Start()
-	g.Until("active", testgateway.IsActive)
+	g.Open()
 	s.answers(g)
 	return g
 }

@@ -9,7 +9,6 @@ import (
 	"testing"
 
 	"github.com/stategate/stategate/cmd/gateway/internal/testgateway"
-	"github.com/stategate/stategate/internal/testserver"
 )
 
 var (
@@ -33,7 +32,5 @@ func TestMain(m *testing.M) {
 		fmt.Fprintln(os.Stderr, serveFunctions())
 		os.Exit(1)
 	}
-	code := testserver.Main(m)
-	testgateway.RemoveBinary()
-	os.Exit(code)
+	os.Exit(testgateway.Main(m))
 }

@@ -37,8 +37,7 @@ func newPair(t *testing.T, store string, args ...string) *pair {
 		world: w, active: w.newGateway("first", store, args...), standby: w.newGateway("second", store, args...),
 		producer: newProducer(t, w.broker, w.topic("events"), "x", 300, keys(w.seed, "key-", 50)), reader: newReader(t, w.broker, w.topic("counts")),
 	}
-	p.active.Start()
-	p.active.Until("active", testgateway.IsActive)
+	p.active.Open()
 	p.standby.Start()
 	p.standby.Until("a standby", testgateway.IsStandby)
 	p.flow()

@@ -194,8 +194,7 @@ func TestKilledBetweenStreams(t *testing.T) {
 	sent := map[string]int{}
 	w.put(keys, 40, sent)
 	for life := range lives {
-		w.gateway.Start()
-		w.gateway.Until("active", testgateway.IsActive)
+		w.gateway.Open()
 		w.put(keys, 60, sent)
 		if life == 1 {
 			w.split()

@@ -104,8 +104,7 @@ func newWorld(t *testing.T, functions, format string) *world {
 	}
 	g := testgateway.New(t, folder, "gateway", nil, "--module", module, "--store", "sqlite:"+filepath.Join(folder, "state.db"), "--listen", address, "--log-format", format)
 	w := &world{Gateway: g, t: t, events: "http://" + address, log: g.Log}
-	g.Start()
-	g.Until("active", testgateway.IsActive)
+	g.Open()
 	return w
 }
 

@@ -7,11 +7,6 @@ import (
 	"testing"
 
 	"github.com/stategate/stategate/cmd/gateway/internal/testgateway"
-	"github.com/stategate/stategate/internal/testserver"
 )
 
-func TestMain(m *testing.M) {
-	code := testserver.Main(m)
-	testgateway.RemoveBinary()
-	os.Exit(code)
-}
+func TestMain(m *testing.M) { os.Exit(testgateway.Main(m)) }

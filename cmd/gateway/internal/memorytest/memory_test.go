@@ -8,7 +8,6 @@ import (
 	"io"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"testing"
 	"time"
@@ -94,20 +93,9 @@ spec: {id: mem/api, functions: [mem/spread]}
 	}
 	g := testgateway.New(t, folder, "gateway", nil, "--module", file, "--store", "sqlite:"+filepath.Join(folder, "state.db"),
 		"--listen", address, "--memory", fmt.Sprint(memoryMiB, "MiB"))
-	g.Program = plain(t)
-	g.Start()
-	g.Until("active", testgateway.IsActive)
+	g.Program = testgateway.PlainBinary(t)
+	g.Open()
 	return g, "http://" + address
-}
-
-// plain builds the gateway without the race detector, whatever the test has: that takes several times the memory.
-func plain(t *testing.T) string {
-	t.Helper()
-	path := filepath.Join(t.TempDir(), "gateway")
-	if text, err := exec.Command("go", "build", "-o", path, "github.com/stategate/stategate/cmd/gateway").CombinedOutput(); err != nil {
-		t.Fatalf("go build: %v\n%s", err, text)
-	}
-	return path
 }
 
 // highest holds what the process has taken at most.

@@ -7,7 +7,6 @@ import (
 	"testing"
 
 	"github.com/stategate/stategate/cmd/gateway/internal/testgateway"
-	"github.com/stategate/stategate/internal/testserver"
 )
 
 // TestMain is also the stand-in for Kafka's console tools: see tool.
@@ -15,7 +14,5 @@ func TestMain(m *testing.M) {
 	if name := os.Getenv(toolVariable); name != "" {
 		os.Exit(tool(name, os.Args[1:]))
 	}
-	code := testserver.Main(m)
-	testgateway.RemoveBinary()
-	os.Exit(code)
+	os.Exit(testgateway.Main(m))
 }

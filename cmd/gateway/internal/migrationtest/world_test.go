@@ -168,8 +168,7 @@ func (w *world) try(name string) (output string, err error) {
 func (w *world) gateway(name, store string) *testgateway.Gateway {
 	w.t.Helper()
 	g := testgateway.New(w.t, w.folder, name, nil, "--module", "module.yaml", "--store", store)
-	g.Start()
-	g.Until("active", testgateway.IsActive)
+	g.Open()
 	for i, arg := range g.Args {
 		if arg == "--admin" {
 			w.admin = g.Args[i+1]

@@ -5,7 +5,6 @@ package nighttest
 import (
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"sync"
@@ -15,6 +14,7 @@ import (
 
 	"github.com/stategate/stategate/api/protocol"
 	"github.com/stategate/stategate/cmd/gateway/internal/testgateway"
+	"github.com/stategate/stategate/internal/testfunction"
 )
 
 // poison is the order that shop/cart cannot read until it is mended.
@@ -50,7 +50,7 @@ func (f *functions) start() {
 	if err != nil {
 		f.t.Fatal(err)
 	}
-	f.server, f.ended = &http.Server{Handler: f}, make(chan struct{})
+	f.server, f.ended = &http.Server{Handler: testfunction.Func(f.putIntoCart)}, make(chan struct{})
 	go func() {
 		defer close(f.ended)
 		if err := f.server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
@@ -81,37 +81,9 @@ func (f *functions) reads(order string) bool {
 	return f.mended || order != poison
 }
 
-func (f *functions) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	body, err := io.ReadAll(r.Body)
-	var call protocol.ToFunction
-	if err == nil {
-		err = proto.Unmarshal(body, &call)
-	}
-	if err != nil {
-		http.Error(w, err.Error(), http.StatusBadRequest)
-		return
-	}
-	reply, err := f.putIntoCart(call.GetInvocation())
-	if err != nil {
-		http.Error(w, err.Error(), http.StatusInternalServerError)
-		return
-	}
-	answer, err := proto.Marshal(reply)
-	if err != nil {
-		http.Error(w, err.Error(), http.StatusInternalServerError)
-		return
-	}
-	w.Header().Set("Content-Type", protocol.ContentType)
-	_, _ = w.Write(answer)
-}
-
 func (f *functions) putIntoCart(batch *protocol.ToFunction_InvocationBatchRequest) (*protocol.FromFunction, error) {
 	if len(batch.GetState()) == 0 {
-		return &protocol.FromFunction{Response: &protocol.FromFunction_IncompleteInvocationContext_{
-			IncompleteInvocationContext: &protocol.FromFunction_IncompleteInvocationContext{
-				MissingValues: []*protocol.FromFunction_PersistedValueSpec{{StateName: "items", TypeTypename: protocol.TypeInt}},
-			},
-		}}, nil
+		return testfunction.Missing("items", protocol.TypeInt), nil
 	}
 	var items protocol.IntWrapper
 	if v := batch.GetState()[0].GetStateValue(); v.GetHasValue() {
@@ -139,9 +111,6 @@ func (f *functions) putIntoCart(batch *protocol.ToFunction_InvocationBatchReques
 	if err != nil {
 		return nil, err
 	}
-	out.StateMutations = []*protocol.FromFunction_PersistedValueMutation{{
-		MutationType: protocol.FromFunction_PersistedValueMutation_MODIFY, StateName: "items",
-		StateValue: &protocol.TypedValue{Typename: protocol.TypeInt, HasValue: true, Value: value},
-	}}
-	return &protocol.FromFunction{Response: &protocol.FromFunction_InvocationResult{InvocationResult: out}}, nil
+	out.StateMutations = []*protocol.FromFunction_PersistedValueMutation{testfunction.Modified("items", protocol.TypeInt, value)}
+	return testfunction.Done(out), nil
 }

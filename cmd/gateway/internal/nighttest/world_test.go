@@ -83,15 +83,8 @@ func newNight(t *testing.T) *night {
 	n.g = testgateway.New(t, folder, "gateway", []string{"BROKER=" + kafka.Addr(), "RECEIPTS=" + n.broker.Addr(), "FUNCTIONS=http://" + n.functions.addr},
 		"--module", filepath.Join(folder, "module.yaml"), "--store", store, "--lease", "20s") // longer than a slow database takes for anything
 	n.o = newOperator(t, n.g.Admin())
-	n.open()
+	n.g.Open()
 	return n
-}
-
-// open starts the gateway.
-func (n *night) open() {
-	n.t.Helper()
-	n.g.Start()
-	n.g.Until("active", testgateway.IsActive)
 }
 
 // order sends orders of somebody, which are to be called in this order.
@@ -152,7 +145,7 @@ func (n *night) loseCursor() {
 			n.t.Fatalf("delete group %s: %v", g.Group, err)
 		}
 	}
-	n.open()
+	n.g.Open()
 }
 
 // till is who reads the receipts.

@@ -10,7 +10,6 @@ import (
 	"net/http"
 	"net/url"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -88,7 +87,7 @@ func scale(t *testing.T, k kind, addresses, letters int) {
 	g.Stop()
 }
 
-// start runs the gateway, built without the race detector, whatever the test has: that takes several times the memory.
+// start runs the gateway.
 func start(t *testing.T, k kind, f *functions) (*testgateway.Gateway, string) {
 	t.Helper()
 	folder := t.TempDir()
@@ -105,18 +104,13 @@ spec: {id: scale/api, functions: [scale/flow]}
 	if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	program := filepath.Join(folder, "gateway")
-	if text, err := exec.Command("go", "build", "-o", program, "github.com/stategate/stategate/cmd/gateway").CombinedOutput(); err != nil {
-		t.Fatalf("go build: %v\n%s", err, text)
-	}
 	address, err := testgateway.FreeAddr()
 	if err != nil {
 		t.Fatal(err)
 	}
 	g := testgateway.New(t, folder, "gateway", nil, "--module", file, "--store", k.url, "--listen", address)
-	g.Program = program
-	g.Start()
-	g.Until("active", testgateway.IsActive)
+	g.Program = testgateway.PlainBinary(t)
+	g.Open()
 	return g, "http://" + address
 }
 

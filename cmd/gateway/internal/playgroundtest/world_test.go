@@ -84,8 +84,7 @@ func portOf(t *testing.T, addr string) string {
 // start starts a gateway and waits until both ports answer.
 func (w *world) start(g *testgateway.Gateway) {
 	w.t.Helper()
-	g.Start()
-	g.Until("active", testgateway.IsActive)
+	g.Open()
 	w.opened(w.in)
 	w.opened(w.out)
 }

@@ -190,8 +190,7 @@ func (w *world) newGateway(name string, args ...string) *gateway {
 
 func (g *gateway) active(t *testing.T) *gateway {
 	t.Helper()
-	g.Start()
-	g.Until("active", testgateway.IsActive)
+	g.Open()
 	g.opened(t)
 	return g
 }

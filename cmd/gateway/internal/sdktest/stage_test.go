@@ -79,8 +79,7 @@ func newStage(t *testing.T, options ...string) *stage {
 	}
 	s.gateway = testgateway.New(t, folder, "gateway", nil, "--module", module, "--store", "sqlite:"+filepath.Join(folder, "stategate.db"))
 	s.out = readOutputs(t, broker, s.prefix, "out")
-	s.gateway.Start()
-	s.gateway.Until("active", testgateway.IsActive)
+	s.gateway.Open()
 	t.Cleanup(func() {
 		s.handler.mu.Lock()
 		defer s.handler.mu.Unlock()

@@ -87,8 +87,7 @@ func newWorld(t *testing.T, language, url string) *world {
 	w.gateway = testgateway.New(t, folder, "gateway", nil, "--module", module, "--store", url)
 	w.out = readOutputs(t, broker, w.prefix, outs...)
 	w.app.start()
-	w.gateway.Start()
-	w.gateway.Until("active", testgateway.IsActive)
+	w.gateway.Open()
 	return w
 }
 

@@ -51,8 +51,7 @@ spec:
 	store := put("store", "sqlite:"+filepath.Join(folder, "app.db"))
 	tokens, readers := put("operators", secret+"-operator-0123456789\n"), put("readers", secret+"-reader-0123456789\n")
 	g := testgateway.New(t, folder, "gateway", []string{"SECRET=" + secret}, "--module", module, "--store-file", store, "--admin-token-file", tokens, "--admin-read-token-file", readers, "--log-level", "debug")
-	g.Start()
-	g.Until("active", testgateway.IsActive)
+	g.Open()
 	ask := func(path string) string {
 		t.Helper()
 		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, g.Admin()+path, nil)

@@ -9,40 +9,65 @@ import (
 	"path/filepath"
 	"sync"
 	"testing"
+
+	"github.com/stategate/stategate/internal/testserver"
 )
 
-// program is the gateway, built once for all tests of this binary.
-var program struct {
+// program is a build of the gateway, made once for all tests of this binary.
+type program struct {
 	once   sync.Once
 	folder string
 	err    error
 }
 
+var ours, plain program
+
 // Binary is the path of the gateway: of this module, with the race detector when the tests have it.
 func Binary(t *testing.T) string {
 	t.Helper()
-	program.once.Do(func() {
-		if program.folder, program.err = os.MkdirTemp("", "stategate-testgateway-"); program.err != nil {
+	if raced {
+		return ours.path(t, "-race")
+	}
+	return ours.path(t)
+}
+
+// PlainBinary is the path of the gateway without the race detector, whatever the tests have: that takes several times the memory.
+func PlainBinary(t *testing.T) string {
+	t.Helper()
+	if raced {
+		return plain.path(t)
+	}
+	return ours.path(t)
+}
+
+func (p *program) path(t *testing.T, flags ...string) string {
+	t.Helper()
+	p.once.Do(func() {
+		if p.folder, p.err = os.MkdirTemp("", "stategate-testgateway-"); p.err != nil {
 			return
 		}
-		args := []string{"build", "-o", filepath.Join(program.folder, "gateway")}
-		if raced {
-			args = append(args, "-race")
-		}
-		text, err := exec.Command("go", append(args, "github.com/stategate/stategate/cmd/gateway")...).CombinedOutput()
-		if err != nil {
-			program.err = fmt.Errorf("go %v: %w\n%s", args, err, text)
+		args := append([]string{"build", "-o", filepath.Join(p.folder, "gateway")}, flags...)
+		if text, err := exec.Command("go", append(args, "github.com/stategate/stategate/cmd/gateway")...).CombinedOutput(); err != nil {
+			p.err = fmt.Errorf("go %v: %w\n%s", args, err, text)
 		}
 	})
-	if program.err != nil {
-		t.Fatal(program.err)
+	if p.err != nil {
+		t.Fatal(p.err)
 	}
-	return filepath.Join(program.folder, "gateway")
+	return filepath.Join(p.folder, "gateway")
 }
 
 // RemoveBinary is for the end of the test binary.
 func RemoveBinary() {
-	if program.folder != "" {
-		_ = os.RemoveAll(program.folder)
+	for _, p := range []*program{&ours, &plain} {
+		if p.folder != "" {
+			_ = os.RemoveAll(p.folder)
+		}
 	}
+}
+
+// Main runs the tests of a binary that needs the gateway and other servers, and answers the code to end with.
+func Main(m *testing.M) int {
+	defer RemoveBinary()
+	return testserver.Main(m)
 }

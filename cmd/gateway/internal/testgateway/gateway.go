@@ -67,6 +67,13 @@ func (g *Gateway) Start() {
 	}
 }
 
+// Open begins a life, and returns when the gateway works.
+func (g *Gateway) Open() {
+	g.t.Helper()
+	g.Start()
+	g.Until("active", IsActive)
+}
+
 // Kill is kill -9. A process that has ended by itself fails the test.
 func (g *Gateway) Kill() {
 	g.t.Helper()
