@@ -61,7 +61,7 @@ func TestRequests(t *testing.T) {
 func TestDelays(t *testing.T) {
 	w := newWorld(t)
 	g := w.newGateway("gateway").active(t)
-	for _, path := range []string{"/v1/send/shop/cart/a?delay=1ms", "/v1/send/shop/cart/b?delay=300ms&token=t", "/v1/send/shop/cart/c?delay=300ms&token=t", "/v1/send/shop/cart/b?delay=600ms&token=t"} {
+	for _, path := range []string{"/v1/send/shop/cart/a?delay=1ms", "/v1/send/shop/cart/b?delay=1h&token=t", "/v1/send/shop/cart/c?delay=1h&token=t", "/v1/send/shop/cart/b?delay=600ms&token=t"} {
 		if got := g.post(path, "x"); got.code != 202 {
 			t.Fatalf("%s is answered %+v", path, got)
 		}
@@ -78,6 +78,9 @@ func TestDelays(t *testing.T) {
 		if got := g.post("/v1/call/shop/cart/"+id, ""); got.body != count(want, "io.stategate.types/bytes") {
 			t.Errorf("%s is answered %s, want %d", id, got.body, want)
 		}
+	}
+	if status, timers, err := g.Get("/v1/timers"); err != nil || status != 200 || !strings.Contains(string(timers), `"items": []`) {
+		t.Errorf("what was replaced and what was cancelled wait still: %d %s, %v", status, timers, err)
 	}
 }
 
@@ -194,8 +197,7 @@ func TestWhoMayAsk(t *testing.T) {
 		t.Fatal(err)
 	}
 	g = w.newGateway("token", "--listen-token-file", tokens)
-	g.Start()
-	g.Until("active", testgateway.IsActive)
+	g.Open()
 	testgateway.Poll(t, "a request with a token", func() (bool, string) {
 		a := g.post("/v1/call/shop/cart/a", "", "Authorization: Bearer two")
 		return a.code == http.StatusOK, fmt.Sprint(a)

@@ -25,10 +25,13 @@ spec: {id: test/api, functions: [test/*]}
 ---
 kind: io.statefun.endpoints.v2/http
 spec:
-  functions: test/*
+  functions: test/f
   urlPathTemplate: "${FUNCTIONS}/statefun"
   onFailure: deadLetter
   transport: {timeouts: {call: 1s}}
+---
+kind: io.statefun.endpoints.v2/http
+spec: {functions: test/crowd, urlPathTemplate: "${FUNCTIONS}/statefun", onFailure: deadLetter}
 `
 
 const (
@@ -172,7 +175,7 @@ func (d *doors) crowd(addresses int) {
 	for i := range addresses {
 		all.Go(func() {
 			for n := 1; n <= 2; n++ {
-				status, body := d.ask("POST", fmt.Sprintf("http://%s/v1/call/test/f/crowd-%d", d.events, i), "")
+				status, body := d.ask("POST", fmt.Sprintf("http://%s/v1/call/test/crowd/%d", d.events, i), "")
 				if status != 200 || body != fmt.Sprint(n) {
 					d.t.Errorf("%d: %d %s, want %d", i, status, body, n)
 				}

@@ -1,4 +1,4 @@
-"""A service whose function only its gateway calls: it answers how often an address was called."""
+"""A service whose functions only their gateway calls: they answer how often an address was called."""
 
 import os
 from socketserver import ThreadingMixIn
@@ -9,8 +9,9 @@ from stategate import Context, Functions, Int, Message, ValueSpec
 functions = Functions()
 
 
+@functions.function("test/crowd", states=[ValueSpec("calls", Int)])
 @functions.function("test/f", states=[ValueSpec("calls", Int)])
-def f(ctx: Context, message: Message) -> None:
+def count(ctx: Context, message: Message) -> None:
     ctx.state.calls = (ctx.state.calls or 0) + 1
     if ctx.caller is not None:
         ctx.reply(ctx.state.calls, type=Int)
