@@ -1,9 +1,14 @@
 package admin
 
 import (
+	"context"
+	"errors"
 	"log/slog"
 	"net/http"
 	"strings"
+	"time"
+
+	"github.com/stategate/stategate/cmd/gateway/internal/report"
 )
 
 const logLevelPath = "/v1/log-level"
@@ -23,7 +28,11 @@ func (h *handler) logLevel(w http.ResponseWriter, _ *http.Request) {
 	writeJSON(w, http.StatusOK, jsonLogLevel{levelWord(h.Level.Level())})
 }
 
-// setLogLevel changes the level until the restart. The log says so, before and after: at debug it shows what messages hold.
+// notedMax bounds how long a change of the level waits for the store: it is made in any case, and mostly when something is wrong.
+const notedMax = 2 * time.Second
+
+// setLogLevel changes the level until the restart. The log says so, before and after: at debug it shows what messages hold. The audit says
+// so, too, of the gateway that works, where the store takes it: that is no condition.
 func (h *handler) setLogLevel(w http.ResponseWriter, r *http.Request) {
 	if h.Level == nil {
 		h.noLogLevel(w)
@@ -34,11 +43,25 @@ func (h *handler) setLogLevel(w http.ResponseWriter, r *http.Request) {
 		write(w, err.(problem))
 		return
 	}
-	before := h.Level.Level()
+	before, by := h.Level.Level(), h.by(r)
 	h.Level.Set(min(to, before))
-	h.Log.Log(r.Context(), max(slog.LevelInfo, min(to, before)), "the level of the log is changed", "from", levelWord(before), "to", levelWord(to))
+	h.Log.Log(r.Context(), max(slog.LevelInfo, min(to, before)), "the level of the log is changed", "from", levelWord(before), "to", levelWord(to), "by", by)
 	h.Level.Set(to)
+	h.noteLevel(r.Context(), levelWord(before)+" to "+levelWord(to), by)
 	writeJSON(w, http.StatusOK, jsonLogLevel{levelWord(to)})
+}
+
+func (h *handler) noteLevel(ctx context.Context, detail, by string) {
+	app, err := h.Gateway.Application()
+	if err != nil {
+		return // it starts, and the store is not open yet
+	}
+	ctx, cancel := context.WithTimeout(ctx, notedMax)
+	defer cancel()
+	err = app.Noted(ctx, "log-level", "gateway "+app.About().Member.Address, detail, by)
+	if err != nil && !errors.Is(err, report.ErrStandby) {
+		h.Log.Info("the audit may not have it", "what", "log-level", "by", by, "error", err)
+	}
 }
 
 func (h *handler) noLogLevel(w http.ResponseWriter) {

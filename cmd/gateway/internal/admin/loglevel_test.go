@@ -2,12 +2,17 @@ package admin
 
 import (
 	"bytes"
+	"errors"
 	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
+
+	"github.com/stategate/stategate/cmd/gateway/internal/report"
+	"github.com/stategate/stategate/statestore"
 )
 
 // TestLogLevel: it is shown and changed, the log tells of each change whatever the level, and nothing else changes it.
@@ -16,9 +21,11 @@ func TestLogLevel(t *testing.T) {
 	level := new(slog.LevelVar)
 	level.Set(slog.LevelWarn)
 	log := slog.New(slog.NewTextHandler(&written, &slog.HandlerOptions{Level: level}))
-	h := New(Config{Gateway: &fake{}, Access: Access{Role: roles}, Metrics: http.NotFoundHandler(), Level: level, Log: log})
+	f := &fake{about: report.About{Member: statestore.Member{Address: "host:8081"}}}
+	h := New(Config{Gateway: f, Access: Access{Role: roles}, Metrics: http.NotFoundHandler(), Level: level, Log: log})
 	ask := func(method, body, token string) answer {
 		r := httptest.NewRequest(method, logLevelPath, strings.NewReader(body))
+		r.Header.Set("Stategate-Operator", "ann")
 		r.Header.Set("Authorization", "Bearer "+token)
 		w := httptest.NewRecorder()
 		h.ServeHTTP(w, r)
@@ -61,6 +68,20 @@ func TestLogLevel(t *testing.T) {
 	}
 	if a := ask("POST", `{"level":"debug"}`, "operator"); a.status != http.StatusMethodNotAllowed || a.header.Get("Allow") != "GET, HEAD, PUT" {
 		t.Errorf("POST: %d, Allow %q", a.status, a.header.Get("Allow"))
+	}
+	shows("info")
+	if want := []string{"noted log-level on gateway host:8081: warn to debug", "noted log-level on gateway host:8081: debug to error", "noted log-level on gateway host:8081: error to info"}; !slices.Equal(f.asked, want) || !strings.HasPrefix(f.by, "ann at 192.0.2.1, token ") {
+		t.Errorf("the audit has %q by %q, want %q", f.asked, f.by, want)
+	}
+	for _, c := range []struct {
+		err  error
+		told bool
+	}{{report.ErrStandby, false}, {errors.New("the store is away"), true}} { // it is changed all the same
+		written.Reset()
+		f.outcome = func(string) error { return c.err }
+		if a := ask("PUT", `{"level":"info"}`, "operator"); a.status != 200 || strings.Contains(written.String(), "the audit may not have it") != c.told {
+			t.Errorf("%v: %d %s, and the log says %q", c.err, a.status, a.text, written.String())
+		}
 	}
 	shows("info")
 

@@ -37,6 +37,8 @@ type Mender interface {
 	EditState(ctx context.Context, a api.Address, e dispatcher.Edit, by string) (version string, err error)
 	ForgetIngress(ctx context.Context, id, by string) error
 	ForgetEgress(ctx context.Context, id, by string) error
+	// Noted puts into the audit what was done without it.
+	Noted(ctx context.Context, what, on, detail, by string) error
 	// Decide lets a lane go on that stands still, and says from which output on.
 	Decide(ctx context.Context, egress string, slot int, d report.Decision, by string) (next uint64, err error)
 }
@@ -49,7 +51,7 @@ func (h *handler) mends() []route {
 	rows = append(rows, h.wholeMends()...)
 	return append(rows, route{
 		Method: http.MethodPut, Path: logLevelPath, About: "changes the level of the log until the restart",
-		Body: jsonLogLevel{}, Answer: jsonLogLevel{}, Serve: noPage(h.bounded(h.setLogLevel)),
+		Body: jsonLogLevel{}, Answer: jsonLogLevel{}, Serve: noPage(within(h.mended, "too many changes are being made; nothing has happened", soon(h.setLogLevel))),
 	})
 }
 
@@ -67,7 +69,7 @@ const (
 
 // mend lets f change something, and says what came of it: done, not done and why, or that nobody knows.
 func (h *handler) mend(f func(ctx context.Context, app Application, r *http.Request, by string) (mended, error)) http.HandlerFunc {
-	return noPage(within(h.mended, "too many changes are being made; nothing has happened", func(w http.ResponseWriter, r *http.Request) {
+	return noPage(within(h.mended, "too many changes are being made; nothing has happened", soon(func(w http.ResponseWriter, r *http.Request) {
 		ctx, cancel := context.WithTimeout(r.Context(), mendMax)
 		defer cancel()
 		app, err := h.Gateway.Application()
@@ -90,7 +92,7 @@ func (h *handler) mend(f func(ctx context.Context, app Application, r *http.Requ
 			}
 			writeJSON(w, http.StatusOK, m.answer)
 		}
-	}))
+	})))
 }
 
 // noPage refuses what a page in an operator's browser asks for, whoever has written that page: browsers say where a request that changes

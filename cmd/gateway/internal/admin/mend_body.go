@@ -8,6 +8,7 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -40,6 +41,8 @@ func askedBody(r *http.Request, bytesMax int64, want string, members ...string) 
 	switch {
 	case errors.As(err, &large):
 		return refuse(http.StatusRequestEntityTooLarge, "the body is longer than %d bytes", large.Limit)
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return refuse(http.StatusRequestTimeout, "the body does not come in time")
 	case err != nil:
 		return refuse(http.StatusBadRequest, "the body is cut off")
 	case len(body) == 0:

@@ -83,6 +83,10 @@ func (f *fakeMender) ForgetIngress(_ context.Context, id, by string) error {
 	return f.note(by, "forget ingress %q", id)
 }
 
+func (f *fakeMender) Noted(_ context.Context, what, on, detail, by string) error {
+	return f.note(by, "noted %s on %s: %s", what, on, detail)
+}
+
 func (f *fakeMender) ForgetEgress(_ context.Context, id, by string) error {
 	return f.note(by, "forget egress %q", id)
 }

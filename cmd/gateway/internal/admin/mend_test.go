@@ -421,7 +421,7 @@ func TestEndedQuestions(t *testing.T) {
 		wantProblem(t, served(t, handlerOf(f), r), want)
 	}
 	const state = "/v1/addresses/a/b/c/state/s?force=true"
-	ask("PUT", state, io.MultiReader(strings.NewReader(`{"typeName":`), iotest.ErrReader(os.ErrDeadlineExceeded)), http.StatusBadRequest)
+	ask("PUT", state, io.MultiReader(strings.NewReader(`{"typeName":`), iotest.ErrReader(os.ErrDeadlineExceeded)), http.StatusRequestTimeout)
 	if len(f.asked) != 0 {
 		t.Errorf("asked %v", f.asked)
 	}

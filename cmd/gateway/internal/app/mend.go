@@ -169,6 +169,15 @@ func (a *App) ForgetEgress(ctx context.Context, id, by string) error {
 	return err
 }
 
+// Noted puts into the audit what an operator has done that needs nothing of the engine.
+func (a *App) Noted(ctx context.Context, what, on, detail, by string) error {
+	l, err := a.works(ctx)
+	if err != nil {
+		return err
+	}
+	return l.dispatcher.Act(ctx, by, what, on, detail)
+}
+
 // Decide lets a lane go on that stands still, and says from which output on. The cursor is kept by where the outputs go, not by the store: that
 // it was decided is noted before, and what came of it in the log.
 func (a *App) Decide(ctx context.Context, id string, slot int, decision report.Decision, by string) (next uint64, err error) {
