@@ -29,6 +29,21 @@ func (d *Dispatcher) Overview(ctx context.Context) (machine.Overview, error) {
 // fewParts is how many parts a look may have that costs next to nothing: whoever asks again sees what is so now.
 const fewParts = 5
 
+// restMost bounds how long a look rests between two parts. It rests for as long as the last part has taken, so that half of the loop's time
+// is for what else there is.
+const restMost = 2 * time.Millisecond
+
+// rest waits for so long, or for less where nobody is asked any more.
+func (d *Dispatcher) rest(ctx context.Context, long time.Duration) {
+	timer := time.NewTimer(long)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	case <-d.ctx.Done():
+	}
+}
+
 // inParts looks at all that waits over many turns of the loop, which is not held for long by any of them, and answers what that has cost
 // where it is worth to be kept. There is one such look at a time.
 func inParts[L, T any](ctx context.Context, d *Dispatcher, begin func(*machine.Machine) L, goOn func(*machine.Machine, L) bool, end func(*machine.Machine, L) T) (T, time.Duration, error) {
@@ -50,7 +65,11 @@ func inParts[L, T any](ctx context.Context, d *Dispatcher, begin func(*machine.M
 	l, err := look(ctx, d, func(m *machine.Machine) (l L) { timed(func() { l = begin(m) }); return l })
 	parts := 0
 	for done := false; err == nil && !done; parts++ {
+		before := cost
 		done, err = look(ctx, d, func(m *machine.Machine) (done bool) { timed(func() { done = goOn(m, l) }); return done })
+		if err == nil && !done {
+			d.rest(ctx, min(cost-before, restMost))
+		}
 	}
 	if err != nil {
 		return none, 0, err

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"testing"
 	"time"
+	"time"
 
 	"github.com/stategate/stategate/api"
 	"github.com/stategate/stategate/dispatcher/machine"
@@ -107,5 +108,21 @@ func TestLooksInParts(t *testing.T) {
 		if err != nil || seen != parts || cost > 0 != (parts > fewParts) {
 			t.Errorf("%d parts: saw %d, cost %v, %v", parts, seen, cost, err)
 		}
+	}
+}
+
+// TestLooksRest: between two parts of a look the loop has as much time as the last one has taken.
+func TestLooksRest(t *testing.T) {
+	l := begin(t, memory.New(memory.Config{}), serveFunction(t))
+	const parts, each = 20, time.Millisecond
+	began := time.Now()
+	_, cost, err := inParts(t.Context(), l.Dispatcher, func(*machine.Machine) *int { return new(int) }, func(_ *machine.Machine, n *int) bool {
+		for at := time.Now(); time.Since(at) < each; { // it is busy
+		}
+		*n++
+		return *n == parts
+	}, func(*machine.Machine, *int) bool { return true })
+	if took := time.Since(began); err != nil || cost < parts*each || took < cost+(parts-1)*each {
+		t.Errorf("it took %v, %v of them of the loop, %v", took, cost, err)
 	}
 }
