@@ -5,7 +5,6 @@ import (
 	"errors"
 	"testing"
 	"time"
-	"time"
 
 	"github.com/stategate/stategate/api"
 	"github.com/stategate/stategate/dispatcher/machine"
