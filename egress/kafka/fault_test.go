@@ -154,7 +154,10 @@ func missingTopic(t *testing.T, b *broker) {
 				t.Errorf("%d outputs were set aside, want 3", len(o.dead))
 			}
 			b.create(t, "later", 4, nil)
-			for l.told.lasts("egress shop/out: topic missing") { // each asks metadata when the last answer is old enough
+			for limit := time.Now().Add(patience); l.told.lasts("egress shop/out: topic missing"); { // each asks metadata when the last answer is old enough
+				if time.Now().After(limit) {
+					t.Fatal("topics are missing still")
+				}
 				l.emit(kafkaOutput(b.topic("later"), "key-0", "x"))
 				o.waitDelivered(t, o.next)
 			}

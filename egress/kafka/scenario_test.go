@@ -101,7 +101,28 @@ func (b *broker) create(t testing.TB, name string, partitions int32, configs map
 	}
 	req := kmsg.NewPtrCreateTopicsRequest()
 	req.TimeoutMillis, req.Topics = 20_000, append(req.Topics, topic)
-	b.ask(t, req, func(r kmsg.Response) int16 { return r.(*kmsg.CreateTopicsResponse).Topics[0].ErrorCode })
+	b.ask(t, req, func(r kmsg.Response) int16 {
+		if code := r.(*kmsg.CreateTopicsResponse).Topics[0].ErrorCode; code != kerr.TopicAlreadyExists.Code { // asked again, it is
+			return code
+		}
+		return 0
+	})
+	b.look(t, b.topic(name), 0)
+}
+
+// look waits until metadata says of a topic what is wanted: a broker hears of what was done a moment later.
+func (b *broker) look(t testing.TB, topic string, want int16) {
+	t.Helper()
+	req := kmsg.NewPtrMetadataRequest()
+	one := kmsg.NewMetadataRequestTopic()
+	one.Topic = &topic
+	req.Topics = append(req.Topics, one)
+	b.ask(t, req, func(r kmsg.Response) int16 {
+		if r.(*kmsg.MetadataResponse).Topics[0].ErrorCode == want {
+			return 0
+		}
+		return kerr.UnknownTopicOrPartition.Code // again
+	})
 }
 
 func (b *broker) remove(t testing.TB, name string) {
@@ -112,17 +133,7 @@ func (b *broker) remove(t testing.TB, name string) {
 	req := kmsg.NewPtrDeleteTopicsRequest()
 	req.TimeoutMillis, req.TopicNames, req.Topics = 20_000, []string{full}, append(req.Topics, topic)
 	b.ask(t, req, func(r kmsg.Response) int16 { return r.(*kmsg.DeleteTopicsResponse).Topics[0].ErrorCode })
-	// A broker hears of it a moment later.
-	look := kmsg.NewPtrMetadataRequest()
-	lt := kmsg.NewMetadataRequestTopic()
-	lt.Topic = &full
-	look.Topics = append(look.Topics, lt)
-	b.ask(t, look, func(r kmsg.Response) int16 {
-		if r.(*kmsg.MetadataResponse).Topics[0].ErrorCode == kerr.UnknownTopicOrPartition.Code {
-			return 0
-		}
-		return kerr.UnknownTopicOrPartition.Code // again
-	})
+	b.look(t, full, kerr.UnknownTopicOrPartition.Code)
 }
 
 // forget deletes the cursor's group.
