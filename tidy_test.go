@@ -113,7 +113,7 @@ var libraries = []struct {
 
 // machineStandard is all of the standard library that the machine uses: no clock, no I/O, no goroutine's tools.
 var machineStandard = []string{"bytes", "cmp", "container/heap", "encoding/binary", "errors", "fmt", "hash/maphash", "iter", "maps", "math", "math/bits",
-	"math/rand/v2", "slices", "sort", "strconv", "strings", "unicode/utf8"}
+	"math/rand/v2", "reflect", "slices", "sort", "strconv", "strings", "unicode/utf8"}
 
 // longFiles may be longer than linesMax; each with its reason.
 var longFiles = map[string]string{}
