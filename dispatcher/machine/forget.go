@@ -32,9 +32,7 @@ func (m *Machine) ForgetIngress(id, by string, token uint64) (found bool, why st
 	for _, s := range of {
 		m.progressEnds = append(m.progressEnds, s.id)
 		delete(m.sources, s.id)
-		if s.full {
-			m.fulls--
-		}
+		m.hope(s, false)
 	}
 	gone := func(s *source) bool { return s.id.Ingress == id }
 	m.sourceList = slices.DeleteFunc(m.sourceList, gone)

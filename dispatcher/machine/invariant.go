@@ -85,7 +85,7 @@ func (m *Machine) Invariants() error {
 			return fmt.Errorf("token %q of id %q names timer %d, which is not there any more", k.token, k.senderID, t.Number)
 		}
 	}
-	fulls := 0
+	hopes := 0
 	for _, s := range m.sourceList {
 		if s.pending != pending[s] || s.pendingBytes != pendingBytes[s] {
 			return fmt.Errorf("%v has %d messages pending, %d bytes; counted are %d and %d", s.id, pending[s], pendingBytes[s], s.pending, s.pendingBytes)
@@ -93,12 +93,12 @@ func (m *Machine) Invariants() error {
 		if (s.pending >= m.cfg.SourceMessagesMax || m.choke || m.deadFull(s.dead) || s.paused) && !s.told {
 			return fmt.Errorf("%v has %d messages pending, and was not told that it is full", s.id, s.pending)
 		}
-		if s.full {
-			fulls++
+		if s.full && !s.paused {
+			hopes++
 		}
 	}
-	if fulls != m.fulls {
-		return fmt.Errorf("%d sources are full, counted are %d", fulls, m.fulls)
+	if hopes != m.hopes {
+		return fmt.Errorf("%d sources are full and not paused, counted are %d", hopes, m.hopes)
 	}
 	if err := m.invariantEvents(); err != nil {
 		return err

@@ -54,7 +54,7 @@ type Machine struct {
 	sources    map[api.Source]*source
 	sourceList []*source
 	pending    int                   // messages of all sources that only those can replay
-	fulls      int                   // sources that are full
+	hopes      int                   // sources that are full, and not paused
 	heavy      bool                  // the messages kept for all functions have reached their bound, when it was last looked at
 	judged     []*source             // full or not any more, and Work has not said so
 	choke      bool                  // a bound of the store is reached: all sources wait

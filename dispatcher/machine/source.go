@@ -22,6 +22,7 @@ type source struct {
 	pending      int // messages that only the source can replay
 	pendingBytes int
 	full         bool
+	hopes        bool // it is full, and may have room by the time alone: not while it is paused
 	told         bool // what Work said last of full
 	judged       bool // it stands in the machine's list of sources whose full has changed
 	blocked      bool // a function that it feeds has used up its budget of kept messages
@@ -248,19 +249,25 @@ func (m *Machine) judgeSource(s *source) {
 	waits := s.blocked || s.paused || m.choke || m.deadFull(s.dead)
 	full := waits || s.pending >= c.SourceMessagesMax || s.pendingBytes >= c.SourceBytesMax
 	room := !waits && s.pending <= c.SourceMessagesMax/2 && s.pendingBytes <= c.SourceBytesMax/2
-	if full == s.full || s.full && !room {
-		return
+	if full != s.full && (full || room) {
+		s.full = full
+		if !s.judged {
+			s.judged = true
+			m.judged = append(m.judged, s)
+		}
 	}
-	s.full = full
-	if full {
-		m.fulls++
-	} else {
-		m.fulls--
+	m.hope(s, s.full && !s.paused)
+}
+
+// hope counts the sources of which it is looked now and then whether they have room.
+func (m *Machine) hope(s *source, hopes bool) {
+	switch {
+	case hopes && !s.hopes:
+		m.hopes++
+	case !hopes && s.hopes:
+		m.hopes--
 	}
-	if !s.judged {
-		s.judged = true
-		m.judged = append(m.judged, s)
-	}
+	s.hopes = hopes
 }
 
 // tellSources says which sources are full now and which have room again: of each the last word only.

@@ -86,7 +86,7 @@ func (m *Machine) nextTick() int64 {
 			soon(t)
 		}
 	}
-	if m.pending > 0 || m.fulls > 0 || m.shortSince != 0 || m.events.waiting.len() > 0 || m.orders.unread.len() > 0 {
+	if m.pending > 0 || m.hopes > 0 || m.shortSince != 0 || m.events.waiting.len() > 0 || m.orders.unread.len() > 0 {
 		soon(m.nextHold)
 	}
 	return max(at, m.now+1)
