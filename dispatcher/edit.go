@@ -23,30 +23,44 @@ func (d *Dispatcher) EditState(ctx context.Context, a api.Address, e Edit, by st
 	case <-ctx.Done():
 		return d.withdrawEdit(ctx, a, token, w)
 	case <-d.ctx.Done():
-		<-d.looped // from here on it answers nothing
-		return d.maybeEdited(token, w, context.Cause(d.ctx))
+		return d.lostEdit(token, w, context.Cause(d.ctx))
 	}
 }
 
 // withdrawEdit takes back an edit that nobody waits for any more, if that is still possible.
 func (d *Dispatcher) withdrawEdit(ctx context.Context, a api.Address, token uint64, w *waiter) (string, error) {
 	back, err := look(context.Background(), d, func(m *machine.Machine) bool { return m.WithdrawEdit(a, token) })
-	if err == nil && back {
-		d.forget(token)
+	if err != nil { // the incarnation has ended
+		return d.lostEdit(token, w, context.Cause(ctx))
+	}
+	d.forget(token)
+	if back {
 		return "", fmt.Errorf("%w: its turn has not come: %w", ErrNotSent, context.Cause(ctx))
 	}
-	return d.maybeEdited(token, w, context.Cause(ctx))
-}
-
-// maybeEdited is for who waits no longer for what came of an edit.
-func (d *Dispatcher) maybeEdited(token uint64, w *waiter, cause error) (string, error) {
-	d.forget(token)
 	select {
 	case done := <-w.edited: // meanwhile
 		return judged(&done)
 	default:
+		return "", fmt.Errorf("%w: its commit has not ended: %w", ErrSentMaybe, context.Cause(ctx))
+	}
+}
+
+// lostEdit tells what is known of an edit when the incarnation has ended, once the loop cannot change that any more.
+func (d *Dispatcher) lostEdit(token uint64, w *waiter, cause error) (string, error) {
+	<-d.looped
+	d.forget(token)
+	d.mu.Lock()
+	sealed := w.sealed
+	d.mu.Unlock()
+	select {
+	case done := <-w.edited: // meanwhile
+		return judged(&done)
+	default:
+	}
+	if sealed {
 		return "", fmt.Errorf("%w: %w", ErrSentMaybe, cause)
 	}
+	return "", fmt.Errorf("%w: no commit holds it: %w", ErrNotSent, cause)
 }
 
 func judged(done *machine.Edited) (version string, err error) {

@@ -107,6 +107,9 @@ func (m *Machine) cutNow() {
 	out.answers, m.replies.answers = m.replies.answers, nil
 	out.sealed, out.sealedBytes = m.events.sealed, m.events.bytes
 	m.work.Sealed = m.events.sealed
+	for i := range out.edited {
+		m.work.Sealed = append(m.work.Sealed, out.edited[i].Token)
+	}
 	m.events.sealed, m.events.bytes = nil, 0
 	m.work.Traced, m.traced = m.traced, nil
 	c.NextNumber, out.next = m.nextNumber, m.nextNumber

@@ -37,7 +37,7 @@ func (s *stage) tell(out *strings.Builder, w *machine.Work) {
 		line("commit %d", w.Commit.Number)
 		tellCommit(func(format string, args ...any) { line("  "+format, args...) }, w.Commit, s.now)
 		if len(w.Sealed) > 0 {
-			line("  with what became of the events %v", w.Sealed)
+			line("  with what became of events and edits %v", w.Sealed)
 		}
 	}
 	s.takeAsks(out, w)

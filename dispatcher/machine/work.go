@@ -26,8 +26,8 @@ type Work struct {
 	// Commit is the one commit to make. There is none while an earlier one has not ended. Nothing of what it holds may
 	// leave before Committed; memory has run ahead of it already.
 	Commit *statestore.Commit
-	// Sealed are the tokens of events from outside that Commit holds, or what came of them. When this memory is dropped, what became
-	// of them only the store knows. Others that are not Done have not happened.
+	// Sealed are the tokens of events from outside, and of edits, that Commit holds, or what came of them. When this memory is dropped, what
+	// became of them only the store knows. Others that are not Done, or Edited, have not happened.
 	Sealed []uint64
 	// Traced are the sampled traces of the calls whose effects Commit holds, up to a bound.
 	Traced []*api.Trace

@@ -183,13 +183,17 @@ func (inc *incarnation) takeSealed(w *machine.Work) {
 	if len(w.Sealed) > 0 && w.Commit == nil {
 		inc.failf("sealed", "%v: events are sealed in no commit", inc)
 	}
-	bytes, last := 0, 0
+	events, bytes, last := 0, 0, 0
 	for _, token := range w.Sealed {
+		if inc.sealEdit(token) {
+			continue
+		}
 		e, ok := b.events[token]
 		if !ok {
 			inc.failf("sealed", "%v: event of token %d is sealed twice, or was taken back", inc, token)
 		}
 		delete(b.events, token)
+		events++
 		m := e.node.message()
 		last = m.Size()
 		bytes += last
@@ -205,11 +209,11 @@ func (inc *incarnation) takeSealed(w *machine.Work) {
 			}
 		}
 	}
-	if limit := inc.cfg.EventMessagesMax; limit > 0 && len(w.Sealed) > limit {
-		inc.boundf("event-bound", "%v: %d events were uncommitted, their bound is %d", inc, len(w.Sealed), limit)
+	if limit := inc.cfg.EventMessagesMax; limit > 0 && events > limit {
+		inc.boundf("event-bound", "%v: %d events were uncommitted, their bound is %d", inc, events, limit)
 	}
 	if limit := inc.cfg.EventBytesMax; limit > 0 && bytes-last >= limit {
-		inc.boundf("event-bound", "%v: %d events of %d bytes were uncommitted, their bound is %d", inc, len(w.Sealed), bytes, limit)
+		inc.boundf("event-bound", "%v: %d events of %d bytes were uncommitted, their bound is %d", inc, events, bytes, limit)
 	}
 }
 

@@ -24,6 +24,7 @@ type editing struct {
 	waited  bool
 	decided bool
 	refused bool
+	sealed  bool // a commit holds it
 	outcome machine.EditOutcome
 }
 
@@ -117,6 +118,21 @@ func (inc *incarnation) decideEdits(due []*editing) {
 	}
 }
 
+// sealEdit notes that the commit which begins holds an edit; it answers whether the token is of one.
+func (inc *incarnation) sealEdit(token uint64) bool {
+	for _, e := range inc.mending.edits {
+		if e.token != token {
+			continue
+		}
+		if e.sealed || e.refused || !e.decided {
+			inc.failf("sealed", "%v: the edit of %s of %s is sealed: %+v", inc, e.state, name(e.address), e)
+		}
+		e.sealed = true
+		return true
+	}
+	return false
+}
+
 // takeEdited holds what an operator is told of an edit against what must have become of it.
 func (inc *incarnation) takeEdited(w *machine.Work) {
 	for _, got := range w.Edited {
@@ -127,6 +143,9 @@ func (inc *incarnation) takeEdited(w *machine.Work) {
 		e := inc.mending.edits[at]
 		inc.mending.edits = slices.Delete(inc.mending.edits, at, at+1)
 		inc.tell("%v: the edit of %s of %s is told: %+v", inc, e.state, name(e.address), got)
+		if e.sealed != (got.Outcome == machine.EditDone) { // else who is cut off is told that it has not happened
+			inc.failf("sealed", "%v: the edit of %s of %s has the outcome %d, and a commit was said to hold it: %v", inc, e.state, name(e.address), got.Outcome, e.sealed)
+		}
 		if inc.owner != inc {
 			continue
 		}
