@@ -89,5 +89,8 @@ func (m *Machine) nextTick() int64 {
 	if m.pending > 0 || m.hopes > 0 || m.shortSince != 0 || m.events.waiting.len() > 0 || m.orders.unread.len() > 0 {
 		soon(m.nextHold)
 	}
+	if m.unwatched.len() > 0 && !m.roomy() { // mail waits in the store for the room of others
+		soon(max(m.nextHold, m.nextSqueeze))
+	}
 	return max(at, m.now+1)
 }
