@@ -71,3 +71,58 @@ func TestReplaysRespectTheOutbox(t *testing.T) {
 		t.Errorf("the commit ends other letters: %+v", c)
 	}
 }
+
+// TestReplaysRespectEvents: messages are replayed as far as events have room that no commit holds yet, and behind those that wait for it.
+func TestReplaysRespectEvents(t *testing.T) {
+	m, _ := boundedMachine(t, Config{EventBytesMax: 10_000, KeptBytesMax: 30_000})
+	a := api.Address{Type: busyWell, ID: "a"}
+	number := uint64(0)
+	letters := func() (all []api.DeadLetter) {
+		for range 100 {
+			number++
+			all = append(all, api.DeadLetter{
+				Kind: api.DeadMessage, Number: number, Origin: api.OriginFunction(busyWell), From: busyWell.String(), Address: a, TypeName: "t", Value: make([]byte, 1000),
+			})
+		}
+		return all
+	}
+	work := func() *statestore.Commit {
+		w := m.Work()
+		for _, l := range w.Loads {
+			m.Loaded(l.ID, make([]statestore.Loaded, len(l.Addresses)))
+		}
+		return w.Commit
+	}
+	e := m.Replay(letters(), nil, "op", "x/well", 1)
+	if e.Full != fullText || e.Done == 0 || e.Done > 11 || e.Taken != e.Done {
+		t.Errorf("%d of 100 are done, %d looked at; no room: %q", e.Done, e.Taken, e.Full)
+	}
+	c := work()
+	if c == nil || len(c.DeadEnds) != e.Done {
+		t.Fatalf("the commit ends other letters: %+v", c)
+	}
+	if e = m.Replay(letters(), nil, "op", "x/well", 2); e.Done != 0 || e.Full != fullText {
+		t.Errorf("%d are done while no commit holds those before: %q", e.Done, e.Full)
+	}
+	m.Committed(c.Number)
+	work()
+	if e = m.Replay(letters(), nil, "op", "x/well", 3); e.Done == 0 {
+		t.Errorf("none is done behind the commit: %q", e.Full)
+	}
+
+	// The function has as much kept as it may, so an event waits for it; when there is room it comes before what is replayed.
+	for m.functions[busyWell].keptBytes < 30_000 {
+		if c = work(); c != nil {
+			m.Committed(c.Number)
+		}
+		m.Replay(letters(), nil, "op", "x/well", 0)
+	}
+	m.Event(api.Message{Target: a, Argument: api.TypedValue{TypeName: "t", HasValue: true, Value: []byte("waits")}}, 9)
+	if m.functions[busyWell].events.len() != 1 {
+		t.Fatal("the event does not wait")
+	}
+	m.cfg.KeptBytesMax *= 2
+	if e = m.Replay(letters(), nil, "op", "x/well", 4); e.Done != 0 || e.Full != fullText {
+		t.Errorf("%d overtake an event that waits: %q", e.Done, e.Full)
+	}
+}
