@@ -49,12 +49,15 @@ func median(all []time.Duration) float64 {
 }
 
 // downWith is a machine with so many addresses that wait for an endpoint that is down.
-func downWith(addresses int) *machine.Machine {
+func downWith(addresses int) *machine.Machine { return failedWith(addresses, machine.FailEndpoint) }
+
+// failedWith is one with so many addresses whose calls fail; when the endpoint is not down, each waits for its next attempt.
+func failedWith(addresses int, kind machine.FailureKind) *machine.Machine {
 	source := api.Source{Ingress: "in", Topic: "t"}
 	routes := []api.Route{{Key: "x/f", Target: functionType("f")}}
 	m := machine.New(machine.Config{
 		Function:          func(api.FunctionType) (machine.Function, bool) { return machine.Function{Endpoint: "http://f"}, true },
-		SourceMessagesMax: 1 << 40, SourceBytesMax: 1 << 40, HoldMax: 1 << 40, MailBytesMax: 1 << 40, TimerAhead: 1 << 40,
+		SourceMessagesMax: 1 << 40, SourceBytesMax: 1 << 40, HoldMax: 1 << 40, MailBytesMax: 1 << 40, BackoffMin: 1 << 30, BackoffMax: 1 << 30, TimerAhead: 1 << 40,
 	}, &statestore.Claim{Functions: []statestore.FunctionSpec{{Function: functionType("f")}}}, 1)
 	m.Started(statestore.Progress{Source: source}, 0)
 	records := make([]api.Record, 0, 1000)
@@ -64,15 +67,17 @@ func downWith(addresses int) *machine.Machine {
 			records = append(records, api.Record{Offset: int64(at + i), ID: fmt.Sprintf("user-%d", at+i), Value: typed("t/event", "x"), Routes: routes})
 		}
 		m.Arrive(source, records)
-		settle(m)
+		settleWith(m, kind)
 	}
 	m.Tick(2_000)
-	settle(m)
+	settleWith(m, kind)
 	return m
 }
 
 // settle answers all that the machine asks for; every call fails.
-func settle(m *machine.Machine) {
+func settle(m *machine.Machine) { settleWith(m, machine.FailEndpoint) }
+
+func settleWith(m *machine.Machine, kind machine.FailureKind) {
 	for {
 		work := m.Work()
 		for _, l := range work.Loads {
@@ -82,7 +87,7 @@ func settle(m *machine.Machine) {
 			m.TimersLoaded(l.ID, nil)
 		}
 		for i := range work.Calls {
-			m.Failed(work.Calls[i].ID, machine.Failure{Kind: machine.FailEndpoint, Text: "connection refused"})
+			m.Failed(work.Calls[i].ID, machine.Failure{Kind: kind, Text: "connection refused"})
 		}
 		if work.Commit != nil {
 			m.Committed(work.Commit.Number)
