@@ -14,7 +14,7 @@ type jsonMember struct {
 	Admin      string  `json:"admin" about:"where its admin side listens"`
 	Events     string  `json:"events" about:"where it takes events by HTTP; \"\": nowhere"`
 	Started    *string `json:"started" about:"null: not known"`
-	Role       string  `json:"role" about:"active, or standby: it waits"`
+	Role       string  `json:"role" about:"active; standby: it waits; or silent: it owned the store, its lease is over, and nobody has taken over"`
 	Epoch      uint64  `json:"epoch" about:"of its claim; 0 while it has none"`
 	LeaseUntil *string `json:"leaseUntil" about:"null: it has none"`
 }
@@ -31,6 +31,9 @@ func askMembers(ctx context.Context, app Application, r *http.Request) (any, err
 	for i := range found {
 		m := &found[i]
 		out := jsonMember{ID: m.ID, Host: m.Host, PID: m.PID, Admin: m.Address, Events: m.Events, Role: role(m.Active), Epoch: m.Epoch}
+		if !m.Active && m.Epoch != 0 {
+			out.Role = "silent"
+		}
 		if !m.Started.IsZero() {
 			out.Started = timestamp(m.Started.UnixMilli())
 		}

@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -14,6 +15,7 @@ import (
 	"github.com/stategate/stategate/dispatcher/machine"
 	"github.com/stategate/stategate/egress"
 	"github.com/stategate/stategate/ingress"
+	"github.com/stategate/stategate/statestore"
 )
 
 // troubles gathers the conditions that the parts have stated and not taken back.
@@ -178,7 +180,25 @@ func (a *App) standby(ctx context.Context, s *report.Status) {
 		s.Unready = "the store is away: " + err.Error()
 	case !owned:
 		s.Unready = "starting"
+		if found, err := a.cfg.Store.Members(ctx); err == nil {
+			s.Unready += silentOwner(found, a.member.ID, time.Now())
+		}
 	}
+}
+
+// silentAfter is how long an owner's lease may be over before it is told: who takes over from one that is gone does so at once.
+const silentAfter = 2 * time.Second
+
+// silentOwner names an owner whose lease is over and whom nobody has taken over from: a process that is frozen keeps the lock of a file. "": there
+// is none.
+func silentOwner(found []statestore.MemberState, self string, now time.Time) string {
+	for i := range found {
+		m := &found[i]
+		if m.Epoch != 0 && !m.Active && m.ID != self && now.Sub(m.Until) >= silentAfter {
+			return fmt.Sprintf("; process %d on %s owned the store and has said nothing for %s: if it is still there, it is frozen, and is to be ended", m.PID, m.Host, now.Sub(m.Until).Round(time.Second))
+		}
+	}
+	return ""
 }
 
 // Gauges is what is at hand right now; zero on a standby.
