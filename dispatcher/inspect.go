@@ -80,10 +80,19 @@ func (d *Dispatcher) Gauges(ctx context.Context) (machine.Gauges, error) {
 	})
 }
 
-// Reasons lists what is not as it should be.
+// overdueWait is how long the reasons wait for the number of addresses that are overdue: they are told to those who do not wait for long.
+const overdueWait = time.Second
+
+// Reasons lists what is not as it should be. How many addresses are overdue it takes from an overview, which is taken in parts: where it
+// is not there in time, it is the number of the one before.
 func (d *Dispatcher) Reasons(ctx context.Context) ([]machine.Reason, error) {
+	soon, cancel := context.WithTimeout(ctx, overdueWait)
+	defer cancel()
+	if o, err := d.Overview(soon); err == nil {
+		d.overdue.Store(int64(o.Overdue))
+	}
 	all, err := d.seen.reasons.get(ctx, d, func(ctx context.Context) ([]machine.Reason, time.Duration, error) {
-		r, err := look(ctx, d, (*machine.Machine).Reasons)
+		r, err := look(ctx, d, func(m *machine.Machine) []machine.Reason { return m.ReasonsBeside(int(d.overdue.Load())) })
 		return r, 0, err
 	})
 	return slices.Clone(all), err

@@ -3,11 +3,37 @@ package dispatcher
 import (
 	"context"
 	"errors"
+	"strings"
 	"testing"
 
 	"github.com/stategate/stategate/dispatcher/machine"
 	"github.com/stategate/stategate/statestore/memory"
 )
+
+// TestReasonsWaitForNoOverview: while a look takes long, what is not as it should be is told with the number of the look before.
+func TestReasonsWaitForNoOverview(t *testing.T) {
+	l := begin(t, memory.New(memory.Config{}), serveFunction(t))
+	stuck := func() (texts []string) {
+		t.Helper()
+		all, err := l.Reasons(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, r := range all {
+			texts = append(texts, r.Text)
+		}
+		return texts
+	}
+	l.overdue.Store(7)
+	l.looks <- struct{}{} // another one looks
+	if got := stuck(); len(got) != 1 || !strings.HasPrefix(got[0], "7 addresses") {
+		t.Errorf("meanwhile: %q", got)
+	}
+	<-l.looks
+	if got := stuck(); len(got) != 0 {
+		t.Errorf("afterwards: %q", got)
+	}
+}
 
 // TestLooksOfThoseWhoHaveGone: however many ask and go before their turn comes, the loop does nothing for them.
 func TestLooksOfThoseWhoHaveGone(t *testing.T) {

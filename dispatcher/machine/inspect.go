@@ -167,16 +167,19 @@ type Reason struct {
 	Text string
 }
 
-// Reasons lists what is not as it should be.
-func (m *Machine) Reasons() []Reason {
+// Reasons lists what is not as it should be. It looks through all addresses that wait for those that are overdue (Overview.Overdue).
+func (m *Machine) Reasons() []Reason { return m.ReasonsBeside(m.Overview().Overdue) }
+
+// ReasonsBeside are the reasons where it is known how many addresses are overdue. It looks at none.
+func (m *Machine) ReasonsBeside(overdue int) []Reason {
 	out := m.pauseReasons()
 	for _, g := range m.gateList {
 		if g.open {
 			out = append(out, Reason{"endpoint", "endpoint " + g.key, fmt.Sprintf("endpoint %s %s; its addresses show what was said", g.key, troubleOf(g.lastKind))})
 		}
 	}
-	if stuck := m.countStuck(); stuck > 0 {
-		out = append(out, Reason{"stuck", "stuck", fmt.Sprintf("%d addresses have failed for longer than the budget of their call", stuck)})
+	if overdue > 0 {
+		out = append(out, Reason{"stuck", "stuck", fmt.Sprintf("%d addresses have failed for longer than the budget of their call", overdue)})
 	}
 	for _, f := range m.functionList {
 		if m.overKept(f) {
@@ -200,30 +203,6 @@ func (m *Machine) Reasons() []Reason {
 		}
 	}
 	return out
-}
-
-// countStuck counts the stuck among those that are in back-off, in the call that tries again, or in the queue for it: behind an open
-// breaker that is where most of them are. Nobody whose last attempt failed is in another queue.
-func (m *Machine) countStuck() (n int) {
-	count := func(c *cell) {
-		if m.stuck(c) {
-			n++
-		}
-	}
-	for _, c := range m.backoffs {
-		count(c)
-	}
-	for _, flight := range m.flights {
-		count(flight.cell)
-	}
-	for _, g := range m.gateList {
-		for _, c := range g.retry.all() {
-			if c.phase == ready {
-				count(c)
-			}
-		}
-	}
-	return n
 }
 
 // troubleOf words a failure without anything that a function has said, which may be a payload.

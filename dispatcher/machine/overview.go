@@ -13,6 +13,7 @@ type Overview struct {
 	Ingresses map[string]IngressState
 	Dead      []statestore.DeadTotal
 	Bounds    []Bound
+	Overdue   int // addresses that have failed for longer than the budget of their call, and are not paused
 }
 
 // FunctionWait is what waits for one function type. Times are milliseconds.
@@ -79,6 +80,7 @@ type OverviewLook struct {
 	functions map[*function]*functionLook
 	last      *function // most that stand one behind the other are of one function
 	ofLast    *functionLook
+	overdue   int
 }
 
 type functionLook struct {
@@ -100,7 +102,7 @@ func (m *Machine) GoOnOver(l *OverviewLook) (done bool) {
 
 // Seen adds to what was seen of addresses what stands at once.
 func (m *Machine) Seen(l *OverviewLook) Overview {
-	o := Overview{Functions: map[api.FunctionType]FunctionWait{}, Ingresses: map[string]IngressState{}, Dead: m.DeadTotals(), Bounds: m.bounds()}
+	o := Overview{Functions: map[api.FunctionType]FunctionWait{}, Ingresses: map[string]IngressState{}, Dead: m.DeadTotals(), Bounds: m.bounds(), Overdue: l.overdue}
 	queued := map[*gate]int{}
 	for f, seen := range l.functions {
 		o.Functions[f.name] = seen.wait
@@ -161,6 +163,9 @@ func (m *Machine) overlook(l *OverviewLook, c *cell) {
 		w.FailingMS = max(w.FailingMS, m.now-c.failedSince)
 		if m.stuck(c) {
 			w.Stuck++
+			if c.phase != held {
+				l.overdue++
+			}
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package machine_test
 
 import (
+	"fmt"
 	"slices"
 	"testing"
 
@@ -116,4 +117,9 @@ func TestStuckIsAReason(t *testing.T) {
 		t.Fatalf("some are tried while others wait for the breaker: %+v, %+v", e, w)
 	}
 	told("behind the breaker, and in calls", all)
+	play("pause f 1")
+	if w := s.m.Overview().Functions[functionType("f")]; w.Stuck != 3 {
+		t.Errorf("a pause has changed how many have failed for long: %+v", w)
+	}
+	told("those in calls; the others are paused, which is a reason of its own", fmt.Sprintf("%d addresses have failed for longer than the budget of their call", len(s.calls)))
 }
