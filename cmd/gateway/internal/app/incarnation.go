@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/stategate/stategate/dispatcher"
@@ -123,29 +125,45 @@ func (l *incarnation) drain(life context.Context, stopSources func()) {
 // deliveredPoll is how often a stop looks at the outboxes.
 const deliveredPoll = 10 * time.Millisecond
 
-// delivered waits until the outboxes are empty.
+// awayMax is how long a stop waits for egresses that have stated that they deliver nothing: whoever waits to take over need not wait for them.
+const awayMax = time.Second
+
+// delivered waits until the outboxes are empty, or nothing is left but what nobody takes.
 func (l *incarnation) delivered(ctx context.Context) error {
 	tick := time.NewTicker(deliveredPoll)
 	defer tick.Stop()
-	var last error
+	began := time.Now()
+	var waits, left error
 	for {
 		g, err := l.dispatcher.Gauges(ctx)
 		if err != nil {
-			return errors.Join(last, err)
+			return errors.Join(waits, left, err)
 		}
-		last = nil
-		for id, n := range g.OutboxRecords {
-			if n > 0 && !l.app.asked[id] {
-				last = fmt.Errorf("%d outputs of egress %s", n, id)
-			}
-		}
-		if last == nil {
-			return nil
+		conditions := l.app.troubles.all()
+		away := func(id string) bool { return time.Since(began) >= awayMax && len(of(conditions, "egress", id)) > 0 }
+		if waits, left = undelivered(g.OutboxRecords, l.app.asked, away); waits == nil {
+			return left
 		}
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
-			return last
+			return errors.Join(waits, left)
 		}
 	}
+}
+
+// undelivered says of what is in the outboxes what is worth waiting for, and what is not, for its egress is away. What is fetched by others
+// is neither.
+func undelivered(outputs map[string]int64, fetched map[string]bool, away func(id string) bool) (waits, left error) {
+	for _, id := range slices.Sorted(maps.Keys(outputs)) {
+		n := outputs[id]
+		switch {
+		case n == 0 || fetched[id]:
+		case away(id):
+			left = errors.Join(left, fmt.Errorf("egress %s, which is away: %d in its outbox", id, n))
+		default:
+			waits = errors.Join(waits, fmt.Errorf("egress %s: %d in its outbox", id, n))
+		}
+	}
+	return waits, left
 }

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"fmt"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -50,3 +51,22 @@ func TestRelaysHearOfFormerLanes(t *testing.T) {
 
 // offers is a relay that does nothing.
 type offers struct{ relay }
+
+// A stop waits for outputs that are on their way, and not for those whose egress is away, nor for those that others fetch.
+func TestUndelivered(t *testing.T) {
+	away := func(id string) bool { return id == "a/away" }
+	for _, c := range []struct {
+		outputs     map[string]int64
+		waits, left string
+	}{
+		{nil, "<nil>", "<nil>"},
+		{map[string]int64{"a/empty": 0, "a/away": 0, "a/fetched": 7}, "<nil>", "<nil>"},
+		{map[string]int64{"a/slow": 2, "a/away": 3, "a/fetched": 7}, "egress a/slow: 2 in its outbox", "egress a/away, which is away: 3 in its outbox"},
+		{map[string]int64{"a/away": 3}, "<nil>", "egress a/away, which is away: 3 in its outbox"},
+	} {
+		waits, left := undelivered(c.outputs, map[string]bool{"a/fetched": true}, away)
+		if got := [2]string{fmt.Sprint(waits), fmt.Sprint(left)}; got != [2]string{c.waits, c.left} {
+			t.Errorf("%v: got %q", c.outputs, got)
+		}
+	}
+}
