@@ -134,9 +134,11 @@ type answeredSource struct {
 	Partition, Offset int64
 }
 
+const noSuchLetters = "there are no such dead letters"
+
 func deadLetterList(query url.Values, now time.Time) listing[answeredDeadLetter] {
 	return listing[answeredDeadLetter]{
-		path: deadLettersPath, query: query, head: []string{"NUMBER", "AGE", "KIND", "FROM", "REASON", "ADDRESS", "BYTES", "DETAIL"}, none: "there are no such dead letters",
+		path: deadLettersPath, query: query, head: []string{"NUMBER", "AGE", "KIND", "FROM", "REASON", "ADDRESS", "BYTES", "DETAIL"}, none: noSuchLetters,
 		row: func(d answeredDeadLetter) []string {
 			return []string{decimal(d.Number), table.Since(d.At, now), table.Text(d.Kind), d.origin(), table.Text(d.Reason), d.Address.text(), decimal(max(d.ValueBytes, d.Bytes)), table.Short(d.Detail, 120)}
 		},

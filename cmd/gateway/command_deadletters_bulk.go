@@ -167,10 +167,12 @@ func (b *bulk) run(cmd *cobra.Command, yes bool) error {
 		if err != nil {
 			return err
 		}
-		if total > 0 || !canAsk(cmd) { // else there is nothing to be asked about
-			if err := confirm(cmd, yes, b.question(kind, name, total)); err != nil {
-				return err
-			}
+		if total == 0 && !yes { // there is nothing to be asked about
+			fmt.Fprintln(cmd.ErrOrStderr(), noSuchLetters)
+			return nil
+		}
+		if err := confirm(cmd, yes, b.question(kind, name, total)); err != nil {
+			return err
 		}
 		return b.batches(ctx, cmd, c, out, kind, name, total)
 	})

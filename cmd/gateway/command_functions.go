@@ -147,7 +147,7 @@ func (f *answeredFunction) timeouts() string {
 	if f.Transport == nil {
 		return ""
 	}
-	return fmt.Sprintf("%s for a call with all its attempts, %s to connect", table.Age(f.Transport.CallSeconds), table.Age(f.Transport.ConnectSeconds))
+	return fmt.Sprintf("%s for an attempt, and until an address counts as stuck; %s to connect", table.Age(f.Transport.CallSeconds), table.Age(f.Transport.ConnectSeconds))
 }
 
 func (w *answeredWaiting) failing() string {

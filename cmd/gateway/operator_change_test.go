@@ -236,6 +236,11 @@ func TestOperatorBulk(t *testing.T) {
 	if got := f.changes(); len(got) > 0 {
 		t.Errorf("asked %q", got)
 	}
+	must(t, "", "there are no such dead letters\n", "deadletters", "discard", "--egress", "shop/out")
+	must(t, "", "there are no such dead letters\n", "deadletters", "replay", "--function", "shop/none")
+	if got := f.changes(); len(got) > 0 {
+		t.Errorf("asked %q", got)
+	}
 	bulkServer(f, "POST /v1/deadletters/discard", 1)
 	must(t, "discarded 1 dead letter", "", "deadletters", "discard", "--all", "--yes")
 	if got := f.changes(); !slices.Equal(got, []string{`POST /v1/deadletters/discard {"all":true,"limit":100}`}) {
