@@ -28,7 +28,7 @@ func AppendOutputs(b []byte, outputs []api.Output) []byte {
 // DecodeOutputs reads what AppendOutputs wrote. The values are parts of row.
 func DecodeOutputs(row []byte) ([]api.Output, error) {
 	r := open(row)
-	var outputs []api.Output
+	outputs := make([]api.Output, 0, outputsIn(row))
 	var o api.Output
 	for r.next() {
 		if r.tag != bytes1 {
@@ -59,6 +59,16 @@ func DecodeOutputs(row []byte) ([]api.Output, error) {
 		return nil, fmt.Errorf("outputs: %w", r.err)
 	}
 	return outputs, nil
+}
+
+// outputsIn is how many there are, up to where the row is broken: thousands that come one by one would take several times their memory.
+func outputsIn(row []byte) (n int) {
+	for r := open(row); r.next(); {
+		if r.tag == bytes1 {
+			n++
+		}
+	}
+	return n
 }
 
 // clip keeps an append to a part of a row from writing into the next part.
