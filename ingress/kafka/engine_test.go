@@ -231,9 +231,15 @@ func (o *observed) until(what string, holds func() bool) {
 
 func (o *observed) untilDegraded(suffix string) (text string) {
 	o.t.Helper()
-	o.until("condition "+suffix, func() bool {
+	return o.untilSaid(suffix, "")
+}
+
+// untilSaid waits for a condition whose text has a part: it may begin with another one, which says less.
+func (o *observed) untilSaid(suffix, part string) (text string) {
+	o.t.Helper()
+	o.until(fmt.Sprintf("condition %s with %q", suffix, part), func() bool {
 		for key, tx := range o.active {
-			if strings.HasSuffix(key, suffix) {
+			if strings.HasSuffix(key, suffix) && strings.Contains(tx, part) {
 				text = tx
 				return true
 			}

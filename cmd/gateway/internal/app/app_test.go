@@ -73,7 +73,7 @@ func newWorld(t *testing.T) *world {
 	server := httptest.NewServer(w.functions)
 	t.Cleanup(server.Close)
 	w.url = server.URL
-	shared := memory.New(memory.Config{Lease: time.Second})
+	shared := memory.New(memory.Config{Lease: 10 * time.Second}) // a busy machine must be able to renew it in time
 	w.store = func() statestore.Store { return shared.Open(memory.Faults{}) }
 	return w
 }
