@@ -176,6 +176,9 @@ func (r *relay) resume() {
 			r.broken("fenced by the sink")
 			return
 		}
+		if r.sink.spoiled {
+			r.sink.jumps = nil // the cursor is gone, and the store had not heard of what was decided: nothing says that the lane has begun
+		}
 		r.state = relaySent
 		return
 	case egress.CursorStarts:
