@@ -146,7 +146,9 @@ const growthMax = 64
 // more adds an effect. What stands behind it is taken for effects of its size.
 func more[T any](list []T, size, behind int) []T {
 	if n := len(list); n > 0 && n == cap(list) {
+		small := list
 		list = slices.Grow(list, min(1+behind/(size+2), growthMax))
+		clear(small) // it may be a reply's room for one, which lives on
 	}
 	var one T
 	return append(list, one)

@@ -84,7 +84,7 @@ type Dispatcher struct {
 	looks   chan struct{}           // holds a token while somebody looks through all that waits
 	listing chan struct{}           // holds a token while somebody lists addresses
 	seen    looks
-	overdue atomic.Int64 // addresses, as the last overview has it that the reasons have asked for
+	overdue atomic.Int64 // addresses, as the last overview has it
 	pace    pace
 	away    conditions
 

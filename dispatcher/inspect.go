@@ -88,9 +88,7 @@ const overdueWait = time.Second
 func (d *Dispatcher) Reasons(ctx context.Context) ([]machine.Reason, error) {
 	soon, cancel := context.WithTimeout(ctx, overdueWait)
 	defer cancel()
-	if o, err := d.Overview(soon); err == nil {
-		d.overdue.Store(int64(o.Overdue))
-	}
+	_, _ = d.Overview(soon) // it goes on when nobody waits for it any more, and the next who asks is told what it has seen
 	all, err := d.seen.reasons.get(ctx, d, func(ctx context.Context) ([]machine.Reason, time.Duration, error) {
 		r, err := look(ctx, d, func(m *machine.Machine) []machine.Reason { return m.ReasonsBeside(int(d.overdue.Load())) })
 		return r, 0, err

@@ -58,3 +58,22 @@ func TestLooksOfThoseWhoHaveGone(t *testing.T) {
 		t.Errorf("%d looks of 1000 were taken for nobody", looked)
 	}
 }
+
+// TestReasonsTellTheLookBefore: where a look through all that waits takes longer than the reasons wait, they tell what the one before has seen,
+// and it is told when it has ended.
+func TestReasonsTellTheLookBefore(t *testing.T) {
+	l := begin(t, memory.New(memory.Config{}), serveFunction(t))
+	l.overdue.Store(7) // of the one before
+	l.looks <- struct{}{}
+	if all, err := l.Reasons(t.Context()); err != nil || len(all) != 1 {
+		t.Fatalf("while a look takes long: %v, %v", all, err)
+	}
+	<-l.looks
+	l.seen.overview.turn <- struct{}{} // it has ended
+	<-l.seen.overview.turn
+	l.looks <- struct{}{} // and the next one takes long, too
+	if all, err := l.Reasons(t.Context()); err != nil || len(all) != 0 {
+		t.Errorf("that look has seen nobody, and still %v, %v", all, err)
+	}
+	<-l.looks
+}

@@ -113,3 +113,19 @@ func TestMachineCopiesReplies(t *testing.T) {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
+
+// TestRecycledReplyPinsNothing: the room of a reply for one effect, which more of them have outgrown, holds none either.
+func TestRecycledReplyPinsNothing(t *testing.T) {
+	r := &roomy{}
+	r.Sends, r.Outputs, r.Mutations = r.sends[:0], r.outputs[:0], r.mutations[:0]
+	d := decoder{call: &machine.Call{Target: api.Address{Type: counter, ID: "k"}}, words: newWords(), reply: &r.Reply}
+	if err := d.response(onWire(t, resultOf(everything(2)))); err != nil || d.problem != nil {
+		t.Fatal(err, d.problem)
+	}
+	if len(r.Sends) != 2 || len(r.Outputs) != 2 || len(r.Mutations) != 2 {
+		t.Fatalf("read %d sends, %d outputs, %d mutations", len(r.Sends), len(r.Outputs), len(r.Mutations))
+	}
+	if r.sends[0].Argument.Value != nil || r.outputs[0].Value.Value != nil || r.mutations[0].Value.Value != nil {
+		t.Error("a value lives on in the room for one")
+	}
+}

@@ -22,7 +22,11 @@ func (d *Dispatcher) Stuck(ctx context.Context) ([]machine.Stuck, error) {
 // Overview is what waits and what for. Its maps and slices are everybody's: they are not written to.
 func (d *Dispatcher) Overview(ctx context.Context) (machine.Overview, error) {
 	return d.seen.overview.get(ctx, d, func(ctx context.Context) (machine.Overview, time.Duration, error) {
-		return inParts(ctx, d, (*machine.Machine).LookOver, (*machine.Machine).GoOnOver, (*machine.Machine).Seen)
+		o, cost, err := inParts(ctx, d, (*machine.Machine).LookOver, (*machine.Machine).GoOnOver, (*machine.Machine).Seen)
+		if err == nil {
+			d.overdue.Store(int64(o.Overdue))
+		}
+		return o, cost, err
 	})
 }
 

@@ -63,6 +63,9 @@ func (m *Machine) spillCells() {
 		}
 		return compare(b.mail.at(b.batchInCall()).number, a.mail.at(a.batchInCall()).number)
 	})
+	if !over && !starved && !more && len(candidates) == 0 {
+		m.nextSqueeze = m.now + m.cfg.SweepInterval // what fills memory is in calls: squeezing again would bring nothing for a while
+	}
 	began, states := m.mailBytes, m.busyBytes
 	for _, c := range candidates {
 		switch {

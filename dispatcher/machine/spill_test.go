@@ -74,3 +74,42 @@ func TestSpillingWaitsForLoads(t *testing.T) {
 		t.Errorf("%d bytes are in memory when all is loaded, the bound is %d", m.mailBytes, mailMax)
 	}
 }
+
+// TestVainSqueezes: what fills memory is in calls that hang, and mail waits in the store for the room. To look for room again each second
+// would be a commit and a walk over all addresses each time, for nothing.
+func TestVainSqueezes(t *testing.T) {
+	b := &busy{t: t, now: 1, hangs: true, done: map[string]int{}}
+	b.m, b.store = boundedMachine(t, Config{MailBytesMax: 1 << 20, MailWindow: 64 << 10})
+	for _, topic := range []string{"w", "h"} {
+		b.m.Started(statestore.Progress{Source: api.Source{Ingress: "in", Topic: topic}}, 0)
+	}
+	arrive := func(n int64, id string, bytes int, target api.FunctionType) {
+		b.m.Arrive(api.Source{Ingress: "in", Topic: id}, []api.Record{{Offset: n, ID: id, Value: api.TypedValue{Value: make([]byte, bytes)}, Routes: []api.Route{{Key: id, Target: target}}}})
+		b.m.Tick(b.now)
+		b.play()
+		b.now += 50
+	}
+	paused := statestore.Pause{Kind: statestore.PauseFunction, Address: api.Address{Type: busyWell}}
+	b.m.Pause(paused, 0)
+	for i := range int64(8) {
+		arrive(i, "w", 60<<10, busyWell)
+	}
+	arrive(0, "h", 700<<10, busyHangs)
+	b.out = nil // it hangs for good
+	b.until("what is paused leaves memory", func() bool { return b.m.functions[busyWell].stored > 0 })
+	paused.Ended = true
+	b.m.Pause(paused, 0)
+	b.m.Tick(b.now)
+	b.play()
+	if b.m.unwatched.len() == 0 || b.m.roomy() {
+		t.Fatalf("%d addresses wait in the store, %d bytes are in memory", b.m.unwatched.len(), b.m.mailBytes)
+	}
+	before := b.m.stats.Commits
+	for end := b.now + 100_000; b.now < end; b.now += 50 {
+		b.m.Tick(b.now)
+		b.play()
+	}
+	if made := b.m.stats.Commits - before; made > 30 {
+		t.Errorf("%d commits in 100 s in which nothing happens", made)
+	}
+}

@@ -51,7 +51,7 @@ func (h *handler) mends() []route {
 	rows = append(rows, h.wholeMends()...)
 	return append(rows, route{
 		Method: http.MethodPut, Path: logLevelPath, About: "changes the level of the log until the restart",
-		Body: jsonLogLevel{}, Answer: jsonLogLevel{}, Serve: noPage(within(h.mended, "too many changes are being made; nothing has happened", soon(h.setLogLevel))),
+		Body: jsonLogLevel{}, Answer: jsonLogLevel{}, Serve: h.placed(soon(h.setLogLevel)),
 	})
 }
 
@@ -67,9 +67,19 @@ const (
 	mendsMax = 16
 )
 
-// mend lets f change something, and says what came of it: done, not done and why, or that nobody knows.
-func (h *handler) mend(f func(ctx context.Context, app Application, r *http.Request, by string) (mended, error)) http.HandlerFunc {
-	return noPage(within(h.mended, "too many changes are being made; nothing has happened", soon(func(w http.ResponseWriter, r *http.Request) {
+// changer is what a route changes something with.
+type changer func(ctx context.Context, app Application, r *http.Request, by string) (mended, error)
+
+// mend lets f change something, where there is a place for it.
+func (h *handler) mend(f changer) http.HandlerFunc { return h.placed(soon(h.made(f))) }
+
+func (h *handler) placed(next http.HandlerFunc) http.HandlerFunc {
+	return noPage(within(h.mended, "too many changes are being made; nothing has happened", next))
+}
+
+// made lets f change something, and says what came of it: done, not done and why, or that nobody knows.
+func (h *handler) made(f changer) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
 		ctx, cancel := context.WithTimeout(r.Context(), mendMax)
 		defer cancel()
 		app, err := h.Gateway.Application()
@@ -92,7 +102,7 @@ func (h *handler) mend(f func(ctx context.Context, app Application, r *http.Requ
 			}
 			writeJSON(w, http.StatusOK, m.answer)
 		}
-	})))
+	}
 }
 
 // noPage refuses what a page in an operator's browser asks for, whoever has written that page: browsers say where a request that changes

@@ -47,11 +47,14 @@ func TestSlowBodiesLeave(t *testing.T) {
 	began := time.Now()
 	var all []<-chan string
 	for i := range mendsMax {
-		length := "Content-Length: 10\r\n\r\n{"
-		if i%2 == 1 {
-			length = "Transfer-Encoding: chunked\r\n\r\n1\r\n{\r\n"
-		}
-		all = append(all, slowly(t, server, "POST /v1/addresses/a/b/c/pause HTTP/1.1\r\nHost: x\r\n"+length))
+		small, large := "Content-Length: 10\r\n\r\n{", "Content-Length: 100000\r\n\r\n{"
+		chunked := "Transfer-Encoding: chunked\r\n\r\n1\r\n{\r\n"
+		head := []string{
+			"POST /v1/addresses/a/b/c/pause HTTP/1.1\r\nHost: x\r\n" + small, "POST /v1/addresses/a/b/c/pause HTTP/1.1\r\nHost: x\r\n" + chunked,
+			"POST /v1/addresses/a/b/c/pause HTTP/1.1\r\nHost: x\r\n" + large, "PUT /v1/addresses/a/b/c/state/s?force=true HTTP/1.1\r\nHost: x\r\n" + large,
+			"PUT /v1/log-level HTTP/1.1\r\nHost: x\r\n" + small, "PUT /v1/log-level HTTP/1.1\r\nHost: x\r\n" + chunked,
+		}[i%6]
+		all = append(all, slowly(t, server, head))
 	}
 	for i, said := range all {
 		select {

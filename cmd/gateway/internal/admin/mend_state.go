@@ -24,7 +24,7 @@ type jsonEdited struct {
 func (h *handler) stateMends() []route {
 	var rows []route
 	small := h.mend(editState)
-	large := within(h.large, "other large states are being written; nothing has happened", small)
+	large := within(h.large, "other large states are being written; nothing has happened", h.placed(h.made(editState)))
 	serve := func(w http.ResponseWriter, r *http.Request) {
 		if r.ContentLength >= 0 && r.ContentLength <= smallBody { // it waits for a call, maybe, but in nobody's way
 			small(w, r)

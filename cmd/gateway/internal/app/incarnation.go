@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
+	"github.com/stategate/stategate/cmd/gateway/internal/report"
 	"github.com/stategate/stategate/dispatcher"
 	"github.com/stategate/stategate/egress"
 	"github.com/stategate/stategate/statestore"
@@ -140,7 +142,10 @@ func (l *incarnation) delivered(ctx context.Context) error {
 			return errors.Join(waits, left, err)
 		}
 		conditions := l.app.troubles.all()
-		away := func(id string) bool { return time.Since(began) >= awayMax && len(of(conditions, "egress", id)) > 0 }
+		away := func(id string) bool {
+			s := l.app.egresses[id]
+			return time.Since(began) >= awayMax && s != nil && s.outbox && standsStill(of(conditions, "egress", id))
+		}
 		if waits, left = undelivered(g.OutboxRecords, l.app.asked, away); waits == nil {
 			return left
 		}
@@ -150,6 +155,18 @@ func (l *incarnation) delivered(ctx context.Context) error {
 			return errors.Join(waits, left)
 		}
 	}
+}
+
+// standsStill reports whether nothing leaves an egress of which this is stated. With what is stated of one topic, stream or shard the others go on.
+func standsStill(conditions []report.Condition) bool {
+	return slices.ContainsFunc(conditions, func(c report.Condition) bool {
+		for _, partial := range []string{": topic missing", ": stream missing", ": throttled"} {
+			if strings.Contains(c.Key, partial) {
+				return false
+			}
+		}
+		return true
+	})
 }
 
 // undelivered says of what is in the outboxes what is worth waiting for, and what is not, for its egress is away. What is fetched by others

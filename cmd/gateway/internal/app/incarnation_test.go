@@ -6,6 +6,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/stategate/stategate/cmd/gateway/internal/report"
 	"github.com/stategate/stategate/egress"
 	"github.com/stategate/stategate/statestore"
 )
@@ -68,5 +69,20 @@ func TestUndelivered(t *testing.T) {
 		if got := [2]string{fmt.Sprint(waits), fmt.Sprint(left)}; got != [2]string{c.waits, c.left} {
 			t.Errorf("%v: got %q", c.outputs, got)
 		}
+	}
+}
+
+// What is stated of one topic, stream or shard holds up nothing else.
+func TestStandsStill(t *testing.T) {
+	for key, want := range map[string]bool{
+		"egress a/out: kafka": true, "egress a/out: cursor lost": true, "egress a/out: kinesis": true, "egress a/out: held up": true,
+		"egress a/out: topic missing": false, "egress a/out: stream missing: stream s": false, "egress a/out: throttled: stream s": false,
+	} {
+		if got := standsStill([]report.Condition{{Key: key}}); got != want {
+			t.Errorf("%s: %v, want %v", key, got, want)
+		}
+	}
+	if standsStill(nil) || !standsStill([]report.Condition{{Key: "egress a/out: throttled"}, {Key: "egress a/out: kinesis"}}) {
+		t.Error("nothing is stated of one that stands still, or one of two is passed over")
 	}
 }
