@@ -9,6 +9,7 @@ import (
 	"net"
 	"strings"
 	"testing"
+	"time"
 	"unsafe"
 
 	"github.com/IBM/sarama"
@@ -232,9 +233,18 @@ func bothWays(t *testing.T, k *broker, config *sarama.Config, request *sarama.Fe
 	if err != nil {
 		t.Fatal(err)
 	}
-	plain, err := leader.Fetch(request)
-	if err != nil {
-		t.Fatal(err)
+	var plain *sarama.FetchResponse
+	for limit := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) {
+		if plain, err = leader.Fetch(request); err != nil {
+			t.Fatal(err)
+		}
+		block := plain.GetBlock(at.topic, at.partition)
+		if block.LastStableOffset == block.HighWaterMarkOffset { // the markers of all transactions stand there
+			break
+		}
+		if time.Now().After(limit) {
+			t.Fatalf("a transaction does not end: %+v", block)
+		}
 	}
 	s := newSieve(config)
 	sieved := *config

@@ -164,7 +164,7 @@ spec:
       valueType: shop/AddItem
 ---
 kind: io.stategate.http.v1/ingress
-spec: {id: shop/impatient, functions: [shop/answer, shop/*], timeout: 200ms}
+spec: {id: shop/impatient, functions: [shop/answer, shop/*], timeout: 3s}
 `, w.url)
 	if err := os.WriteFile(w.module, []byte(text), 0o644); err != nil {
 		t.Fatal(err)
