@@ -111,7 +111,7 @@ func (c *answeredCall) text() string {
 	if c == nil {
 		return ""
 	}
-	return fmt.Sprintf("out for %s, after %s that failed", table.Age(c.RunningSeconds), plural(c.Attempt, "attempt", "attempts"))
+	return fmt.Sprintf("out for %s, attempt %d", table.Age(c.RunningSeconds), c.Attempt)
 }
 
 type answeredFailure struct {

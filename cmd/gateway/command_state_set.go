@@ -128,10 +128,10 @@ func lookAtState(ctx context.Context, c *client.Client, r client.Request) (*answ
 // tellState says what a state is before it is changed.
 func tellState(stderr io.Writer, found *answeredState) {
 	if found == nil {
-		fmt.Fprintln(stderr, "it is not set now")
+		fmt.Fprintln(stderr, "it was not set")
 		return
 	}
-	fmt.Fprintf(stderr, "it is now version %s, %s of %s: %s\n", table.Text(found.Version), table.Word(found.TypeName), table.Bytes(found.Bytes), found.text(valueShown))
+	fmt.Fprintf(stderr, "it was version %s, %s of %s: %s\n", table.Text(found.Version), table.Word(found.TypeName), table.Bytes(found.Bytes), found.text(valueShown))
 }
 
 func newStateSet() *cobra.Command {

@@ -79,7 +79,7 @@ func TestOperatorUsage(t *testing.T) {
 		{"stuck --limit -1", "flag --limit"},
 		{"stuck --watch=1ms", "flag --watch: want at least"},
 		{"stuck --watch -o json", "want it without -o json"},
-		{"stuck --url gate:1", "the URL of the admin side is like"},
+		{"stuck --url gate", "the URL of the admin side is like"},
 		{"stuck --ulr x", "unknown flag --ulr: did you mean --url?"},
 		{"functions puase shop/cart", "unknown command functions puase: did you mean pause?"},
 		{"stuck --watch 1s", "flag --watch: want its value as in --watch=5s"},

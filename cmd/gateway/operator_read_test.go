@@ -146,7 +146,7 @@ func TestOperatorAddress(t *testing.T) {
 	}
 	sameLines(t, stdout, []string{
 		"address shop/cart ada", "phase waiting", "messages 3, 1 of them in the store alone", "front message 17: x/y of 12B from shop/in 1, since 2026-01-02T03:04:05Z",
-		"call out for 1.5s, after 2 attempts that failed", "failing for 1m1s, 5 attempts, the next in now; longer than its budget", `last error says\nno`, "shard 7",
+		"call out for 1.5s, attempt 2", "failing for 1m1s, 5 attempts, the next in now; longer than its budget", `last error says\nno`, "shard 7",
 		"STATE TYPE BYTES VERSION EXPIRES VALUE", "items io.statefun.types/int 4 00ff - 3 (not committed yet; stored is nothing)", "blob x/y 2 0a in now base64 AAE=",
 		"huge x/y 99999999 0b - (left out: -o json of it alone has it)",
 		"DUE IN NUMBER TARGET SENDER TOKEN TYPE BYTES", "now 9 shop/cart bob shop/cart ada - x/y 12",

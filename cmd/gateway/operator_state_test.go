@@ -56,9 +56,9 @@ func TestOperatorStateSet(t *testing.T) {
 				}
 			}
 		}
-		wantTold := "it is now version 00ff, io.statefun.types/int of 4B: 3\n"
+		wantTold := "it was version 00ff, io.statefun.types/int of 4B: 3\n"
 		if c.set == "" {
-			wantTold = "it is not set now\n"
+			wantTold = "it was not set\n"
 		}
 		if got := f.changes(); code != exitDone || !slices.Equal(got, []string{"PUT " + statePath + c.query + " " + c.body}) || header != c.header || stderr != wantTold || stdout != "state items of shop/cart ada is set: version 0101\n" {
 			t.Errorf("%q: exit %d, asked %q with %q, stdout %q, stderr %q", c.args, code, got, header, stdout, stderr)
@@ -108,7 +108,7 @@ func TestOperatorStateGetAndDelete(t *testing.T) {
 		t.Errorf("got %q", stdout)
 	}
 	f.changes()
-	must(t, "state items of shop/cart ada is removed\n", "it is now version 00ff", "state", "delete", "shop/cart", "ada", "items")
+	must(t, "state items of shop/cart ada is removed\n", "it was version 00ff", "state", "delete", "shop/cart", "ada", "items")
 	if got := f.asked[len(f.asked)-1].header.Get("If-Match"); got != `"00ff"` {
 		t.Errorf("If-Match %q", got)
 	}

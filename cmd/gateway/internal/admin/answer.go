@@ -100,7 +100,7 @@ func (h *handler) failed(w http.ResponseWriter, r *http.Request, err error) {
 		w.Header().Set("Retry-After", "1")
 		write(w, problem{http.StatusServiceUnavailable, "the store does not answer", "ask again; /readyz and the log say what is wrong"})
 	case errors.Is(err, report.ErrStandby):
-		remedy := "ask the one whose /readyz says active"
+		remedy := "ask the one whose /readyz says active; while there is none, /readyz of this one says what it waits for"
 		var other *report.Standby
 		if errors.As(err, &other) && other.Owner != "" {
 			remedy = fmt.Sprintf("ask the one that works: its admin side is %s, on host %s", other.Owner, other.Host)

@@ -102,17 +102,24 @@ func TestPromptBodyIsServed(t *testing.T) {
 	}
 }
 
-// Large bodies have the time of their connection.
+// The large states that are counted have the time of their connection, and nothing else has.
 func TestLargeBodyHasTime(t *testing.T) {
-	for head, want := range map[string]bool{"100000": false, "10": true, "0": false} {
-		r := httptest.NewRequest(http.MethodPut, "/", strings.NewReader(""))
-		if _, err := fmt.Sscan(head, &r.ContentLength); err != nil {
-			t.Fatal(err)
-		}
+	const state = "/v1/addresses/a/b/c/state/s?force=true"
+	for _, c := range []struct {
+		method, path string
+		bytes        int64
+		want         bool
+	}{
+		{http.MethodPut, state, smallBody + 1, false}, {http.MethodPut, state, -1, false}, {http.MethodPut, state, smallBody, true}, {http.MethodPut, state, 10, true},
+		{http.MethodDelete, state, 0, false}, {http.MethodPut, logLevelPath, smallBody + 1, true}, {http.MethodPut, logLevelPath, -1, true},
+		{http.MethodPost, "/v1/addresses/a/b/c/pause", smallBody + 1, true}, {http.MethodPost, "/v1/addresses/a/b/c/pause", 0, false},
+	} {
+		r := httptest.NewRequest(c.method, c.path, strings.NewReader(""))
+		r.Host, r.ContentLength = "127.0.0.1", c.bytes
 		w := &deadlines{ResponseRecorder: httptest.NewRecorder()}
-		soon(func(http.ResponseWriter, *http.Request) {})(w, r)
-		if w.set != want {
-			t.Errorf("of %s bytes: a time is set: %v", head, w.set)
+		handlerOf(&fake{}).ServeHTTP(w, r)
+		if w.set != c.want {
+			t.Errorf("%s %s of %d bytes: a time is set: %v, answered %d", c.method, c.path, c.bytes, w.set, w.Code)
 		}
 	}
 }

@@ -240,9 +240,18 @@ func (a *App) warnOfStrangers(claim *statestore.Claim) {
 			a.log.Warn(key, "detail", text)
 		}
 	}
+	waiting := map[api.FunctionType]int64{}
 	for _, s := range claim.Spilled {
-		if _, ok := a.functions.of(s.Function); !ok {
-			a.log.Warn("the store keeps messages for a function that the module does not declare; they wait", "function", s.Function.String(), "messages", s.Messages)
+		waiting[s.Function] += s.Messages
+	}
+	for _, p := range claim.Packs {
+		for i := range p.Messages {
+			waiting[p.Messages[i].Message.Target.Type]++
+		}
+	}
+	for t, messages := range waiting {
+		if _, ok := a.functions.of(t); !ok {
+			a.log.Warn("the store keeps messages for a function that the module does not declare; they wait", "function", t.String(), "messages", messages)
 		}
 	}
 }

@@ -1,11 +1,15 @@
 package app
 
 import (
+	"bytes"
 	"fmt"
+	"log/slog"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/stategate/stategate/api"
 	"github.com/stategate/stategate/cmd/gateway/internal/report"
 	"github.com/stategate/stategate/egress"
 	"github.com/stategate/stategate/statestore"
@@ -84,5 +88,28 @@ func TestStandsStill(t *testing.T) {
 	}
 	if standsStill(nil) || !standsStill([]report.Condition{{Key: "egress a/out: throttled"}, {Key: "egress a/out: kinesis"}}) {
 		t.Error("nothing is stated of one that stands still, or one of two is passed over")
+	}
+}
+
+// Whoever takes the store over is told of what waits for functions that the module does not declare, wherever it is kept.
+func TestWarnOfStrangers(t *testing.T) {
+	var log bytes.Buffer
+	gone, spilled := api.FunctionType{Namespace: "a", Name: "gone"}, api.FunctionType{Namespace: "a", Name: "spilled"}
+	known := api.FunctionType{Namespace: "a", Name: "known"}
+	a := &App{log: slog.New(slog.NewTextHandler(&log, nil)), functions: &functions{known: map[api.FunctionType]answer{known: {declared: true}, gone: {}, spilled: {}}}}
+	mail := func(t api.FunctionType) statestore.Mail {
+		return statestore.Mail{Message: api.Message{Target: api.Address{Type: t, ID: "x"}}}
+	}
+	a.warnOfStrangers(&statestore.Claim{
+		Packs:   []statestore.Pack{{Messages: []statestore.Mail{mail(gone), mail(known), mail(spilled)}}, {Messages: []statestore.Mail{mail(gone)}}},
+		Spilled: []statestore.SpillTotal{{Function: spilled, Messages: 7}, {Function: known, Messages: 3}},
+	})
+	for _, want := range []string{"function=a/gone messages=2", "function=a/spilled messages=8"} {
+		if !strings.Contains(log.String(), want) {
+			t.Errorf("no %q in:\n%s", want, &log)
+		}
+	}
+	if n := strings.Count(log.String(), "\n"); n != 2 {
+		t.Errorf("%d lines, want 2:\n%s", n, &log)
 	}
 }

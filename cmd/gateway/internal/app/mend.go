@@ -68,6 +68,9 @@ func (a *App) Pause(ctx context.Context, p statestore.Pause) error {
 		on = p.Address.String()
 	case p.Kind == statestore.PauseFunction:
 		on = p.Address.Type.String()
+		if !p.Ended && strings.HasSuffix(on, "*") {
+			return &dispatcher.Objection{Detail: on + " stands for many functions, and is none", Remedy: "pause them one by one: gateway functions lists those that have been called"}
+		}
 	}
 	if p.Ended {
 		what = "resume"

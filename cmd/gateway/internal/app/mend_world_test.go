@@ -73,6 +73,10 @@ func TestPausedThroughARestart(t *testing.T) {
 			t.Errorf("paused %q: %v", wrong, err)
 		}
 	}
+	pattern := statestore.Pause{Kind: statestore.PauseFunction, Address: api.Address{Type: api.FunctionType{Namespace: "test", Name: "*"}}, By: "ada"}
+	if err := a.Pause(t.Context(), pattern); !errors.As(err, new(*dispatcher.Objection)) { // its functions would be called all the same
+		t.Errorf("paused a pattern: %v", err)
+	}
 	second, stopSecond := w.gateway("exactly-once")
 	ada := api.Address{Type: api.FunctionType{Namespace: "test", Name: "count"}, ID: "ada"}
 	for what, err := range map[string]error{

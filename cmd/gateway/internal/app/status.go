@@ -195,7 +195,7 @@ func silentOwner(found []statestore.MemberState, self string, now time.Time) str
 	for i := range found {
 		m := &found[i]
 		if m.Epoch != 0 && !m.Active && m.ID != self && now.Sub(m.Until) >= silentAfter {
-			return fmt.Sprintf("; process %d on %s owned the store and has said nothing for %s: if it is still there, it is frozen, and is to be ended", m.PID, m.Host, now.Sub(m.Until).Round(time.Second))
+			return fmt.Sprintf("; process %d on %s owned the store and has said nothing for %s: if it is still there, it is frozen, and is to be ended (kill -9 %[1]d)", m.PID, m.Host, now.Sub(m.Until).Round(time.Second))
 		}
 	}
 	return ""

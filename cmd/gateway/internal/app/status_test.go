@@ -23,7 +23,7 @@ func TestSilentOwner(t *testing.T) {
 		"has just gone": {member("a", 3, false, now.Add(-silentAfter/2)), false}, "is itself": {member("self", 3, false, over), false},
 	} {
 		got := silentOwner([]statestore.MemberState{member("b", 0, false, time.Time{}), c.of}, "self", now)
-		if (got != "") != c.want || c.want && !strings.Contains(got, "process 17 on far owned the store and has said nothing for 1m30s") {
+		if (got != "") != c.want || c.want && !strings.Contains(got, "process 17 on far owned the store and has said nothing for 1m30s: if it is still there, it is frozen, and is to be ended (kill -9 17)") {
 			t.Errorf("one that %s: %q", name, got)
 		}
 	}

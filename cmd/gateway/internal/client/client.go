@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
 	"os"
@@ -96,6 +97,9 @@ func (c *Client) Close() { c.http.CloseIdleConnections() }
 func checkURL(text string) (string, error) {
 	if text == "" {
 		return DefaultURL, nil
+	}
+	if _, port, err := net.SplitHostPort(text); err == nil && port != "" && !strings.Contains(text, "/") { // as members tells it
+		text = "http://" + text
 	}
 	u, err := url.Parse(text)
 	switch {

@@ -88,8 +88,11 @@ func TestSettings(t *testing.T) {
 	if c := open(t, Config{URL: "https://gate:8081/under/"}); c.URL() != "https://gate:8081/under" {
 		t.Errorf("got %s", c.URL())
 	}
+	if c := open(t, Config{URL: "gate:8081"}); c.URL() != "http://gate:8081" { // as gateway members tells it
+		t.Errorf("got %s", c.URL())
+	}
 	for _, bad := range []Config{
-		{URL: "gate:8081"}, {URL: "ftp://x"}, {URL: "http://"}, {URL: "http://:80"}, {URL: "http://u:hunter2@gate"}, {URL: "http://gate/?token=hunter2"}, {URL: "http://gate/#hunter2"}, {URL: "http://hunter2\x7f"},
+		{URL: "gate"}, {URL: "gate:"}, {URL: ":80"}, {URL: "hunter2@gate:80"}, {URL: "gate:80?hunter2"}, {URL: "ftp://x"}, {URL: "http://"}, {URL: "http://:80"}, {URL: "http://u:hunter2@gate"}, {URL: "http://gate/?token=hunter2"}, {URL: "http://gate/#hunter2"}, {URL: "http://hunter2\x7f"},
 		{TokenFile: write(t, "")}, {TokenFile: write(t, "hunter2 hunter2\n")}, {TokenFile: write(t, "hunter2\x00\n")}, {TokenFile: write(t, strings.Repeat("hunter2", 1<<16))},
 		{CAFile: write(t, "hunter2")},
 	} {
