@@ -130,6 +130,15 @@ func (w *world) run(functions string, listener net.Listener, sample float64) {
 	var sent sync.WaitGroup
 	sent.Go(func() { tracer.Run(tracing) })
 	w.t.Cleanup(func() { end(); ended.Wait(); endTracing(); sent.Wait() })
+	for limit := time.Now().Add(trace.Patience); ; time.Sleep(10 * time.Millisecond) { // before that requests by HTTP are refused
+		s := a.Status(ctx)
+		if s.Active && s.Unready == "" {
+			return
+		}
+		if time.Now().After(limit) {
+			w.t.Fatalf("it does not work: %+v", s)
+		}
+	}
 }
 
 func (w *world) put(topic, key string, traceparents ...string) {
