@@ -331,5 +331,8 @@ func (m *Machine) holdBackTarget(s *source, t int) {
 			return
 		}
 		m.keepThrough(m.cells[msg.Target], msg.number)
+		if msg.source == s { // it was not found in its place: a successor has written to this mailbox, whose numbers are others
+			m.keep(msg)
+		}
 	}
 }

@@ -149,9 +149,14 @@ func (r *run) draw() (seed uint64, ok bool) {
 	return r.next - 1, true
 }
 
+// lifeMax is how long a life may take; most take some hundredths of a second.
+const lifeMax = 5 * time.Minute
+
 func (r *run) play(b backend) {
 	for seed, ok := r.draw(); ok; seed, ok = r.draw() {
+		watch := time.AfterFunc(lifeMax, func() { panic(fmt.Sprintf("the life of seed %d does not end", seed)) })
 		l, wrong := play(&plan{seed: seed, backend: b})
+		watch.Stop()
 		r.note(seed, l, wrong)
 	}
 }
