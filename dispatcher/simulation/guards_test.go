@@ -317,10 +317,11 @@ func (w *workshop) without(g guard, base uint64, intact *workshop) (f finding) {
 	return f
 }
 
-// build makes the test binaries of the simulation and of the lives of keys.
+// build makes the test binaries of the simulation and of the lives of keys. Without the folder's name in them all copies, of this run and of
+// later ones, share what was built: else each run would leave gigabytes in the build cache.
 func (w *workshop) build() error {
 	for binary, folder := range map[string]string{w.binary: "./dispatcher/simulation", w.binary + keys: "./dispatcher/machine"} {
-		cmd := exec.Command("go", "test", "-c", "-p=1", "-ldflags=-s -w", "-o", binary, folder)
+		cmd := exec.Command("go", "test", "-c", "-trimpath", "-p=1", "-ldflags=-s -w", "-o", binary, folder)
 		cmd.Dir = w.folder
 		if text, err := cmd.CombinedOutput(); err != nil {
 			return fmt.Errorf("it is not built: %w\n%s", err, text)
