@@ -110,7 +110,7 @@ func (m *answeredModule) write(out, stderr io.Writer, onlyChanges bool) error {
 				return err
 			}
 			for _, s := range item.Settings {
-				if err := w.Row(name, table.Word(s.Path), scalar(s.Value), table.Text(s.From)); err != nil {
+				if err := w.Row(name, table.Text(s.Path), scalar(s.Value), table.Text(s.From)); err != nil {
 					return err
 				}
 			}
@@ -140,7 +140,7 @@ func (m *answeredModule) write(out, stderr io.Writer, onlyChanges bool) error {
 	return w.Flush()
 }
 
-func componentName(kind, id string) string { return table.Text(kind) + " " + table.Word(id) }
+func componentName(kind, id string) string { return table.Text(kind) + " " + table.Text(id) }
 
 func newSettings() *cobra.Command {
 	var a asking

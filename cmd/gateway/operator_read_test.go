@@ -23,8 +23,8 @@ var operatorReads = map[string]struct {
 			{"cause":"store_slow","forSeconds":2.5,"on":{"kind":"store","name":""},"count":0,"text":"t"}],"next":null}`,
 		[]string{
 			`FOR CAUSE ON COUNT WHY`,
-			`3m12s endpoint_down http://cart:8000 42 refuses connections; the oldest is shop/cart "a b": connection refused`, `-> mend it`,
-			`1m1s poisoned shop/cart "bo\x1bb" 1 answers 500: 500\n\x1b[2J`, `-> gateway addresses skip shop/cart 'bo' --message 17`,
+			`3m12s endpoint_down http://cart:8000 42 refuses connections; the oldest is shop/cart 'a b': connection refused`, `-> mend it`,
+			`1m1s poisoned shop/cart $'bo\033b' 1 answers 500: 500\n\x1b[2J`, `-> gateway addresses skip shop/cart 'bo' --message 17`,
 			`2.5s store_slow store 1 t`,
 		}, ""},
 	"nothing": {[]string{"stuck"}, "GET /v1/stuck", `{"items":[],"next":null}`, nil, "nothing is stuck\n"},
@@ -40,10 +40,10 @@ var operatorReads = map[string]struct {
 	"addresses": {[]string{"addresses", "shop/cart", "--prefix", "a b", "--limit", "2"}, "GET /v1/addresses?function=shop%2Fcart&limit=2&prefix=a+b", `{"items":[
 			{"address":{"namespace":"shop","name":"cart","id":"a b1"},"shard":3,"inMemory":true,"phase":"waiting","messages":3,"stored":1,"failing":true,"attempts":2,"lastError":"no\nway","paused":true},
 			{"address":{"namespace":"shop","name":"cart","id":"a b2"},"shard":3,"inMemory":false,"messages":null,"stored":0,"failing":false,"attempts":0,"lastError":null,"paused":false}],"next":"x"}`,
-		[]string{"ID MESSAGES STORED PHASE FAILING PAUSED LAST ERROR", `"a b1" 3 1 waiting 2 attempts paused no\nway`, `"a b2" - - - - - -`}, "there are more than 2: --limit N shows more, -o json all\n"},
+		[]string{"ID MESSAGES STORED PHASE FAILING PAUSED LAST ERROR", `'a b1' 3 1 waiting 2 attempts paused no\nway`, `'a b2' - - - - - -`}, "there are more than 2: --limit N shows more, -o json all\n"},
 	"timers": {[]string{"timers", "--function", "shop/cart"}, "GET /v1/timers?function=shop%2Fcart&limit=200", `{"items":[
 			{"due":"2001-01-01T00:00:00.000Z","number":9,"sender":{"namespace":"shop","name":"clock","id":"1"},"target":{"namespace":"shop","name":"cart","id":"ada"},"token":"t 1","typeName":"x/y","bytes":12}],"next":null}`,
-		[]string{"DUE IN NUMBER TARGET SENDER TOKEN TYPE BYTES", `now 9 shop/cart ada shop/clock 1 "t 1" x/y 12`}, ""},
+		[]string{"DUE IN NUMBER TARGET SENDER TOKEN TYPE BYTES", `now 9 shop/cart ada shop/clock 1 't 1' x/y 12`}, ""},
 	"ingresses": {[]string{"ingresses"}, "GET /v1/ingresses?limit=200", `{"items":[
 			{"ingress":"shop/in","kind":"kafka","declared":true,"paused":null,"partitions":4,"waiting":{"kept":2,"dead_letters":1},"lag":120,"oldestSeconds":5,"conditions":["topic does not exist"]},
 			{"ingress":"shop/http","kind":"http","declared":true,"paused":{"since":"x"},"partitions":0,"waiting":{},"lag":null,"oldestSeconds":0,"conditions":[]}],"next":null}`,

@@ -95,7 +95,7 @@ func TestOperatorSkipsWhatItShows(t *testing.T) {
 	f.says("GET /v1/addresses/shop/cart/ada", `{"address":{"namespace":"shop","name":"cart","id":"ada"},"mailbox":{"messages":3,"stored":0,"front":{"number":17,"caller":null,"typeName":"x/y\u001b[2J","bytes":12}}}`)
 	f.says("POST /v1/addresses/shop/cart/ada/skip", "")
 	code, stdout, seen := x.call("yes\n", "addresses", "skip", "shop/cart", "ada")
-	if got := f.changes(); code != exitDone || !slices.Equal(got, []string{`POST /v1/addresses/shop/cart/ada/skip {"message":17}`}) || !strings.Contains(seen, `message 17: "x/y\x1b[2J" of 12B`) || !strings.Contains(stdout, "message 17 of shop/cart ada is set aside") {
+	if got := f.changes(); code != exitDone || !slices.Equal(got, []string{`POST /v1/addresses/shop/cart/ada/skip {"message":17}`}) || !strings.Contains(seen, `message 17: $'x/y\033[2J' of 12B`) || !strings.Contains(stdout, "message 17 of shop/cart ada is set aside") {
 		t.Errorf("exit %d, asked %q, stdout %q, seen %q", code, got, stdout, seen)
 	}
 	f.says("GET /v1/addresses/shop/cart/ada", `{"address":{"namespace":"shop","name":"cart","id":"ada"},"mailbox":{"messages":0,"stored":0,"front":null}}`)

@@ -6,10 +6,9 @@ import (
 	"slices"
 	"strings"
 	"time"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/stategate/stategate/cmd/gateway/internal/report"
+	"github.com/stategate/stategate/cmd/gateway/internal/table"
 	"github.com/stategate/stategate/dispatcher"
 	"github.com/stategate/stategate/dispatcher/machine"
 )
@@ -114,7 +113,7 @@ func (a *App) named(kind, rest string) string {
 
 // remedyOf is the command that an operator types next.
 func remedyOf(s *machine.Stuck) string {
-	name := shellWord(s.Name)
+	name := table.Word(s.Name)
 	switch s.Cause {
 	case machine.StuckPoisoned:
 		if s.ByItself {
@@ -127,7 +126,7 @@ func remedyOf(s *machine.Stuck) string {
 		if s.Address.IsZero() {
 			return "gateway functions"
 		}
-		return "gateway functions " + shellWord(s.Address.Type.String())
+		return "gateway functions " + table.Word(s.Address.Type.String())
 	case machine.StuckPaused:
 		if s.Kind == machine.OnAddress && s.Address.IsZero() {
 			return "gateway audit"
@@ -175,37 +174,11 @@ const typedIDBytesMax = 512
 // ofAddress is a command about one address. An id that looks like a flag stands behind all flags.
 func ofAddress(verb string, s *machine.Stuck, flags string) string {
 	if len(s.Address.ID) > typedIDBytesMax {
-		return "gateway addresses " + shellWord(s.Address.Type.String())
+		return "gateway addresses " + table.Word(s.Address.Type.String())
 	}
-	parts := []string{"gateway addresses", verb, shellWord(s.Address.Type.String()), shellWord(s.Address.ID), flags}
+	parts := []string{"gateway addresses", verb, table.Word(s.Address.Type.String()), table.Word(s.Address.ID), flags}
 	if strings.HasPrefix(s.Address.ID, "-") {
 		parts = []string{"gateway addresses", verb, flags, "--", parts[2], parts[3]}
 	}
 	return strings.Join(slices.DeleteFunc(parts, func(p string) bool { return p == "" }), " ")
-}
-
-// shellWord writes a text so that a shell takes it as it is.
-func shellWord(text string) string {
-	plain := func(r rune) bool {
-		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("_-./:@%+,=", r)
-	}
-	if text != "" && !strings.ContainsFunc(text, func(r rune) bool { return !plain(r) }) {
-		return text
-	}
-	if !strings.ContainsFunc(text, func(r rune) bool {
-		return r == utf8.RuneError || r != ' ' && (unicode.IsSpace(r) || !unicode.IsGraphic(r))
-	}) {
-		return "'" + strings.ReplaceAll(text, "'", `'\''`) + "'"
-	}
-	var b strings.Builder
-	b.WriteString("$'") // bash, zsh and ksh; of ASCII alone, so that nobody who shows it has anything to escape
-	for _, c := range []byte(text) {
-		if c < ' ' || c >= 0x7f || c == '\'' || c == '\\' {
-			fmt.Fprintf(&b, `\%03o`, c)
-			continue
-		}
-		b.WriteByte(c)
-	}
-	b.WriteString("'")
-	return b.String()
 }

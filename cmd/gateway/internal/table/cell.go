@@ -13,12 +13,36 @@ import (
 // None stands where there is nothing.
 const None = "-"
 
-// Word is a name or an id: as it is, or quoted as in Go where it is empty, holds a space or a quote, or what a terminal obeys or does not show.
+// Word is a name or an id as a shell takes it, so that what is shown can be pasted into a command: as it is, or in quotes. A terminal shows it
+// and obeys nothing of it.
 func Word(s string) string {
-	if s == "" || s == None || strings.ContainsFunc(s, func(r rune) bool { return r == ' ' || r == '"' || r == '\\' || r == utf8.RuneError || !shown(r) }) {
-		return quote(s)
+	switch {
+	case s == None:
+		return "'" + None + "'"
+	case s != "" && s[0] != '=' && !strings.ContainsFunc(s, func(r rune) bool { return !plain(r) }): // zsh looks for a command behind =
+		return s
+	case !strings.ContainsFunc(s, func(r rune) bool { return r == utf8.RuneError || !shown(r) }):
+		return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
 	}
-	return s
+	var b strings.Builder
+	b.WriteString("$'") // bash, zsh and ksh; of ASCII alone, so that nobody who shows it has anything to escape
+	for _, c := range []byte(s) {
+		if c < ' ' || c >= 0x7f || c == '\'' || c == '\\' {
+			fmt.Fprintf(&b, `\%03o`, c)
+			continue
+		}
+		b.WriteByte(c)
+	}
+	b.WriteString("'")
+	return b.String()
+}
+
+// plain: a letter, a digit or a sign that no shell makes anything of.
+func plain(r rune) bool {
+	if r >= utf8.RuneSelf {
+		return r != utf8.RuneError && (unicode.IsLetter(r) || unicode.IsNumber(r))
+	}
+	return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("_-./:@%+,=", r)
 }
 
 // Address is a function type and an id, as one word each.

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"math"
+	"os/exec"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -86,8 +88,9 @@ func TestFields(t *testing.T) {
 
 func TestWords(t *testing.T) {
 	for in, want := range map[string]string{
-		"": `""`, "-": `"-"`, "bob": "bob", "a b": `"a b"`, "a\x1b[2Jb": `"a\x1b[2Jb"`, "q\"": `"q\""`, "\u202eabc": `"\u202eabc"`, "b\x9bc": `"b\x9bc"`, "日本": "日本",
-		"a\u00a0b": `"a\u00a0b"`, "x\\y": `"x\\y"`, "a\u2028b": `"a\u2028b"`, "\U000e0041": `"\U000e0041"`, "a/b%2F": "a/b%2F", "\ufffd": `"` + "\ufffd" + `"`,
+		"": `''`, "-": `'-'`, "bob": "bob", "a b": `'a b'`, "a\x1b[2Jb": `$'a\033[2Jb'`, "q\"": `'q"'`, "\u202eabc": `$'\342\200\256abc'`, "b\x9bc": `$'b\233c'`, "日本": "日本",
+		"a\u00a0b": `$'a\302\240b'`, "x\\y": `'x\y'`, "a\u2028b": `$'a\342\200\250b'`, "\U000e0041": `$'\363\240\201\201'`, "a/b%2F": "a/b%2F", "\ufffd": `$'\357\277\275'`,
+		"it's": `'it'\''s'`, "=ls": "'=ls'", "$(touch pwn)bad": "'$(touch pwn)bad'",
 	} {
 		if got := Word(in); got != want {
 			t.Errorf("%q: got %s, want %s", in, got, want)
@@ -109,8 +112,25 @@ func TestWords(t *testing.T) {
 			t.Errorf("%.20q: got %q, want %q", c.in, got, c.want)
 		}
 	}
-	if got := Address("shop/cart", "a b"); got != `shop/cart "a b"` {
+	if got := Address("shop/cart", "a b"); got != "shop/cart 'a b'" {
 		t.Errorf("got %s", got)
+	}
+}
+
+// A shell takes every word as it was: what a table shows can be pasted.
+func TestWordsAreOfTheShell(t *testing.T) {
+	bash, err := exec.LookPath("bash")
+	if err != nil {
+		t.Skip("there is no bash")
+	}
+	for _, word := range []string{"bob", "", "a b", "it's", `a"b\c`, "$(id)", "`id`", "a\nb\tc", "x\x1b[2J", "é ü", "\x7f'\\", "~", "*", "!!", "#", "a;b|c&d", "a\x1b[31m\u009b31m\u202ex", "\xff", "a\u00a0b\u2028", "\u202e'7", "-", "=ls", "日本", "$(touch pwn)bad", "{a,b}", "x^y", "\ufffd"} {
+		out, err := exec.Command(bash, "-c", "printf %s "+Word(word)).Output()
+		if err != nil || string(out) != word {
+			t.Errorf("%q is written %s, and read as %q: %v", word, Word(word), out, err)
+		}
+		if strings.ContainsFunc(Word(word), func(r rune) bool { return r == utf8.RuneError || !strconv.IsPrint(r) }) {
+			t.Errorf("%q is written %q: whoever shows that changes it", word, Word(word))
+		}
 	}
 }
 
@@ -125,13 +145,13 @@ func TestAges(t *testing.T) {
 	}
 	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	for _, c := range [][3]string{
-		{"2026-01-02T03:00:53.000Z", "3m12s", "now"}, {"2026-01-02T03:04:10.000Z", "0s", "5s"}, {"", None, None}, {"x\x1b", `"x\x1b"`, `"x\x1b"`},
+		{"2026-01-02T03:00:53.000Z", "3m12s", "now"}, {"2026-01-02T03:04:10.000Z", "0s", "5s"}, {"", None, None}, {"x\x1b", `$'x\033'`, `$'x\033'`},
 	} {
 		if since, until := Since(c[0], now), Until(c[0], now); since != c[1] || until != c[2] {
 			t.Errorf("%q: got %s and %s, want %s and %s", c[0], since, until, c[1], c[2])
 		}
 	}
-	for in, want := range map[string]string{"2026-01-02T03:00:53.123Z": "2026-01-02T03:00:53Z", "": None, "no time": `"no time"`} {
+	for in, want := range map[string]string{"2026-01-02T03:00:53.123Z": "2026-01-02T03:00:53Z", "": None, "no time": "'no time'"} {
 		if got := Time(in); got != want {
 			t.Errorf("%q: got %s, want %s", in, got, want)
 		}
@@ -161,7 +181,7 @@ func FuzzWords(f *testing.F) {
 				}
 			}
 		}
-		if strings.ContainsAny(Word(s), " ") && Word(s)[0] != '"' {
+		if strings.ContainsAny(Word(s), " ") && Word(s)[0] != '\'' && !strings.HasPrefix(Word(s), "$'") {
 			t.Fatalf("%q is not one word: %s", s, Word(s))
 		}
 		raw, err := json.Marshal(s)
