@@ -224,14 +224,24 @@ func (m *Machine) denySkip(c *cell, number uint64) *Denial {
 		return &Denial{Nothing: true, Detail: fmt.Sprintf("nothing waits for %s", c.address)}
 	case c.phase == calling:
 		return &Denial{Detail: fmt.Sprintf("a call of %s is out, and may still succeed", c.address), Remedy: "pause the address, or wait until the call has failed"}
+	case c.mail.front().number != number && number >= m.nextNumber: // a slip of the finger: it was never drawn
+		return &Denial{Detail: fmt.Sprintf("no message has number %d: %s", number, m.frontText(c)), Remedy: "look at the address again: it tells the number of the message at its front"}
+	case c.mail.front().number != number:
+		return &Denial{Detail: fmt.Sprintf("%s, not %d", m.frontText(c), number), Remedy: "look at the address again: the message may have been called meanwhile"}
 	case number >= m.numbersBelow:
 		return &Denial{Detail: fmt.Sprintf("no message has number %d for good yet", number), Remedy: "look at the address again: its number is known within some seconds"}
-	case c.mail.front().number != number:
-		return &Denial{Detail: fmt.Sprintf("message %d is at the front of %s now, not %d", c.mail.front().number, c.address, number), Remedy: "look at the address again: the message may have been called meanwhile"}
 	case m.deadFull(c.fn.dead):
 		return &Denial{Detail: fmt.Sprintf("dead letters of %s have reached their bound", c.fn.name), Remedy: "replay or discard some"}
 	}
 	return nil
+}
+
+// frontText says which message is at the front, if it has its number for good.
+func (m *Machine) frontText(c *cell) string {
+	if number := m.lasting(c.mail.front().number); number != 0 {
+		return fmt.Sprintf("message %d is at the front of %s now", number, c.address)
+	}
+	return fmt.Sprintf("one whose number is not for good yet is at the front of %s now", c.address)
 }
 
 // skip sets the message at the front aside. What is behind it begins anew, as behind one that the function has been found to fail on.
