@@ -60,6 +60,12 @@ func (w *world) gap(ctx context.Context, p programs, c cell, load workload, kill
 	if err := errors.Join(err, sent()); err != nil {
 		return nil, r.explain(err)
 	}
+	// The last outputs may be those from before a kill: what has just been started must have come to where it can be stopped in order.
+	if c.Subject == gatewaySubject {
+		if err := r.ready(ctx); err != nil {
+			return nil, r.explain(err)
+		}
+	}
 	if err := r.stop(); err != nil {
 		return nil, err
 	}

@@ -292,10 +292,12 @@ class Crews(unittest.TestCase):
 
     def test_tasks_end_when_they_are_cancelled(self) -> None:
         async def main() -> List[str]:
-            came, ended = asyncio.Event(), []
+            came, begun, ended = asyncio.Event(), [], []
 
             async def run(call: Any, answered: Any) -> None:
-                came.set()
+                begun.append(call)
+                if len(begun) == len(calls):  # on a slow machine there is a pause between them
+                    came.set()
                 try:
                     await asyncio.Event().wait()
                 finally:
