@@ -74,7 +74,7 @@ func (p *answeredPayload) raw() ([]byte, error) {
 }
 
 // answeredPaused says since when something is paused, and by whom; nil: it is not. Where only that it is paused is said, the rest is empty.
-type answeredPaused struct{ Since, By string }
+type answeredPaused struct{ Of, Since, By string }
 
 // paused reads null, false, true, or since when and by whom.
 func paused(raw json.RawMessage) *answeredPaused {

@@ -3,11 +3,13 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -50,10 +52,10 @@ the memory of the one that works. The verbs are for one address, which is named 
 	}
 	cmd.AddCommand(
 		newAddressesShow(),
-		newAddressesVerb("retry", "Try now what waits for the time of its next attempt", "is tried now"),
+		newAddressesVerb("retry", "Try now what waits for the time of its next attempt", "is tried now", nil),
 		newAddressesSkip(),
-		newAddressesVerb("pause", "Start no more calls to an address: its messages wait", "is paused"),
-		newAddressesVerb("resume", "Call an address again", "is resumed"),
+		newAddressesVerb("pause", "Start no more calls to an address: its messages wait", "is paused", nil),
+		newAddressesVerb("resume", "Call an address again", "is resumed", staysPaused),
 	)
 	return cmd
 }
@@ -85,7 +87,8 @@ func addressList(query url.Values) listing[answeredListedAddress] {
 	}
 }
 
-func newAddressesVerb(verb, short, done string) *cobra.Command {
+// newAddressesVerb is a verb for one address. but is what is to be said beside that it is done, by what was answered; nil: nothing.
+func newAddressesVerb(verb, short, done string, but func(a api.Address, answer client.Answer) string) *cobra.Command {
 	var a asking
 	cmd := &cobra.Command{
 		Use: verb + " NAMESPACE/NAME ID", Short: short, Example: "  gateway addresses " + verb + " shop/cart ada",
@@ -98,9 +101,50 @@ func newAddressesVerb(verb, short, done string) *cobra.Command {
 			return err
 		}
 		path, query := client.AddressPath(address, verb)
-		return a.change(cmd, client.Request{Method: http.MethodPost, Path: path, Query: query}, addressText(address)+" "+done)
+		return a.run(cmd, func(ctx context.Context, c *client.Client, out io.Writer) error {
+			answer, err := c.Do(ctx, client.Request{Method: http.MethodPost, Path: path, Query: query})
+			if err != nil {
+				return resumeFirst(err, address)
+			}
+			text := addressText(address) + " " + done
+			if but != nil {
+				text += but(address, answer)
+			}
+			_, err = fmt.Fprintln(out, text)
+			return err
+		})
 	}
 	return cmd
+}
+
+// staysPaused says that an address whose pause has ended is not called all the same.
+func staysPaused(a api.Address, answer client.Answer) string {
+	var said struct{ Paused json.RawMessage }
+	if len(answer.Body) == 0 || answer.Into(&said) != nil || paused(said.Paused) == nil {
+		return ""
+	}
+	return ", but its function is paused: gateway functions resume " + table.Word(a.Type.String())
+}
+
+// resumeFirst says which command resumes what cannot be tried while it is paused.
+func resumeFirst(err error, a api.Address) error {
+	var p *client.Problem
+	switch {
+	case !errors.As(err, &p) || p.Remedy != "resume it":
+	case strings.HasPrefix(p.Detail, "function "):
+		p.Remedy = "gateway functions resume " + table.Word(a.Type.String())
+	default:
+		p.Remedy = "gateway addresses resume " + typedAddress(a)
+	}
+	return err
+}
+
+// typedAddress is an address as a command takes it: an id that looks like a flag stands behind two dashes.
+func typedAddress(a api.Address) string {
+	if strings.HasPrefix(a.ID, "-") {
+		return "-- " + addressText(a)
+	}
+	return addressText(a)
 }
 
 func newAddressesSkip() *cobra.Command {

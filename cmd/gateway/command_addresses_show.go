@@ -141,8 +141,17 @@ func (v *answeredView) nothing() bool {
 	return empty && v.Role != "standby" && len(v.State) == 0 && len(v.Timers) == 0 && v.Call == nil && v.Failure == nil && v.Mailbox.Front == nil
 }
 
+// pausedText says which command ends the pause of its function, since that of an address does not.
+func (v *answeredView) pausedText() string {
+	text := pausedText(v.Paused, true)
+	if p := paused(v.Paused); p != nil && p.Of == "function" {
+		text += ", with its function: gateway functions resume " + table.Word(v.Address.function())
+	}
+	return text
+}
+
 func (v *answeredView) write(out io.Writer, now time.Time) error {
-	pairs := [][2]string{{"address", v.Address.text()}, {"paused", pausedText(v.Paused, true)}}
+	pairs := [][2]string{{"address", v.Address.text()}, {"paused", v.pausedText()}}
 	if !v.Declared {
 		pairs = append(pairs, [2]string{"declared", "no: the module says of no endpoint that serves the function"})
 	}

@@ -48,6 +48,36 @@ func TestOperatorChanges(t *testing.T) {
 	}
 }
 
+// An address whose function is paused is not called when its own pause ends, and not tried: the command that helps is named.
+func TestOperatorOfAPausedFunction(t *testing.T) {
+	f := newFakeAdmin(t)
+	f.says("POST /v1/addresses/shop/cart/ada/resume", `{"paused":{"of":"function","since":"2026-01-02T03:04:05.000Z","by":"ann"},"remedy":"POST /v1/functions/shop/cart/resume"}`)
+	must(t, "shop/cart ada is resumed, but its function is paused: gateway functions resume shop/cart\n", "", "addresses", "resume", "shop/cart", "ada")
+	for _, answer := range []string{`{"paused":null,"remedy":null}`, `{}`, `[]`, `{"paused":false}`} {
+		f.says("POST /v1/addresses/shop/cart/ada/resume", answer)
+		code, stdout, stderr := call(t, "addresses", "resume", "shop/cart", "ada")
+		if code != exitDone || stdout != "shop/cart ada is resumed\n" || stderr != "" {
+			t.Errorf("%s: exit %d, %q, %q", answer, code, stdout, stderr)
+		}
+	}
+	f.says("GET /v1/addresses/shop/cart/ada", `{"address":{"namespace":"shop","name":"cart","id":"ada"},"declared":true,"paused":{"of":"function","since":"2026-01-02T03:04:05.000Z","by":"ann"},"mailbox":{"messages":1}}`)
+	code, stdout, _ := call(t, "addresses", "show", "shop/cart", "ada")
+	if code != exitDone || !strings.Contains(stdout, "since 2026-01-02T03:04:05Z by ann, with its function: gateway functions resume shop/cart\n") {
+		t.Errorf("exit %d, %q", code, stdout)
+	}
+	for _, c := range []struct{ id, path, detail, want string }{
+		{"ada", "ada", "function shop/cart is paused", "gateway functions resume shop/cart"},
+		{"a b", "a%20b", "address shop/cart/a b is paused", "gateway addresses resume shop/cart 'a b'"},
+		{"-x", "-x", "address shop/cart/-x is paused", "gateway addresses resume -- shop/cart -x"},
+	} {
+		f.refuses("POST /v1/addresses/shop/cart/"+c.path+"/retry", http.StatusConflict, c.detail, "resume it")
+		code, stdout, stderr := call(t, "addresses", "retry", "shop/cart", "--", c.id)
+		if code != exitFailed || stdout != "" || stderr != "gateway: "+c.detail+"\ngateway: "+c.want+"\n" {
+			t.Errorf("%s: exit %d, %q, %q", c.id, code, stdout, stderr)
+		}
+	}
+}
+
 // Whoever asks is named, and has the token that was given.
 func TestOperatorWho(t *testing.T) {
 	f := newFakeAdmin(t)

@@ -133,9 +133,9 @@ func TestAddress(t *testing.T) {
 		{"waiting", report.Address{
 			Active: true, NowMS: noon, View: machine.View{
 				InMemory: true, Phase: "backoff", Mailbox: 1, Attempts: 1, NextAttempt: noon + 250, FailingSince: noon + 5, LastError: "x",
-				Paused: &statestore.Pause{AtMS: noon, By: "ada"},
+				Paused: &statestore.Pause{Kind: statestore.PauseAddress, AtMS: noon, By: "ada"},
 			},
-		}, `{"address":{"namespace":"shop","name":"cart","id":"bob"},"shard":SHARD,"role":"active","declared":false,"inMemory":true,"phase":"backoff","paused":{"since":"2023-11-14T22:13:20.000Z","by":"ada"},"state":[],` +
+		}, `{"address":{"namespace":"shop","name":"cart","id":"bob"},"shard":SHARD,"role":"active","declared":false,"inMemory":true,"phase":"backoff","paused":{"of":"address","since":"2023-11-14T22:13:20.000Z","by":"ada"},"state":[],` +
 			`"mailbox":{"messages":1,"stored":0,"front":null},"call":null,` +
 			`"failure":{"since":"2023-11-14T22:13:20.005Z","failedForSeconds":0,"attempts":1,"nextAttempt":"2023-11-14T22:13:20.250Z","budgetIsUsed":false},"lastError":"x",` +
 			`"timers":[],"timersComplete":true}`},

@@ -75,6 +75,7 @@ type jsonWaiting struct {
 }
 
 type jsonPaused struct {
+	Of    string  `json:"of" about:"address, function or ingress: what an operator has paused"`
 	Since *string `json:"since" about:"when the pause began"`
 	By    string  `json:"by" about:"who; what a client says of itself is not proven"`
 }
@@ -83,7 +84,8 @@ func pausedOf(p *statestore.Pause) *jsonPaused {
 	if p == nil {
 		return nil
 	}
-	return &jsonPaused{timestamp(p.AtMS), p.By}
+	of := map[statestore.PauseKind]string{statestore.PauseAddress: "address", statestore.PauseFunction: "function", statestore.PauseIngress: "ingress"}[p.Kind]
+	return &jsonPaused{of, timestamp(p.AtMS), p.By}
 }
 
 func askFunctions(ctx context.Context, app Application, r *http.Request) (any, error) {

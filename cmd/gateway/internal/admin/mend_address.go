@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"net/url"
 	"unicode/utf8"
 
 	"github.com/stategate/stategate/api"
@@ -19,28 +20,34 @@ const (
 	skipWant    = `send {"message":NUMBER}, the number of the message at the front as GET /v1/addresses/NAMESPACE/NAME/ID shows it`
 )
 
-// addressMend changes something of one address.
-type addressMend func(ctx context.Context, app Application, a api.Address, r *http.Request, by string) error
+type jsonResumed struct {
+	Paused *jsonPaused `json:"paused" about:"null: it is called again; else the pause of its function, with which it stays paused"`
+	Remedy *string     `json:"remedy" about:"what ends the pause of the function; null: it has none"`
+}
+
+// addressMend changes something of one address; it answers nil where nothing is to be said but that it is done.
+type addressMend func(ctx context.Context, app Application, a api.Address, r *http.Request, by string) (answer any, err error)
 
 func (h *handler) addressMends() []route {
 	var rows []route
 	id := parameter{Name: "id", About: "the id, also '', '.' and '..'", Needed: true}
-	add := func(what, about string, body any, f addressMend) {
+	add := func(what, about string, body, said any, f addressMend) {
 		serve := h.mend(func(ctx context.Context, app Application, r *http.Request, by string) (mended, error) {
 			a, err := mendedAddress(r)
 			if err != nil {
 				return mended{}, problem{http.StatusBadRequest, err.Error(), addressWant}
 			}
-			return mended{}, f(ctx, app, a, r, by)
+			answer, err := f(ctx, app, a, r, by)
+			return mended{answer: answer}, err
 		})
 		rows = append(rows,
-			route{Method: http.MethodPost, Path: addressPath + "/" + what, About: about, Body: body, Serve: serve},
-			route{Method: http.MethodPost, Path: addressByID + "/" + what, About: about, Query: []parameter{id}, Body: body, Serve: serve})
+			route{Method: http.MethodPost, Path: addressPath + "/" + what, About: about, Body: body, Answer: said, Serve: serve},
+			route{Method: http.MethodPost, Path: addressByID + "/" + what, About: about, Query: []parameter{id}, Body: body, Answer: said, Serve: serve})
 	}
-	add("retry", "calls it again now, when it waits for its next attempt", nil, retry)
-	add("skip", "makes the message at the front, which fails, a dead letter", jsonSkip{}, skip)
-	add("pause", "starts no call to it until it is resumed; messages wait", nil, pauseAddress(false))
-	add("resume", "ends the pause", nil, pauseAddress(true))
+	add("retry", "calls it again now, when it waits for its next attempt", nil, nil, retry)
+	add("skip", "makes the message at the front, which fails, a dead letter", jsonSkip{}, nil, skip)
+	add("pause", "starts no call to it until it is resumed; messages wait", nil, nil, pauseAddress)
+	add("resume", "ends the pause of the address itself; that of its function goes on", nil, jsonResumed{}, resumeAddress)
 	return rows
 }
 
@@ -55,30 +62,45 @@ func mendedAddress(r *http.Request, more ...string) (api.Address, error) {
 
 const noBodyWant = "send no body"
 
-func retry(ctx context.Context, app Application, a api.Address, r *http.Request, by string) error {
+func retry(ctx context.Context, app Application, a api.Address, r *http.Request, by string) (any, error) {
 	if _, err := askedBody(r, mendBytesMax, noBodyWant); err != nil {
-		return err
+		return nil, err
 	}
-	return app.Retry(ctx, a, by)
+	return nil, app.Retry(ctx, a, by)
 }
 
-func skip(ctx context.Context, app Application, a api.Address, r *http.Request, by string) error {
+func skip(ctx context.Context, app Application, a api.Address, r *http.Request, by string) (any, error) {
 	body, err := neededBody(r, mendBytesMax, skipWant, "message")
 	if err != nil {
-		return err
+		return nil, err
 	}
 	message, err := body.number("message")
 	if _, given := body["message"]; err != nil || !given {
-		return problem{http.StatusBadRequest, "message is not a whole number; nothing has happened", skipWant}
+		return nil, problem{http.StatusBadRequest, "message is not a whole number; nothing has happened", skipWant}
 	}
-	return app.Skip(ctx, a, message, by)
+	return nil, app.Skip(ctx, a, message, by)
 }
 
-func pauseAddress(ended bool) addressMend {
-	return func(ctx context.Context, app Application, a api.Address, r *http.Request, by string) error {
-		if _, err := askedBody(r, mendBytesMax, noBodyWant); err != nil {
-			return err
-		}
-		return app.Pause(ctx, statestore.Pause{Kind: statestore.PauseAddress, Address: a, By: by, Ended: ended})
+func pauseAddress(ctx context.Context, app Application, a api.Address, r *http.Request, by string) (any, error) {
+	return nil, pause(ctx, app, a, r, by, false)
+}
+
+// resumeAddress says, too, when the address stays paused all the same. That it could not be looked at is no failure: its pause has ended.
+func resumeAddress(ctx context.Context, app Application, a api.Address, r *http.Request, by string) (any, error) {
+	if err := pause(ctx, app, a, r, by, true); err != nil {
+		return nil, err
 	}
+	var answer jsonResumed
+	if views, err := app.Views(ctx, []api.Address{a}); err == nil && len(views) == 1 && views[0].Paused != nil && views[0].Paused.Kind == statestore.PauseFunction {
+		remedy := "POST /v1/functions/" + url.PathEscape(a.Type.Namespace) + "/" + url.PathEscape(a.Type.Name) + "/resume"
+		answer = jsonResumed{pausedOf(views[0].Paused), &remedy}
+	}
+	return answer, nil
+}
+
+func pause(ctx context.Context, app Application, a api.Address, r *http.Request, by string, ended bool) error {
+	if _, err := askedBody(r, mendBytesMax, noBodyWant); err != nil {
+		return err
+	}
+	return app.Pause(ctx, statestore.Pause{Kind: statestore.PauseAddress, Address: a, By: by, Ended: ended})
 }

@@ -1,7 +1,9 @@
 package admin
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -14,6 +16,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/stategate/stategate/api"
 	"github.com/stategate/stategate/cmd/gateway/internal/report"
 	"github.com/stategate/stategate/dispatcher"
 	"github.com/stategate/stategate/dispatcher/machine"
@@ -84,6 +87,28 @@ func TestMends(t *testing.T) {
 		}
 		if strings.HasSuffix(c.target, "decide") && a.body["next"] != 12.0 {
 			t.Errorf("%s: %s", c.target, a.text)
+		}
+	}
+}
+
+// TestResumeOfPausedFunction: who resumes an address is told that it stays paused with its function, and what ends that.
+func TestResumeOfPausedFunction(t *testing.T) {
+	pause := &statestore.Pause{Kind: statestore.PauseFunction, AtMS: 1_700_000_000_000, By: "ann"}
+	for name, c := range map[string]struct {
+		view machine.View
+		err  error
+		want string
+	}{
+		"its function is paused": {machine.View{Paused: pause}, nil, `{"paused":{"of":"function","since":"2023-11-14T22:13:20.000Z","by":"ann"},"remedy":"POST /v1/functions/shop/a%20cart/resume"}`},
+		"nothing is":             {machine.View{}, nil, `{"paused":null,"remedy":null}`},
+		"it was paused again":    {machine.View{Paused: &statestore.Pause{Kind: statestore.PauseAddress}}, nil, `{"paused":null,"remedy":null}`},
+		"nobody can look":        {machine.View{Paused: pause}, statestore.ErrUnavailable, `{"paused":null,"remedy":null}`},
+	} {
+		f := &fake{views: func([]api.Address) ([]machine.View, error) { return []machine.View{c.view}, c.err }}
+		a := change(t, handlerOf(f), "POST", "/v1/addresses/shop/a%20cart/bob/resume", "")
+		var got bytes.Buffer
+		if err := json.Compact(&got, []byte(a.text)); a.status != 200 || err != nil || got.String() != c.want {
+			t.Errorf("%s: %d %s, want %s", name, a.status, a.text, c.want)
 		}
 	}
 }
