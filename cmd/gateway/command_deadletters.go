@@ -228,7 +228,10 @@ func newDeadLetterTotals() *cobra.Command {
 	return cmd
 }
 
-const totalsPath = "/v1/deadletters/totals"
+const (
+	totalsPath = deadLettersPath + "/totals"
+	newestPath = deadLettersPath + "/newest"
+)
 
 // answeredTotal is how many dead letters of one origin there are.
 type answeredTotal struct {

@@ -23,7 +23,7 @@ func newReplay() *cobra.Command {
 		Short: "Give dead letters back to where they were set aside, each exactly once",
 		Long: `replay sends messages to their functions again, records to the functions that they are for, and outputs to their egress; what is replayed is
 no dead letter any more. Mend the cause first: what fails again is set aside again, and not replayed twice by one command. Many are replayed in
-batches; Ctrl-C stops after the one that is running. Before many are replayed it asks, and wants --yes where nobody can be asked; those that are named
+batches; Ctrl-C stops after the one that is running. Before many are replayed it asks, about what is there then, and wants --yes where nobody can be asked; those that are named
 by their numbers are meant.`,
 		Example: `  gateway deadletters replay 17 18
   gateway deadletters replay 19 --to shop/cart/ada
@@ -73,7 +73,7 @@ func newDiscard() *cobra.Command {
 		Use:   "discard NUMBER... | --function NAME | --ingress NAME | --egress NAME | --all",
 		Short: "Remove dead letters for good",
 		Long: `discard removes dead letters: nobody gets them back. Who waited for their room goes on at once. Many are discarded in batches; Ctrl-C
-stops after the one that is running. It asks first, and wants --yes where nobody can be asked.`,
+stops after the one that is running. It asks first, about what is there then, and wants --yes where nobody can be asked.`,
 		Example: `  gateway deadletters discard 17 18
   gateway deadletters discard --ingress shop/orders --reason "null key" --yes`,
 		ValidArgsFunction: a.letterArguments(),
@@ -163,18 +163,24 @@ type answeredBatch struct {
 func (b *bulk) run(cmd *cobra.Command, yes bool) error {
 	return b.asking.run(cmd, func(ctx context.Context, c *client.Client, out io.Writer) error {
 		kind, name, _ := b.which.origin() // many has looked
+		var newest struct{ Number uint64 }
+		if !yes { // what is set aside while the question stands is not what it is about
+			if err := c.Get(ctx, newestPath, nil, &newest); err != nil {
+				return err
+			}
+		}
 		total, err := b.total(ctx, c, kind, name)
 		if err != nil {
 			return err
 		}
-		if total == 0 && !yes { // there is nothing to be asked about
+		if !yes && (total == 0 || newest.Number == 0) { // there is nothing to be asked about
 			fmt.Fprintln(cmd.ErrOrStderr(), noSuchLetters)
 			return nil
 		}
 		if err := confirm(cmd, yes, b.question(kind, name, total)); err != nil {
 			return err
 		}
-		return b.batches(ctx, cmd, c, out, kind, name, total)
+		return b.batches(ctx, cmd, c, out, kind, name, total, newest.Number)
 	})
 }
 
@@ -205,9 +211,12 @@ func (b *bulk) total(ctx context.Context, c *client.Client, kind, name string) (
 	return n, err
 }
 
-// batches does one after the other. A batch that has begun ends, also when the command is to stop.
-func (b *bulk) batches(ctx context.Context, cmd *cobra.Command, c *client.Client, out io.Writer, kind, name string, total int64) error {
+// batches does one after the other, of letters up to the number through; 0: the first batch says up to which. A batch that has begun ends, also when the command is to stop.
+func (b *bulk) batches(ctx context.Context, cmd *cobra.Command, c *client.Client, out io.Writer, kind, name string, total int64, through uint64) error {
 	body := map[string]any{"limit": batchLetters}
+	if through > 0 {
+		body["through"] = through
+	}
 	if kind != "" {
 		body[kind] = name
 	} else {

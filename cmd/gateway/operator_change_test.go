@@ -228,6 +228,7 @@ const fewTotals = `{"items":[{"origin":{"kind":"function","name":"shop/cart"},"l
 // bulkServer answers batches: so many, each of batchLetters, one letter of the second refused.
 func bulkServer(f *fakeAdmin, what string, letters int) http.HandlerFunc {
 	f.says("GET "+totalsPath, fewTotals)
+	f.says("GET "+newestPath, `{"number":8000}`)
 	done := 0
 	h := func(w http.ResponseWriter, r *http.Request) {
 		n := min(batchLetters, letters-done)

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"fmt"
+	"net/http"
 	"os"
 	"slices"
 	"strings"
@@ -101,6 +102,31 @@ func TestOperatorSkipsWhatItShows(t *testing.T) {
 	f.says("GET /v1/addresses/shop/cart/ada", `{"address":{"namespace":"shop","name":"cart","id":"ada"},"mailbox":{"messages":0,"stored":0,"front":null}}`)
 	code, _, seen = x.call("", "addresses", "skip", "shop/cart", "ada")
 	if got := f.changes(); code != exitFailed || len(got) > 0 || !strings.Contains(seen, "no message is known to be at the front of shop/cart ada") {
+		t.Errorf("exit %d, asked %q, seen %q", code, got, seen)
+	}
+}
+
+// What is set aside while the question stands unanswered is not what it was about: it stays.
+func TestOperatorBulkIsOfWhatWasThere(t *testing.T) {
+	f := newFakeAdmin(t)
+	x := newTerminal(t)
+	newest := 17
+	f.handles("GET "+newestPath, func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintf(w, `{"number":%d}`, newest) })
+	f.handles("GET "+totalsPath, func(w http.ResponseWriter, _ *http.Request) {
+		newest++ // one more is set aside, as soon as the question is about to be asked
+		fmt.Fprint(w, fewTotals)
+	})
+	for verb, answer := range map[string]string{"discard": `{"done":750,"refused":[],"next":null,"through":17}`, "replay": `{"done":750,"refused":[],"next":null,"through":17}`} {
+		newest = 17
+		f.says("POST /v1/deadletters/"+verb, answer)
+		code, stdout, seen := x.call("yes\n", "deadletters", verb, "--all")
+		if got, want := f.changes(), []string{"POST /v1/deadletters/" + verb + ` {"all":true,"limit":100,"through":17}`}; code != exitDone || !slices.Equal(got, want) || newest != 18 {
+			t.Errorf("exit %d, asked %q, want %q, stdout %q, seen %q", code, got, want, stdout, seen)
+		}
+	}
+	newest = 0
+	code, _, seen := x.call("", "deadletters", "discard", "--all")
+	if got := f.changes(); code != exitDone || len(got) > 0 || !strings.Contains(seen, noSuchLetters) {
 		t.Errorf("exit %d, asked %q, seen %q", code, got, seen)
 	}
 }

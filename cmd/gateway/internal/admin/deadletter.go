@@ -136,6 +136,19 @@ func askDeadTotals(ctx context.Context, app Application, r *http.Request) (any, 
 	return answer, nil
 }
 
+type jsonNewest struct {
+	Number uint64 `json:"number" about:"0: there are no dead letters"`
+}
+
+// askNewest is for whoever wants to know first what a batch will be about.
+func askNewest(ctx context.Context, app Application, r *http.Request) (any, error) {
+	if _, err := strictQuery(r); err != nil {
+		return nil, problem{http.StatusBadRequest, err.Error(), "want " + deadLettersPath + "/newest"}
+	}
+	last, err := app.LastDeadLetter(ctx)
+	return jsonNewest{last}, err
+}
+
 const (
 	deadLettersPath = "/v1/deadletters"
 	deadLetterPath  = "/v1/deadletters/{number}"

@@ -180,3 +180,13 @@ func TestOneDeadLetter(t *testing.T) {
 	f.dead = func(uint64, int) ([]api.DeadLetter, error) { return nil, statestore.ErrUnavailable }
 	wantProblem(t, get(t, f, "/v1/deadletters/6"), 503)
 }
+
+// TestNewestDeadLetter: whoever asks before a batch is told up to which letter it goes.
+func TestNewestDeadLetter(t *testing.T) {
+	for _, last := range []uint64{0, 17, 1<<63 - 1} {
+		a := get(t, &fake{fakeMender: fakeMender{last: last}}, deadLettersPath+"/newest")
+		if want := fmt.Sprintf(`{"number":%d}`, last); a.status != 200 || strings.Join(strings.Fields(a.text), "") != want {
+			t.Errorf("got %d %s, want %s", a.status, a.text, want)
+		}
+	}
+}

@@ -18,6 +18,7 @@ type fakeMender struct {
 	version string
 	next    uint64
 	last    uint64
+	lastErr error
 
 	mu    sync.Mutex
 	asked []string // guarded by mu
@@ -58,7 +59,7 @@ func (f *fakeMender) DiscardOne(_ context.Context, number uint64, by string) err
 	return f.note(by, "discard %d", number)
 }
 
-func (f *fakeMender) LastDeadLetter(context.Context) (uint64, error) { return f.last, nil }
+func (f *fakeMender) LastDeadLetter(context.Context) (uint64, error) { return f.last, f.lastErr }
 
 func (f *fakeMender) Replay(_ context.Context, s dispatcher.Selection, by string) (dispatcher.Batch, error) {
 	return f.batch, f.note(by, "replay %+v", s)

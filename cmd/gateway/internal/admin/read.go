@@ -87,6 +87,7 @@ func (h *handler) reads() []route {
 			parameter{Name: "ingress", About: "instead of function: namespace/name"}, parameter{Name: "egress", About: "instead of function: namespace/name"},
 			parameter{Name: "reason", About: "only those set aside for this reason"}, raw, after, limit),
 		get(deadLettersPath+"/totals", "how many dead letters there are, by where they come from", list[jsonDeadTotal]{}, h.ask(askDeadTotals)),
+		get(deadLettersPath+"/newest", "the number of the newest: given as through, what is set aside later is left out", jsonNewest{}, h.ask(askNewest)),
 		get(deadLetterPath, "one of them", jsonDeadLetter{}, h.ask(askDeadLetter), raw),
 		get(membersPath, "the gateways on this store", list[jsonMember]{}, h.ask(askMembers)),
 		get(auditPath, "what operators have done, the newest first", list[jsonAct]{}, h.ask(askAudit), after, limit),

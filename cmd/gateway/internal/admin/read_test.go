@@ -61,7 +61,7 @@ func TestQuestions(t *testing.T) {
 		timersPath + "?after=", timersPath + "?after=7", timersPath + "?after=-7", timersPath + "?after=x-7", timersPath + "?after=1-99999999999999999999", timersPath + "?after=99999999999999999999-1", timersPath + "?function=x",
 		auditPath + "?after=x", auditPath + "?after=-1", auditPath + "?after=", auditPath + "?after=99999999999999999999",
 		deadLettersPath + "?after=x", deadLettersPath + "?function=a/b&ingress=a/b", deadLettersPath + "?egress=", deadLettersPath + "?ingress=" + strings.Repeat("x", 2*api.NameBytesMax+1), deadLettersPath + "?raw=1",
-		deadLettersPath + "?raw=", deadLettersPath + "/totals?x=1", "/v1/deadletters/7?raw=yes", "/v1/deadletters/7?x=1",
+		deadLettersPath + "?raw=", deadLettersPath + "/totals?x=1", deadLettersPath + "/newest?x=1", "/v1/deadletters/7?raw=yes", "/v1/deadletters/7?x=1",
 		functionsPath + "/a/b?x=1", functionsPath + "/a/%ff", functionsPath + "/a/" + long, ingressesPath + "/a/b?limit=1", ingressesPath + "/%ff/b", egressesPath + "/a/" + long, stuckPath + "?limit=1", membersPath + "?x",
 		"/v1/addresses/a/b/c?raw=1", "/v1/addresses/a/b/c/state/%ff?raw=x", "/v1/addresses/a/b/c/state/s?id=c", "/v1/addresses/a/b/state/s", "/v1/addresses/a/b/%ff/state/s", "/v1/addresses/a//c/state/s",
 	} {
@@ -92,12 +92,12 @@ func TestErrorsOfReads(t *testing.T) {
 			acts:      func(uint64, int) ([]statestore.Act, error) { return nil, c.err }, members: func() ([]statestore.MemberState, error) { return nil, c.err },
 			address: func(context.Context, api.Address) (report.Address, error) { return report.Address{}, c.err }, functions: func() ([]report.Function, error) { return nil, c.err },
 			stuck: func(int) ([]report.Stuck, error) { return nil, c.err }, ingresses: func() ([]report.Ingress, error) { return nil, c.err },
-			egresses: func() ([]report.Egress, error) { return nil, c.err }, deadTotals: func() ([]statestore.DeadTotal, error) { return nil, c.err },
+			egresses: func() ([]report.Egress, error) { return nil, c.err }, deadTotals: func() ([]statestore.DeadTotal, error) { return nil, c.err }, fakeMender: fakeMender{lastErr: c.err},
 		}
 		starting := &fake{err: c.err}
 		for _, target := range []string{
 			stuckPath, functionsPath, functionsPath + "/a/b", addressesPath + "?function=a/b", "/v1/addresses/a/b/c", "/v1/addresses/a/b/c/state/s", ingressesPath, ingressesPath + "/a/b", egressesPath, egressesPath + "/a/b",
-			timersPath, deadLettersPath, deadLettersPath + "/totals", "/v1/deadletters/7", membersPath, auditPath,
+			timersPath, deadLettersPath, deadLettersPath + "/totals", deadLettersPath + "/newest", "/v1/deadletters/7", membersPath, auditPath,
 		} {
 			for _, f := range []*fake{f, starting} {
 				a := get(t, f, target)
