@@ -104,6 +104,7 @@ type answeredDeadLetter struct {
 	answeredPayload
 	Number          uint64
 	Kind, From      string
+	Target          *string // nil: the one it comes from
 	Origin          *answeredOrigin
 	Reason, Detail  string
 	At              string
@@ -183,6 +184,9 @@ func (d *answeredDeadLetter) write(out io.Writer) error {
 	pairs := [][2]string{
 		{"number", decimal(d.Number)}, {"at", table.Time(d.At)}, {"kind", table.Text(d.Kind)}, {"from", d.origin()}, {"reason", table.Text(d.Reason)},
 		{"detail", table.Short(d.Detail, valueShownAlone)}, {"address", d.Address.text()}, {"caller", d.Caller.text()},
+	}
+	if d.Target != nil {
+		pairs = append(pairs, [2]string{"for", table.Word(*d.Target)})
 	}
 	if s := d.Source; s != nil {
 		pairs = append(pairs, [2]string{"source", fmt.Sprintf("%s %s/%d offset %d", table.Word(s.Ingress), table.Word(s.Topic), s.Partition, s.Offset)})

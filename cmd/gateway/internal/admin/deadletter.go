@@ -13,7 +13,8 @@ import (
 type jsonDeadLetter struct {
 	Number     uint64       `json:"number" about:"by which it is shown, replayed and discarded; later ones have higher numbers"`
 	Kind       string       `json:"kind" about:"record, message or output: at which door it was set aside"`
-	From       string       `json:"from" about:"ingress, function type or egress"`
+	From       string       `json:"from" about:"the ingress, function type or egress that it comes from: name of its origin, where that is known"`
+	Target     *string      `json:"target" about:"the function type or egress that it was for, where that is another one than from; null: it is not"`
 	Origin     *jsonOrigin  `json:"origin" about:"whose bound it counts in, and by which it is asked for; null: not known"`
 	Reason     string       `json:"reason" about:"short and stable, for counting and for asking"`
 	Detail     string       `json:"detail" about:"for people; \"\": there is no more to say"`
@@ -195,6 +196,9 @@ func deadLetterOf(d *api.DeadLetter, show *showing) jsonDeadLetter {
 	out := jsonDeadLetter{
 		Number: d.Number, Kind: d.Kind.String(), From: d.From, Origin: originOf(d.Origin), Reason: d.Reason, Detail: d.Detail, At: timestamp(d.AtMS),
 		Address: addressOf(d.Address), Caller: addressOf(d.Caller), Key: bytesOf(d.Key),
+	}
+	if out.Origin != nil && out.Origin.Name != d.From { // it was for nobody whom the module declares
+		out.From, out.Target = out.Origin.Name, &d.From
 	}
 	switch d.Kind {
 	case api.DeadRecord:

@@ -39,7 +39,7 @@ func TestDeadLetters(t *testing.T) {
 			Number: 3, Kind: api.DeadRecord, From: "shop/in", Origin: api.OriginIngress("shop/in"), Reason: "null key", Detail: "<d>", AtMS: noon, Source: api.Source{Ingress: "shop/in", Topic: "t", Partition: 2},
 			Offset: 41, Value: []byte{255}, Headers: []api.Header{{Key: "k", Value: []byte{}}, {Key: "n"}},
 		},
-		{Number: 5, Kind: api.DeadMessage, From: "shop/cart", Origin: api.OriginFunction(cart.Type), Reason: "unknown function", AtMS: noon, Address: cart, TypeName: "t/x", Value: []byte{}, Key: []byte("k")},
+		{Number: 5, Kind: api.DeadMessage, From: "ghost/fn", Origin: api.OriginFunction(cart.Type), Reason: "unknown function", AtMS: noon, Address: cart, TypeName: "t/x", Value: []byte{}, Key: []byte("k")},
 		{Number: 9, Kind: api.DeadOutput, From: "shop/out", Reason: "refused", AtMS: noon, Offset: 12, Address: cart, Caller: cart},
 	}
 	f := &fake{dead: func(after uint64, limit int) ([]api.DeadLetter, error) {
@@ -58,12 +58,12 @@ func TestDeadLetters(t *testing.T) {
 	}
 	const at, address = `"at":"2023-11-14T22:13:20.000Z"`, `{"namespace":"shop","name":"cart","id":"a\u0000/"}`
 	want := `{"items":[` +
-		`{"number":3,"kind":"record","from":"shop/in","origin":{"kind":"ingress","name":"shop/in"},"reason":"null key","detail":"\u003cd\u003e",` + at + `,` +
+		`{"number":3,"kind":"record","from":"shop/in","target":null,"origin":{"kind":"ingress","name":"shop/in"},"reason":"null key","detail":"\u003cd\u003e",` + at + `,` +
 		`"source":{"ingress":"shop/in","topic":"t","partition":2,"offset":41},"address":null,"caller":null,"key":null,` +
 		`"typeName":"","bytes":1,"encoding":"base64","value":"/w==","headers":[{"key":"k","value":""},{"key":"n","value":null}]},` +
-		`{"number":5,"kind":"message","from":"shop/cart","origin":{"kind":"function","name":"shop/cart"},"reason":"unknown function","detail":"",` + at + `,"address":` + address +
+		`{"number":5,"kind":"message","from":"shop/cart","target":"ghost/fn","origin":{"kind":"function","name":"shop/cart"},"reason":"unknown function","detail":"",` + at + `,"address":` + address +
 		`,"caller":null,"key":"aw==","typeName":"t/x","bytes":0,"encoding":"base64","value":""},` +
-		`{"number":9,"kind":"output","from":"shop/out","origin":null,"reason":"refused","detail":"",` + at + `,"laneNumber":12,"address":` + address + `,"caller":` + address +
+		`{"number":9,"kind":"output","from":"shop/out","target":null,"origin":null,"reason":"refused","detail":"",` + at + `,"laneNumber":12,"address":` + address + `,"caller":` + address +
 		`,"key":null,"typeName":"","bytes":0,"encoding":"base64","value":null}],"next":null}`
 	if diff := cmp.Diff(want, got.String()); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)

@@ -3,6 +3,7 @@
 package sdktest
 
 import (
+	"cmp"
 	"compress/gzip"
 	"compress/zlib"
 	"fmt"
@@ -300,7 +301,7 @@ func TestConformance18Undeclared(t *testing.T) {
 	})
 	var got []string
 	for _, l := range letters {
-		got = append(got, l.Kind+" "+l.From)
+		got = append(got, l.Kind+" "+cmp.Or(l.Target, l.From))
 	}
 	slices.Sort(got)
 	if want := []string{"message x/y", "output e.f/out", "output no/egress"}; !slices.Equal(got, want) {

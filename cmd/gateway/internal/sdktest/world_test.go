@@ -170,6 +170,7 @@ func (w *world) produce(t *testing.T, records []*kgo.Record) {
 type deadLetter struct {
 	Kind    string `json:"kind"`
 	From    string `json:"from"`
+	Target  string `json:"target"`
 	Reason  string `json:"reason"`
 	Address struct {
 		Namespace string `json:"namespace"`
