@@ -157,7 +157,7 @@ are not shown. "gateway config" is their manual.`,
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		return a.run(cmd, func(ctx context.Context, c *client.Client, out io.Writer) error {
 			return list(ctx, &a, c, out, cmd.ErrOrStderr(), listing[answeredSetting]{
-				path: "/v1/settings", head: []string{"SETTING", "VALUE", "FROM"}, none: "there are no settings",
+				path: "/v1/settings", head: []string{"SETTING", "VALUE", "FROM"}, none: "this gateway tells of no settings: gateway dev has its flags, and else what counts by default",
 				row: func(s answeredSetting) []string {
 					return []string{table.Word(s.Name), scalar(s.Value), table.Text(s.From)}
 				},

@@ -179,6 +179,9 @@ func (s *status) write(out io.Writer, url string) error {
 		if err != nil {
 			first, _, _ := strings.Cut(err.Error(), "\n")
 			text = "not known: " + table.Short(first, stuckTextMax)
+			if p := (*client.Problem)(nil); line.part == "deadLetters" && ready.Role == "standby" && errors.As(err, &p) && p.Status == http.StatusConflict {
+				text = "not counted here: gateway deadletters lists them, of this gateway, too"
+			}
 		}
 		pairs = append(pairs, [2]string{line.name, text})
 	}

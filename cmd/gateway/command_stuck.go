@@ -18,8 +18,8 @@ func newStuck() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "stuck",
 		Short: "Tell what is stuck, for how long and why, and what to do",
-		Long: `stuck lists everything that waits longer than it should, the oldest first, each with its cause and below it what to do, mostly
-the very command. An endpoint that is down is one line, however many addresses wait for it. docs/OPERATIONS.md explains the causes.`,
+		Long: `stuck lists everything that waits longer than it should, the oldest first, each with its cause and below it, behind ->, what to do, mostly
+the very command; above that, where it is another one, the command that shows more. An endpoint that is down is one line, however many addresses wait for it. docs/OPERATIONS.md explains the causes.`,
 		Example: `  gateway stuck
   gateway stuck --watch
   gateway stuck -o json | jq -r '.[].remedy'`,
@@ -49,6 +49,7 @@ type answeredStuck struct {
 	}
 	Count                   int64
 	Text, LastError, Remedy string
+	Look                    string // shows more, and mends nothing
 }
 
 // on names what it is about, as other commands take it.
@@ -92,6 +93,11 @@ func stuck(ctx context.Context, a *asking, c *client.Client, out, stderr io.Writ
 		}
 		if err := w.Row(age, table.Word(s.Cause), s.on(), decimal(max(s.Count, 1)), s.why()); err != nil {
 			return err
+		}
+		if s.Look != "" {
+			if err := w.Note("          " + table.Text(s.Look)); err != nil {
+				return err
+			}
 		}
 		if s.Remedy == "" {
 			return nil

@@ -69,6 +69,8 @@ func flagError(cmd *cobra.Command, err error) error {
 	var missing *pflag.ValueRequiredError
 	var invalid *pflag.InvalidValueError
 	switch {
+	case errors.As(err, &unknown) && (unknown.GetSpecifiedName() == "o" || unknown.GetSpecifiedName() == "output"):
+		return usage("%s has no -o: it is for commands that list or show something, as in gateway stuck -o json", strings.TrimPrefix(cmd.CommandPath(), "gateway "))
 	case errors.As(err, &unknown) && unknown.GetSpecifiedShortnames() != "":
 		return usage("unknown flag: flags begin with two dashes, as in --help; put -- before a value that begins with a dash")
 	case errors.As(err, &unknown):

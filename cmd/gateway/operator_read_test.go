@@ -19,12 +19,12 @@ var operatorReads = map[string]struct {
 }{
 	"stuck": {[]string{"stuck"}, "GET /v1/stuck", `{"items":[
 			{"cause":"endpoint_down","since":"x","forSeconds":192,"on":{"kind":"endpoint","name":"http://cart:8000","address":{"namespace":"shop","name":"cart","id":"a b"}},"count":42,"text":"refuses connections","lastError":"connection refused","remedy":"mend it"},
-			{"cause":"poisoned","forSeconds":61,"on":{"kind":"address","name":"shop/cart","address":{"namespace":"shop","name":"cart","id":"bo\u001bb"}},"count":1,"text":"answers 500","lastError":"500\n\u001b[2J","remedy":"gateway addresses skip shop/cart 'bo' --message 17"},
+			{"cause":"poisoned","forSeconds":61,"on":{"kind":"address","name":"shop/cart","address":{"namespace":"shop","name":"cart","id":"bo\u001bb"}},"count":1,"text":"answers 500","lastError":"500\n\u001b[2J","remedy":"gateway addresses skip shop/cart 'bo' --message 17","look":"gateway addresses show shop/cart 'bo'"},
 			{"cause":"store_slow","forSeconds":2.5,"on":{"kind":"store","name":""},"count":0,"text":"t"}],"next":null}`,
 		[]string{
 			`FOR CAUSE ON COUNT WHY`,
 			`3m12s endpoint_down http://cart:8000 42 refuses connections; the oldest is shop/cart 'a b': connection refused`, `-> mend it`,
-			`1m1s poisoned shop/cart $'bo\033b' 1 answers 500: 500\n\x1b[2J`, `-> gateway addresses skip shop/cart 'bo' --message 17`,
+			`1m1s poisoned shop/cart $'bo\033b' 1 answers 500: 500\n\x1b[2J`, `gateway addresses show shop/cart 'bo'`, `-> gateway addresses skip shop/cart 'bo' --message 17`,
 			`2.5s store_slow store 1 t`,
 		}, ""},
 	"nothing": {[]string{"stuck"}, "GET /v1/stuck", `{"items":[],"next":null}`, nil, "nothing is stuck\n"},
@@ -212,7 +212,11 @@ func TestOperatorStatus(t *testing.T) {
 	}
 	f.answer("GET /readyz", fakeAnswer{status: http.StatusServiceUnavailable, body: `{"status":"unready","role":"standby","reasons":[{"kind":"unready","text":"starting"}]}`})
 	f.refuses("GET /v1/stuck", http.StatusConflict, "this gateway waits, another one works", "ask 127.0.0.1:9")
+	f.refuses("GET /v1/deadletters/totals", http.StatusConflict, "this gateway waits, another one works", "ask 127.0.0.1:9")
 	code, stdout, stderr = call(t, "status")
+	if !strings.Contains(stdout, "not counted here: gateway deadletters lists them, of this gateway, too") {
+		t.Errorf("the dead letters of one that waits:\n%s", stdout)
+	}
 	if code != exitFailed || stderr != "" || !strings.Contains(stdout, "unready, standby") || !strings.Contains(stdout, "not known: this gateway waits, another one works") {
 		t.Errorf("exit %d, %q:\n%s", code, stderr, stdout)
 	}

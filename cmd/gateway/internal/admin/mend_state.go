@@ -123,6 +123,9 @@ func askedVersion(r *http.Request) (*string, error) {
 
 // typedValue reads the members typeName, encoding and value.
 func (o jsonObject) typedValue() (v api.TypedValue, err error) {
+	if _, ok := o["typeName"]; !ok {
+		return v, errors.New("there is no typeName")
+	}
 	if v.TypeName, err = o.text("typeName"); err != nil || v.TypeName == "" {
 		return v, errors.New("typeName is not the name of a type")
 	}

@@ -378,7 +378,7 @@ func TestStuckAnswer(t *testing.T) {
 			t.Errorf("asked for %d", limit)
 		}
 		return []report.Stuck{
-			{Stuck: machine.Stuck{Cause: machine.StuckPoisoned, Since: now() - 60_000, Kind: machine.OnAddress, Name: "shop/cart", Address: bob, Message: 17, Count: 1, Text: "x", LastError: "y"}, Remedy: "do"},
+			{Stuck: machine.Stuck{Cause: machine.StuckPoisoned, Since: now() - 60_000, Kind: machine.OnAddress, Name: "shop/cart", Address: bob, Message: 17, Count: 1, Text: "x", LastError: "y"}, Remedy: "do", Look: "look"},
 			{Stuck: machine.Stuck{Cause: machine.StuckBound, Kind: machine.OnBound, Name: "stored", Count: 5, Text: "see http://u:hunter2@h/?k=hunter2"}},
 		}, nil
 	}}
@@ -386,10 +386,10 @@ func TestStuckAnswer(t *testing.T) {
 	items := a.body["items"].([]any)
 	first, second := items[0].(map[string]any), items[1].(map[string]any)
 	on := first["on"].(map[string]any)
-	if age := first["forSeconds"].(float64); age < 60 || age > 120 || first["message"] != float64(17) || first["remedy"] != "do" || on["name"] != "shop/cart" || on["address"].(map[string]any)["id"] != "bob" {
+	if age := first["forSeconds"].(float64); age < 60 || age > 120 || first["message"] != float64(17) || first["remedy"] != "do" || first["look"] != "look" || on["name"] != "shop/cart" || on["address"].(map[string]any)["id"] != "bob" {
 		t.Errorf("got %v", first)
 	}
-	if second["since"] != nil || second["forSeconds"] != float64(0) || second["on"].(map[string]any)["address"] != nil || strings.Contains(a.text, "hunter2") {
+	if second["since"] != nil || second["look"] != "" || second["forSeconds"] != float64(0) || second["on"].(map[string]any)["address"] != nil || strings.Contains(a.text, "hunter2") {
 		t.Errorf("got %v", second)
 	}
 }

@@ -23,6 +23,7 @@ type jsonStuck struct {
 	Text       string  `json:"text" about:"for people"`
 	LastError  string  `json:"lastError" about:"of the last attempt; \"\": none failed, or it is not known"`
 	Remedy     string  `json:"remedy" about:"the command to type"`
+	Look       string  `json:"look" about:"the command that shows more of it; \"\": the remedy does, or none"`
 }
 
 type jsonOn struct {
@@ -43,7 +44,7 @@ func askStuck(ctx context.Context, app Application, r *http.Request) (any, error
 	left := stuckBytesMax
 	for i := range found {
 		s := &found[i]
-		if left -= len(s.Name) + len(s.Address.ID) + len(s.Text) + len(s.LastError) + len(s.Remedy); left < 0 && i > 0 {
+		if left -= len(s.Name) + len(s.Address.ID) + len(s.Text) + len(s.LastError) + len(s.Remedy) + len(s.Look); left < 0 && i > 0 {
 			answer.Items = append(answer.Items, jsonStuck{
 				Cause: "left_out", On: jsonOn{Kind: "bound", Name: "answer"}, Count: int64(len(found) - i), Text: "more wait, and this answer would grow too large", Remedy: "gateway functions",
 			})
@@ -51,7 +52,7 @@ func askStuck(ctx context.Context, app Application, r *http.Request) (any, error
 		}
 		out := jsonStuck{
 			Cause: s.Cause, Since: timestamp(s.Since), On: jsonOn{s.Kind, withoutSecrets(s.Name), addressOf(s.Address)}, Count: s.Count, Message: s.Message,
-			Text: withoutSecrets(s.Text), LastError: withoutSecrets(s.LastError), Remedy: s.Remedy,
+			Text: withoutSecrets(s.Text), LastError: withoutSecrets(s.LastError), Remedy: s.Remedy, Look: s.Look,
 		}
 		if s.Since != 0 {
 			out.ForSeconds = seconds(at - s.Since)

@@ -30,7 +30,7 @@ func (a *App) Stuck(ctx context.Context, limit int) ([]report.Stuck, error) {
 	slices.SortStableFunc(found, machine.CompareStuck)
 	var out []report.Stuck
 	for i := range found[:min(len(found), limit)] {
-		out = append(out, report.Stuck{Stuck: found[i], Remedy: remedyOf(&found[i])})
+		out = append(out, report.Stuck{Stuck: found[i], Remedy: remedyOf(&found[i]), Look: lookOf(&found[i])})
 	}
 	return out, nil
 }
@@ -122,6 +122,10 @@ func remedyOf(s *machine.Stuck) string {
 		if s.Kind == machine.OnAddress && s.Message != 0 {
 			return ofAddress("skip", s, fmt.Sprintf("--message %d", s.Message))
 		}
+	case machine.StuckTimesOut:
+		if s.Kind == machine.OnAddress && s.LastError != "" { // it waits for its next attempt, a minute at last: when the service is well again
+			return ofAddress("retry", s, "")
+		}
 	case machine.StuckEndpointDown, machine.StuckEndpointBusy: // nothing is to be done to what waits: it goes on by itself
 		if s.Address.IsZero() {
 			return "gateway functions"
@@ -159,6 +163,17 @@ func remedyOf(s *machine.Stuck) string {
 		return "gateway " + s.Kind + plural(s.Kind) + " " + name
 	}
 	return "gateway functions"
+}
+
+// lookOf is the command that shows what is known of it, where the remedy does something.
+func lookOf(s *machine.Stuck) string {
+	if s.Kind != machine.OnAddress || s.Address.IsZero() {
+		return ""
+	}
+	if look := ofAddress("show", s, ""); look != remedyOf(s) {
+		return look
+	}
+	return ""
 }
 
 func plural(noun string) string {

@@ -19,7 +19,8 @@ func TestRemedies(t *testing.T) {
 		"gateway addresses skip shop/cart bob --message 17":          {Cause: machine.StuckPoisoned, Kind: machine.OnAddress, Name: "shop/cart", Address: at("bob"), Message: 17},
 		"gateway addresses skip --message 17 -- shop/cart --all":     {Cause: machine.StuckPoisoned, Kind: machine.OnAddress, Name: "shop/cart", Address: at("--all"), Message: 17},
 		"gateway addresses skip shop/cart '' --message 17":           {Cause: machine.StuckPoisoned, Kind: machine.OnAddress, Name: "shop/cart", Address: at(""), Message: 17},
-		"gateway addresses show shop/cart 'a b'":                     {Cause: machine.StuckTimesOut, Kind: machine.OnAddress, Name: "shop/cart", Address: at("a b")},
+		"gateway addresses show shop/cart 'a b'":                     {Cause: machine.StuckTimesOut, Kind: machine.OnAddress, Name: "shop/cart", Address: at("a b")}, // its first call is out
+		"gateway addresses retry shop/cart late":                     {Cause: machine.StuckTimesOut, Kind: machine.OnAddress, Name: "shop/cart", Address: at("late"), LastError: "no answer within 1m0s"},
 		"gateway addresses show shop/cart bob":                       {Cause: machine.StuckPoisoned, Kind: machine.OnAddress, Name: "shop/cart", Address: at("bob")},
 		"gateway addresses shop/cart":                                {Cause: machine.StuckPoisoned, Kind: machine.OnFunction, Name: "shop/cart", Count: 15},
 		"gateway functions 'shop/a b'":                               {Cause: machine.StuckEndpointDown, Kind: machine.OnEndpoint, Name: "http://f", Address: api.Address{Type: api.FunctionType{Namespace: "shop", Name: "a b"}, ID: "bob"}, Message: 17},
@@ -41,6 +42,27 @@ func TestRemedies(t *testing.T) {
 	} {
 		if got := remedyOf(&s); got != want {
 			t.Errorf("%+v: %q, want %q", s, got, want)
+		}
+	}
+}
+
+// Who is to do something can look first, where the remedy is no look itself.
+func TestLooks(t *testing.T) {
+	bob := api.Address{Type: api.FunctionType{Namespace: "shop", Name: "cart"}, ID: "-bob"}
+	for _, c := range []struct {
+		s    machine.Stuck
+		want string
+	}{
+		{machine.Stuck{Cause: machine.StuckPoisoned, Kind: machine.OnAddress, Address: bob, Message: 7}, "gateway addresses show -- shop/cart -bob"},
+		{machine.Stuck{Cause: machine.StuckPoisoned, Kind: machine.OnAddress, Address: bob, Message: 7, ByItself: true}, ""},
+		{machine.Stuck{Cause: machine.StuckPaused, Kind: machine.OnAddress, Address: bob}, "gateway addresses show -- shop/cart -bob"},
+		{machine.Stuck{Cause: machine.StuckTimesOut, Kind: machine.OnAddress, Address: bob}, ""},
+		{machine.Stuck{Cause: machine.StuckEndpointDown, Kind: machine.OnEndpoint, Address: bob}, ""},
+		{machine.Stuck{Cause: machine.StuckPaused, Kind: machine.OnAddress, Name: "shop/cart"}, ""},
+		{machine.Stuck{Cause: machine.StuckStoreAway, Kind: machine.OnStore}, ""},
+	} {
+		if got := lookOf(&c.s); got != c.want {
+			t.Errorf("%+v: %q, want %q", c.s, got, c.want)
 		}
 	}
 }

@@ -13,7 +13,7 @@ const (
 )
 
 // Word is the one among known that was probably meant by given, or "" when none is close: at most one edit in a short word,
-// four in a long one, not counting case.
+// four in a long one, not counting case; or what goes on where given ends.
 func Word(given string, known []string) string {
 	if len(given) > wordBytesMax || len(known) > knownMax {
 		return ""
@@ -25,7 +25,26 @@ func Word(given string, known []string) string {
 			best, bestDistance = k, d
 		}
 	}
+	if bestDistance > 1 {
+		if longer := beginning(given, known); longer != "" {
+			return longer
+		}
+	}
 	return best
+}
+
+// beginning is the one among known that goes on behind given with another word, where there is one only.
+func beginning(given string, known []string) (found string) {
+	for _, k := range known {
+		if len(k) <= len(given) || given == "" || !strings.EqualFold(k[:len(given)], given) || k[len(given)] != '_' && k[len(given)] != '-' {
+			continue
+		}
+		if found != "" {
+			return ""
+		}
+		found = k
+	}
+	return found
 }
 
 // Guess ends a complaint about an unknown word: the near one, or those that are known.

@@ -147,6 +147,7 @@ type Lane struct {
 type Stuck struct {
 	machine.Stuck
 	Remedy string // the command to type
+	Look   string // the one that shows more of it; "": the remedy does, or none
 }
 
 // Decision is what an operator decides to deliver of a lane that stands still: all that is stored, only what is new, or from an output on.
