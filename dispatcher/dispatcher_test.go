@@ -383,7 +383,7 @@ func TestDrainOutOfTime(t *testing.T) {
 	<-reached
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
 	defer cancel()
-	if err := l.Drain(ctx); err == nil || !strings.Contains(err.Error(), "1 calls that had not ended") {
+	if err := l.Drain(ctx); err == nil || !strings.Contains(err.Error(), "waited for a call that had not ended") {
 		t.Errorf("got %v, want what it waited for", err)
 	}
 }

@@ -2,6 +2,7 @@ package dispatcher
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/stategate/stategate/dispatcher/machine"
@@ -21,7 +22,10 @@ func (d *Dispatcher) Drain(ctx context.Context) error {
 	if away := d.StoreAway(); away != "" {
 		return fmt.Errorf("waited for the store: %s", away)
 	}
-	if running > 0 {
+	switch {
+	case running == 1:
+		return errors.New("waited for a call that had not ended; its messages are called again after the next start")
+	case running > 1:
 		return fmt.Errorf("waited for %d calls that had not ended; their messages are called again after the next start", running)
 	}
 	return fmt.Errorf("waited for a commit")

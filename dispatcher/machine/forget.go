@@ -61,7 +61,7 @@ func (m *Machine) ForgetEgress(id, by string, token uint64) (found bool, why str
 	if outputs == 0 {
 		return false, ""
 	}
-	m.act(by, "forget", "egress "+id, fmt.Sprintf("%d outputs that waited, %d bytes", outputs, bytes))
+	m.act(by, "forget", "egress "+id, fmt.Sprintf("%s, %d bytes", counted(int64(outputs), "output that waited", "outputs that waited"), bytes))
 	m.waitFor(token)
 	return true, ""
 }

@@ -179,7 +179,7 @@ func (m *Machine) ReasonsBeside(overdue int) []Reason {
 		}
 	}
 	if overdue > 0 {
-		out = append(out, Reason{"stuck", "stuck", fmt.Sprintf("%d addresses have failed for longer than the budget of their call", overdue)})
+		out = append(out, Reason{"stuck", "stuck", counted(int64(overdue), "address has failed for longer than the budget of its call", "addresses have failed for longer than the budget of their call")})
 	}
 	for _, f := range m.functionList {
 		if m.overKept(f) {

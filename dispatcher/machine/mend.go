@@ -250,7 +250,7 @@ func (m *Machine) skip(c *cell, by string) {
 	m.mailBytes -= msg.size
 	why := "no attempt has failed"
 	if c.failedSince != 0 {
-		why = fmt.Sprintf("%d attempts failed, the last one with: %s", c.attempts, c.lastError)
+		why = fmt.Sprintf("%s failed, the last one with: %s", counted(int64(c.attempts), "attempt", "attempts"), c.lastError)
 	}
 	m.setAside(m.letterOf(c, msg, "skipped by an operator", fmt.Sprintf("%s; skipped by %s", why, by)), c.fn.dead)
 	m.finish(msg)

@@ -321,7 +321,22 @@ func (m *Machine) pauseReasons() (out []Reason) {
 		out = append(out, Reason{"paused", "paused " + pausedText(p), fmt.Sprintf("%s was paused by an operator: %s until it is resumed", pausedText(p), does)})
 	}
 	if n := len(m.pauses.addresses); n > 0 {
-		out = append(out, Reason{"paused", "paused addresses", fmt.Sprintf("%d addresses were paused by an operator: they are not called until they are resumed", n)})
+		out = append(out, Reason{"paused", "paused addresses", counted(int64(n), "address was", "addresses were") + " paused by an operator: no call starts until that is resumed"})
 	}
 	return out
+}
+
+// heldText is what waits for a function that is paused; "": nothing.
+func (f *function) heldText() string {
+	var all []string
+	if n := int64(f.held.len()); n > 0 {
+		all = append(all, counted(n, "address in memory waits", "addresses in memory wait"))
+	}
+	if n := f.stored + f.strange; n > 0 {
+		all = append(all, counted(n, "message is", "messages are")+" in the store alone")
+	}
+	if len(all) == 0 {
+		return ""
+	}
+	return "; " + strings.Join(all, ", and ")
 }

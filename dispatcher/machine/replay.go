@@ -169,7 +169,7 @@ func summary(letters []api.DeadLetter, refused []RefusedLetter, to *api.Address)
 		return len(refused) > 0 && refused[0].Number == d.Number
 	}
 	const textMax = 1000
-	text, end := fmt.Sprintf("%d letters:", len(letters)-len(refused)), ""
+	text, end := counted(int64(len(letters)-len(refused)), "letter:", "letters:"), ""
 	if len(refused) > 0 {
 		end = fmt.Sprintf("; %d refused", len(refused))
 	}

@@ -381,7 +381,7 @@ func (m *Machine) stuckPauses() (out []Stuck) {
 			}
 		}
 		s := Stuck{Cause: StuckPaused, Since: p.AtMS, Count: 1}
-		what := "it brings nothing"
+		what, more := "it brings nothing", ""
 		switch p.Kind {
 		case statestore.PauseAddress:
 			s.Kind, s.Name, s.Address, what = OnAddress, p.Address.Type.String(), p.Address, "it is not called"
@@ -395,16 +395,16 @@ func (m *Machine) stuckPauses() (out []Stuck) {
 			s.Kind, s.Name, what = OnFunction, p.Address.Type.String(), "no address of it is called"
 			if f := m.functions[p.Address.Type]; f != nil {
 				s.Count = max(1, int64(f.held.len()))
-				what = fmt.Sprintf("no address of it is called: %d that are in memory wait, and %d messages are in the store alone", f.held.len(), f.stored)
+				more = f.heldText()
 			}
 		default:
 			s.Kind, s.Name = OnIngress, p.Ingress
 		}
-		s.Text = fmt.Sprintf("paused by %s: %s until it is resumed", p.By, what)
+		s.Text = fmt.Sprintf("paused by %s: %s until it is resumed%s", p.By, what, more)
 		out = append(out, s)
 	}
 	if others.Count > 0 {
-		others.Text = fmt.Sprintf("%d more addresses are paused, and are not called until they are resumed", others.Count)
+		others.Text = counted(others.Count, "more address is", "more addresses are") + " paused: no call starts until that is resumed"
 		out = append(out, others)
 	}
 	return out

@@ -199,7 +199,14 @@ func TestStuckPauses(t *testing.T) {
 	if !strings.Contains(got[0].Text, "1 message waits") {
 		t.Errorf("the address: %q", got[0].Text)
 	}
-	s.play("resume f/a 5", "resume g 6", "resume ingress in 7", "commit")
+	if want := "no address of it is called until it is resumed"; !strings.HasSuffix(got[1].Text, want) {
+		t.Errorf("the function, of which nothing waits: %q", got[1].Text)
+	}
+	s.play("event g/x=1 8", "commit", "event g/y=1 9", "commit")
+	if want := "until it is resumed; 2 addresses in memory wait"; !strings.HasSuffix(stuck(s.m)[1].Text, want) {
+		t.Errorf("the function: %q", stuck(s.m)[1].Text)
+	}
+	s.play("resume f/a 5", "resume g 6", "resume ingress in 7", "commit", "reply g/x", "reply g/y", "commit")
 	s.wantStuck("all is resumed")
 	const shown = 10
 	for i := range shown + 5 {
@@ -219,6 +226,12 @@ func TestStuckBounds(t *testing.T) {
 	s.wantStuck("dead letters are full", "dead_letters_full on ingress in: 2 since 1000")
 	s.play("undeclare g", "restart")
 	s.wantStuck("a function is gone", "undeclared on function x/g: 1 since 1000", "dead_letters_full on ingress in: 2 since 0")
+	s.play("pause g 9", "commit")
+	for _, told := range stuck(s.m) { // what waits of it is counted the same, whether it is paused or not declared
+		if told.Cause == machine.StuckPaused && told.Text != "paused by ada: no address of it is called until it is resumed; 1 message is in the store alone" {
+			t.Errorf("paused: %q", told.Text)
+		}
+	}
 
 	m := machine.New(machine.Config{
 		Function:       func(api.FunctionType) (machine.Function, bool) { return machine.Function{Endpoint: "http://f"}, true },
