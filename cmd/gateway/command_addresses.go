@@ -21,6 +21,7 @@ import (
 func newAddresses() *cobra.Command {
 	var a asking
 	var prefix string
+	var failing bool
 	cmd := &cobra.Command{
 		Use:   "addresses NAMESPACE/NAME",
 		Short: "List the addresses of a function; show, retry, skip, pause and resume one",
@@ -28,6 +29,7 @@ func newAddresses() *cobra.Command {
 that the module does not declare any more. A gateway that waits knows only of states, and of messages that are stored by address: not of those that wait in
 the memory of the one that works. The verbs are for one address, which is named by its function and its id.`,
 		Example: `  gateway addresses shop/cart --prefix customer-7
+  gateway addresses shop/cart --failing
   gateway addresses show shop/cart ada
   gateway addresses retry shop/cart ada
   gateway addresses skip shop/cart ada --message 17`,
@@ -36,6 +38,7 @@ the memory of the one that works. The verbs are for one address, which is named 
 	}
 	a.register(cmd)
 	a.registerLimit(cmd)
+	cmd.Flags().BoolVar(&failing, "failing", false, "only those whose last attempt failed, and is made again")
 	cmd.Flags().StringVar(&prefix, "prefix", "", "only ids that begin with this")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		f, err := typeName(args[0])
@@ -46,8 +49,11 @@ the memory of the one that works. The verbs are for one address, which is named 
 		if prefix != "" {
 			query.Set("prefix", prefix)
 		}
+		if failing {
+			query.Set("failing", "true")
+		}
 		return a.run(cmd, func(ctx context.Context, c *client.Client, out io.Writer) error {
-			return list(ctx, &a, c, out, cmd.ErrOrStderr(), addressList(query))
+			return list(ctx, &a, c, out, cmd.ErrOrStderr(), addressList(query, failing))
 		})
 	}
 	cmd.AddCommand(
@@ -74,9 +80,13 @@ type answeredListedAddress struct {
 	Paused           json.RawMessage
 }
 
-func addressList(query url.Values) listing[answeredListedAddress] {
+func addressList(query url.Values, failing bool) listing[answeredListedAddress] {
+	none := "no such address has states or messages, as far as this gateway knows; one that waits does not know of messages in the memory of the one that works"
+	if failing {
+		none = "no such address fails"
+	}
 	return listing[answeredListedAddress]{
-		path: addressesPath, query: query, head: []string{"ID", "MESSAGES", "STORED", "PHASE", "FAILING", "PAUSED", "LAST ERROR"}, none: "no such address has states or messages, as far as this gateway knows; one that waits does not know of messages in the memory of the one that works",
+		path: addressesPath, query: query, head: []string{"ID", "MESSAGES", "STORED", "PHASE", "FAILING", "PAUSED", "LAST ERROR"}, none: none,
 		row: func(x answeredListedAddress) []string {
 			failing := table.None
 			if x.Failing {

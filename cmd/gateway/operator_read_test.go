@@ -37,6 +37,8 @@ var operatorReads = map[string]struct {
 			"waiting":{"messages":7,"bytes":2048,"oldestSeconds":3,"failing":2,"stuck":1},"paused":{"since":"2026-01-02T03:04:05.000Z","by":"ann@x"},"deadLetters":4}`,
 		[]string{"function shop/cart", "declared yes", "paused since 2026-01-02T03:04:05Z by ann@x", "endpoint http://x", "onFailure retry", "messages 7, 2.0KiB", "oldest 3s", "failing 2 addresses, 1 of them for longer than their budget; for up to 0s and 0 attempts", "oldest call -",
 			"dead letters 4", "calls 2 are out to http://x, which is not known to be down; 1 address queues", "state items io.statefun.types/int expires 1h after-write"}, ""},
+	"failing addresses": {[]string{"addresses", "shop/cart", "--failing"}, "GET /v1/addresses?failing=true&function=shop%2Fcart&limit=200", `{"items":[],"next":null}`,
+		nil, "no such address fails\n"},
 	"addresses": {[]string{"addresses", "shop/cart", "--prefix", "a b", "--limit", "2"}, "GET /v1/addresses?function=shop%2Fcart&limit=2&prefix=a+b", `{"items":[
 			{"address":{"namespace":"shop","name":"cart","id":"a b1"},"shard":3,"inMemory":true,"phase":"waiting","messages":3,"stored":1,"failing":true,"attempts":2,"lastError":"no\nway","paused":true},
 			{"address":{"namespace":"shop","name":"cart","id":"a b2"},"shard":3,"inMemory":false,"messages":null,"stored":0,"failing":false,"attempts":0,"lastError":null,"paused":false}],"next":"x"}`,

@@ -26,7 +26,7 @@ type jsonListedAddress struct {
 }
 
 func askAddresses(ctx context.Context, app Application, r *http.Request) (any, error) {
-	query, limit, err := pageQuery(r, "function", "prefix")
+	query, limit, err := pageQuery(r, "function", "prefix", "failing")
 	if err != nil {
 		return nil, err
 	}
@@ -37,22 +37,35 @@ func askAddresses(ctx context.Context, app Application, r *http.Request) (any, e
 	if err := api.CheckID(query["prefix"]); err != nil {
 		return nil, problem{http.StatusBadRequest, "prefix: " + err.Error(), "want the beginning of an id, percent-encoded once as UTF-8"}
 	}
+	failing := query["failing"] == "true"
+	if _, asked := query["failing"]; asked && !failing && query["failing"] != "false" {
+		return nil, problem{http.StatusBadRequest, "failing is neither true nor false", "want ?failing=true, or none"}
+	}
 	cursor, err := cursorAfter(query)
 	if err != nil {
 		return nil, problem{http.StatusBadRequest, err.Error(), pageRemedy}
 	}
 	answer := list[jsonListedAddress]{Items: []jsonListedAddress{}}
-	for left := answerBytesMax; len(answer.Items) < limit && left > 0; {
-		found, next, err := app.Addresses(ctx, function, query["prefix"], cursor, limit-len(answer.Items))
+	narrow := false
+	for left, looks := answerBytesMax, 0; len(answer.Items) < limit && left > 0 && (!failing || looks < looksMax); looks++ {
+		room, before := limit-len(answer.Items), len(answer.Items)
+		if failing && !narrow { // most do not
+			room = max(room, addressesAtOnce)
+		}
+		found, next, err := app.Addresses(ctx, function, query["prefix"], cursor, room)
 		if err != nil {
 			return nil, err
 		}
 		for some := range slices.Chunk(found, addressesAtOnce) {
-			took, err := listAddresses(ctx, app, some, &answer.Items)
+			took, err := listAddresses(ctx, app, some, failing, &answer.Items)
 			if err != nil {
 				return nil, err
 			}
 			left -= took
+		}
+		if narrow = len(answer.Items) > limit; narrow { // more of these fail than there is room for: fewer are looked at
+			answer.Items = answer.Items[:before]
+			continue
 		}
 		if cursor, answer.Next = next, nextCursor(next); next == nil {
 			break
@@ -61,14 +74,25 @@ func askAddresses(ctx context.Context, app Application, r *http.Request) (any, e
 	return answer, nil
 }
 
-// addressesAtOnce is how many are looked at, in memory and in the store, at a time.
-const addressesAtOnce = 100
+// addressesAtOnce is how many are looked at, in memory and in the store, at a time, and looksMax how often some are looked for before a page
+// ends: of a million that do not fail, nobody waits for all.
+const (
+	addressesAtOnce = 100
+	looksMax        = 20
+)
 
-// listAddresses tells of addresses what memory and the store know of them, and answers how many bytes their texts have.
-func listAddresses(ctx context.Context, app Application, found []api.Address, into *[]jsonListedAddress) (bytes int, err error) {
+// listAddresses tells of addresses, or of those of them that fail, what memory and the store know of them, and answers how many bytes their
+// texts have.
+func listAddresses(ctx context.Context, app Application, found []api.Address, failing bool, into *[]jsonListedAddress) (bytes int, err error) {
 	views, err := app.Views(ctx, found)
 	if err != nil {
 		return 0, err
+	}
+	if failing {
+		if views == nil {
+			return 0, problem{http.StatusConflict, "which addresses fail is known to the gateway that works", "GET /v1/members tells which that is"}
+		}
+		found, views = thatFail(found, views)
 	}
 	mail, err := app.Mailboxes(ctx, found)
 	if err != nil {
@@ -84,6 +108,17 @@ func listAddresses(ctx context.Context, app Application, found []api.Address, in
 		bytes += len(a.ID) + len(item.LastError)
 	}
 	return bytes, nil
+}
+
+// thatFail are those whose last attempt failed.
+func thatFail(found []api.Address, views []machine.View) (failing []api.Address, of []machine.View) {
+	of = []machine.View{}
+	for i := range views {
+		if views[i].FailingSince != 0 {
+			failing, of = append(failing, found[i]), append(of, views[i])
+		}
+	}
+	return failing, of
 }
 
 func listedAddress(a api.Address, v *machine.View, stored int64) jsonListedAddress {

@@ -73,7 +73,7 @@ func (h *handler) reads() []route {
 		get(functionsPath, "functions: how they are called, and what waits for them", list[jsonFunction]{}, h.ask(askFunctions), after, limit),
 		get(functionPath, "one of them", jsonFunction{}, h.ask(askFunction)),
 		get(addressesPath, "addresses of a function that have states or messages, by id; a standby tells those that the store keeps by address", list[jsonListedAddress]{}, h.ask(askAddresses), parameter{Name: "function", About: "namespace/name", Needed: true},
-			parameter{Name: "prefix", About: "of the ids"}, after, limit),
+			parameter{Name: "prefix", About: "of the ids"}, parameter{Name: "failing", About: "only those whose last attempt failed; a page may be short, or empty, and go on", Flag: true}, after, limit),
 		get(addressPath, "state, mailbox, call in flight, last error and timers of one address; / in an id is written %2F", jsonView{}, h.ask(askAddress), raw),
 		get(addressByID, "the same with ?id=, for ids such as '', '.' and '..'", jsonView{}, h.ask(askAddress), id, raw),
 		get(statePath, "one state of an address, with its version in the header ETag", jsonState{}, h.ask(askState), raw),

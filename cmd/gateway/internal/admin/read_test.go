@@ -57,7 +57,7 @@ func TestQuestions(t *testing.T) {
 	for _, target := range []string{
 		addressesPath, addressesPath + "?function=", addressesPath + "?function=a", addressesPath + "?function=a/b/c", addressesPath + "?function=/" + long, addressesPath + "?function=%ff/b",
 		addressesPath + "?function=a/b&prefix=%ff", addressesPath + "?function=a/b&prefix=" + strings.Repeat("x", api.IDBytesMax+1), addressesPath + "?function=a/b&after=", addressesPath + "?function=a/b&after=!",
-		addressesPath + "?function=a/b&after=" + strings.Repeat("A", 2*cursorMax), addressesPath + "?function=a/b&after=YQ==",
+		addressesPath + "?function=a/b&after=" + strings.Repeat("A", 2*cursorMax), addressesPath + "?function=a/b&after=YQ==", addressesPath + "?function=a/b&failing=yes", addressesPath + "?function=a/b&failing=",
 		timersPath + "?after=", timersPath + "?after=7", timersPath + "?after=-7", timersPath + "?after=x-7", timersPath + "?after=1-99999999999999999999", timersPath + "?after=99999999999999999999-1", timersPath + "?function=x",
 		auditPath + "?after=x", auditPath + "?after=-1", auditPath + "?after=", auditPath + "?after=99999999999999999999",
 		deadLettersPath + "?after=x", deadLettersPath + "?function=a/b&ingress=a/b", deadLettersPath + "?egress=", deadLettersPath + "?ingress=" + strings.Repeat("x", 2*api.NameBytesMax+1), deadLettersPath + "?raw=1",
@@ -368,6 +368,54 @@ func TestState(t *testing.T) {
 		t.Errorf("ahead: %d %s", a.status, a.text)
 	}
 	wantProblem(t, get(t, f, "/v1/addresses/shop/cart/bob/state/a"), 404) // memory has removed it
+}
+
+// TestFailingAddresses: those that fail are found among any number of others, on pages that may be empty; who cannot know says so.
+func TestFailingAddresses(t *testing.T) {
+	const all = 5000
+	asked := 0
+	f := &fake{addresses: func(function api.FunctionType, _ string, cursor []byte, limit int) (out []api.Address, next []byte, err error) {
+		at := 0
+		if cursor != nil {
+			at = int(cursor[1])<<8 | int(cursor[2])
+		}
+		asked++
+		for ; at < all && len(out) < min(limit, 50); at++ {
+			out = append(out, api.Address{Type: function, ID: fmt.Sprint(at)})
+		}
+		if at < all {
+			next = []byte{0xff, byte(at >> 8), byte(at), 0}
+		}
+		return out, next, nil
+	}, views: func(addresses []api.Address) ([]machine.View, error) {
+		out := make([]machine.View, len(addresses))
+		for i, a := range addresses {
+			if a.ID == "7" || a.ID == "9" || a.ID == "4321" {
+				out[i] = machine.View{InMemory: true, FailingSince: 1, LastError: "answers 500", Mailbox: 1}
+			}
+		}
+		return out, nil
+	}}
+	for _, limit := range []int{1, 2, 3, 1000} {
+		got, _ := pages(t, f, fmt.Sprintf("%s?function=shop/cart&failing=true&limit=%d", addressesPath, limit), func(item map[string]any) string {
+			if item["failing"] != true || item["lastError"] != "answers 500" {
+				t.Errorf("got %v", item)
+			}
+			return item["address"].(map[string]any)["id"].(string)
+		})
+		if !slices.Equal(got, []string{"7", "9", "4321"}) {
+			t.Errorf("by %d: %q", limit, got)
+		}
+	}
+	asked = 0
+	if a := get(t, f, addressesPath+"?function=shop/cart&failing=true&after="+url.QueryEscape(*nextCursor([]byte{0xff, 0, 10, 0}))); a.status != 200 || a.body["next"] == nil || len(a.body["items"].([]any)) > 0 || asked != looksMax {
+		t.Errorf("a page without any: %d %s, looked %d times", a.status, a.text, asked)
+	}
+	f.views = func([]api.Address) ([]machine.View, error) { return nil, nil }
+	wantProblem(t, get(t, f, addressesPath+"?function=shop/cart&failing=true"), 409)
+	if a := get(t, f, addressesPath+"?function=shop/cart&failing=false&limit=5"); a.status != 200 || len(a.body["items"].([]any)) != 5 {
+		t.Errorf("all of a standby: %d %s", a.status, a.text)
+	}
 }
 
 // TestStuckAnswer: each line has an age, what it is on and the command; the application is asked for no more than may be told.

@@ -155,6 +155,9 @@ func remedyOf(s *machine.Stuck) string {
 	case machine.OnAddress:
 		return ofAddress("show", s, "")
 	case machine.OnFunction:
+		if s.Cause == machine.StuckPoisoned {
+			return "gateway addresses " + name + " --failing"
+		}
 		if s.Cause != machine.StuckBound {
 			return "gateway addresses " + name
 		}

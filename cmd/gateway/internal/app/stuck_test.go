@@ -22,7 +22,7 @@ func TestRemedies(t *testing.T) {
 		"gateway addresses show shop/cart 'a b'":                     {Cause: machine.StuckTimesOut, Kind: machine.OnAddress, Name: "shop/cart", Address: at("a b")}, // its first call is out
 		"gateway addresses retry shop/cart late":                     {Cause: machine.StuckTimesOut, Kind: machine.OnAddress, Name: "shop/cart", Address: at("late"), LastError: "no answer within 1m0s"},
 		"gateway addresses show shop/cart bob":                       {Cause: machine.StuckPoisoned, Kind: machine.OnAddress, Name: "shop/cart", Address: at("bob")},
-		"gateway addresses shop/cart":                                {Cause: machine.StuckPoisoned, Kind: machine.OnFunction, Name: "shop/cart", Count: 15},
+		"gateway addresses shop/cart --failing":                      {Cause: machine.StuckPoisoned, Kind: machine.OnFunction, Name: "shop/cart", Count: 15},
 		"gateway functions 'shop/a b'":                               {Cause: machine.StuckEndpointDown, Kind: machine.OnEndpoint, Name: "http://f", Address: api.Address{Type: api.FunctionType{Namespace: "shop", Name: "a b"}, ID: "bob"}, Message: 17},
 		"gateway addresses show shop/cart ada":                       {Cause: machine.StuckPoisoned, Kind: machine.OnAddress, Name: "shop/cart", Address: at("ada"), Message: 17, ByItself: true},
 		"gateway functions":                                          {Cause: machine.StuckEndpointDown, Kind: machine.OnEndpoint, Name: "http://f"},
