@@ -57,6 +57,7 @@ most --drain-timeout and ends with 0. A second gateway on the same store waits a
 // run serves until ctx ends. The settings came from loader.
 func run(ctx context.Context, cfg config.Config, loader *config.Loader, written *logs.Log, stderr io.Writer) (err error) {
 	log := written.Logger()
+	defer tellOfEnd(log)()
 	memory, limits := memoryAndBounds(cfg)
 	room := headroom(os.LookupEnv, heapLimit(limits, memory))
 	defer runtime.KeepAlive(room)

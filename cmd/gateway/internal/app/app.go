@@ -229,13 +229,20 @@ func (a *App) serve(ctx context.Context, claim *statestore.Claim) error {
 // strangerKey ends the key of the condition that outputs wait for an egress that the module does not declare so.
 const strangerKey = ": outputs wait"
 
+func outputsWere(n uint64) string {
+	if n == 1 {
+		return "1 output was"
+	}
+	return fmt.Sprintf("%d outputs were", n)
+}
+
 // warnOfStrangers names what the store keeps for functions and egresses that the module does not declare: it is kept.
 func (a *App) warnOfStrangers(claim *statestore.Claim) {
 	for _, l := range claim.Lanes {
 		key := "egress " + l.Egress + strangerKey
 		a.troubles.end(key)
 		if s := a.egresses[l.Egress]; (s == nil || !s.outbox) && l.Low < l.Next {
-			text := fmt.Sprintf("%d outputs were committed while the module declared this egress as exactly-once or at-least-once; declare it so again to deliver them", l.Next-l.Low)
+			text := fmt.Sprintf("%s committed while the module declared this egress as exactly-once or at-least-once; declare it so again to deliver what waits", outputsWere(l.Next-l.Low))
 			a.troubles.begin(key, text)
 			a.log.Warn(key, "detail", text)
 		}
