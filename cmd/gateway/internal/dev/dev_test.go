@@ -152,6 +152,27 @@ func curl(t *testing.T, method, url, body string) (int, string) {
 	return response.StatusCode, string(text)
 }
 
+// TestShownCommandEndsOne: what is shown when a program starts ends it with all that it has started, and the next life begins.
+func TestShownCommandEndsOne(t *testing.T) {
+	r := start(t)
+	first := r.pids(1)
+	command := r.until("the command", `runs   helper; (kill -- -\d+) ends it, and it is started again`)[1]
+	if said, err := exec.Command("sh", "-c", command).CombinedOutput(); err != nil {
+		t.Fatalf("%s: %v: %s", command, err, said)
+	}
+	r.until("word of the end", `ended  helper \(exit status 143\); it is started again in 10ms`)
+	gone(t, first[0], first[1])
+	if second := r.pids(2); second[0] == first[0] {
+		t.Errorf("%d lives twice", first[0])
+	}
+	if next := r.untilN("the next command", `runs   helper; (kill -- -\d+) ends it`, 2)[1]; next == command {
+		t.Errorf("%s is told twice", command)
+	}
+	if err := r.Stop(); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestApplicationIsRunAndShown(t *testing.T) {
 	r := start(t)
 	place := r.until("the place", `curl (http://\S+)/ `)[1]

@@ -82,6 +82,14 @@ func (p *process) asks() syscall.Signal {
 	return syscall.SIGTERM
 }
 
+// endedBy is the command that sends a signal to a group.
+func endedBy(s syscall.Signal, group int) string {
+	if s == syscall.SIGINT {
+		return fmt.Sprintf("kill -INT -- %d", group)
+	}
+	return fmt.Sprintf("kill -- %d", group)
+}
+
 // errZero is why a program ended that says that all is well.
 var errZero = errors.New("exit status 0")
 
@@ -104,6 +112,10 @@ func (p *process) live(ctx context.Context) error {
 		_ = read.Close()
 		return err
 	}
+	group := -cmd.Process.Pid
+	if !p.once { // the guard takes no signal for itself: it is its group that ends
+		p.out.step(dim, "runs", "%s; %s ends it, and it is started again", p.spec.Name, endedBy(p.asks(), group))
+	}
 	life, end := context.WithCancel(ctx)
 	defer end()
 	silent := make(chan struct{}) // closed when nobody holds the output any more
@@ -115,7 +127,6 @@ func (p *process) live(ctx context.Context) error {
 	defer asking.Wait()
 	defer end()
 
-	group := -cmd.Process.Pid
 	select {
 	case err = <-exited: // what it has started would hold its port, for one
 	case <-ctx.Done():

@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -48,11 +49,13 @@ func TestRestartsGrowRarer(t *testing.T) {
 	if err := <-ended; err != nil {
 		t.Error(err)
 	}
+	const runs = "runs   p; kill ends it, and it is started again\n"
 	want := ""
 	for i, pause := range []string{"400ms", "800ms", "1s", "1s"} {
-		want += "p | life " + string(rune('1'+i)) + "\nended  p (exit status 3); it is started again in " + pause + "\n"
+		want += runs + "p | life " + string(rune('1'+i)) + "\nended  p (exit status 3); it is started again in " + pause + "\n"
 	}
-	if diff := cmp.Diff(want+"p | life 5\np | up\n", shown()); diff != "" {
+	said := regexp.MustCompile(`kill -- -[0-9]+ `).ReplaceAllString(shown(), "kill ")
+	if diff := cmp.Diff(want+runs+"p | life 5\np | up\n", said); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
@@ -98,6 +101,14 @@ func TestGoRunLeavesNothing(t *testing.T) {
 	}
 	if after, err := os.ReadDir(built); err != nil || len(after) != 0 {
 		t.Errorf("%d folders are left, %v; shown: %s", len(after), err, shown())
+	}
+}
+
+// "go run" is asked to end in the way in which it takes away what it has built.
+func TestCommandThatEndsGoRun(t *testing.T) {
+	p := &process{spec: module.Process{Command: []string{"go", "run", "."}}}
+	if got := endedBy(p.asks(), -17); got != "kill -INT -- -17" {
+		t.Errorf("got %q", got)
 	}
 }
 
