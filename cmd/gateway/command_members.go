@@ -45,13 +45,21 @@ type answeredMember struct {
 	Epoch               json.RawMessage
 }
 
+// leaseText says how long a lease lasts, or since when it is over: its gateway is gone, or frozen.
+func leaseText(until string, now time.Time) string {
+	if at, err := time.Parse(time.RFC3339Nano, until); err == nil && now.Sub(at) >= time.Second {
+		return "over for " + table.Since(until, now)
+	}
+	return table.Until(until, now)
+}
+
 func memberList(now time.Time) listing[answeredMember] {
 	return listing[answeredMember]{
 		path: membersPath, whole: true, head: []string{"ROLE", "HOST", "PID", "ADMIN", "EVENTS", "RUNS FOR", "EPOCH", "LEASE", "ID"}, none: "no gateway is known",
 		row: func(m answeredMember) []string {
 			lease := table.None
 			if m.LeaseUntil != "" {
-				lease = table.Until(m.LeaseUntil, now)
+				lease = leaseText(m.LeaseUntil, now)
 			}
 			return []string{table.Text(m.Role), orNone(table.Text(m.Host)), table.Count(m.PID), orNone(table.Text(m.Admin)), orNone(table.Text(m.Events)), table.Since(m.Started, now), scalar(m.Epoch), lease, orNone(table.Text(m.ID))}
 		},

@@ -69,7 +69,7 @@ var operatorReads = map[string]struct {
 	"totals": {[]string{"deadletters", "totals"}, "GET /v1/deadletters/totals", `{"items":[{"origin":{"kind":"function","name":"shop/cart"},"letters":3,"bytes":17}],"next":null}`,
 		[]string{"KIND NAME LETTERS BYTES", "function shop/cart 3 17B"}, ""},
 	"members": {[]string{"members"}, "GET /v1/members", `{"items":[{"id":"m1","host":"a","pid":7,"admin":"127.0.0.1:8081","events":"","started":"2001-01-01T00:00:00.000Z","role":"active","epoch":3,"leaseUntil":"2001-01-01T00:00:00.000Z"}],"next":null}`,
-		[]string{"ROLE HOST PID ADMIN EVENTS RUNS FOR EPOCH LEASE ID", "active a 7 127.0.0.1:8081 - * 3 now m1"}, ""},
+		[]string{"ROLE HOST PID ADMIN EVENTS RUNS FOR EPOCH LEASE ID", "active a 7 127.0.0.1:8081 - * 3 over for * m1"}, ""},
 	"module": {[]string{"module"}, "GET /v1/module", `{"files":["module.yaml"],"items":[{"kind":"endpoint","id":"shop/*","at":"module.yaml:12","settings":[{"path":"spec.transport.timeouts.call","value":"1m","from":"default"}]}],
 			"changes":[{"kind":"endpoint","id":"shop/*","path":"x","was":null,"is":"2"}],"compared":true,"moreChanges":3,"since":"2026-01-02T03:04:05.000Z","changed":"2026-01-03T03:04:05.000Z","next":null}`,
 		[]string{"COMPONENT SETTING VALUE FROM", "endpoint shop/* module.yaml:12", "endpoint shop/* spec.transport.timeouts.call 1m default", "COMPONENT SETTING WAS IS", "endpoint shop/* x - 2"},
@@ -267,4 +267,17 @@ func TestOperatorLongLists(t *testing.T) {
 		t.Errorf("got %q", stdout)
 	}
 	must(t, "", "there are no such dead letters", "deadletters")
+}
+
+// How long a lease lasts is told, and since when one is over.
+func TestOperatorLeases(t *testing.T) {
+	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	for until, want := range map[string]string{
+		"2026-01-02T03:04:08.000Z": "3s", "2026-01-02T03:04:05.000Z": "0s", "2026-01-02T03:04:04.500Z": "now", "2026-01-02T03:04:04.000Z": "over for 1s", "2026-01-02T00:04:05.000Z": "over for 3h",
+		"": "-", "\x1b": `$'\033'`,
+	} {
+		if got := leaseText(until, now); got != want {
+			t.Errorf("%q: got %q, want %q", until, got, want)
+		}
+	}
 }

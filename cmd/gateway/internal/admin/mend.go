@@ -134,7 +134,11 @@ func (h *handler) notMended(w http.ResponseWriter, r *http.Request, err error) {
 		h.failed(w, r, err)
 	case errors.Is(err, dispatcher.ErrNotSent):
 		w.Header().Set("Retry-After", "1")
-		write(w, problem{http.StatusServiceUnavailable, "its turn has not come: a call is out, or others wait before it; nothing has happened", "ask again, or pause the address first"})
+		p := problem{http.StatusServiceUnavailable, "the gateway has begun anew before this was made; nothing has happened", "ask again"}
+		if errors.Is(err, context.DeadlineExceeded) {
+			p.detail, p.remedy = "its turn has not come: a call is out, or others wait before it; nothing has happened", "ask again, or pause the address first"
+		}
+		write(w, p)
 	default:
 		status := http.StatusServiceUnavailable
 		if errors.Is(err, context.DeadlineExceeded) {
