@@ -35,6 +35,7 @@ type Function struct {
 // Config is one incarnation.
 type Config struct {
 	Store Store
+	// Claim is what the store keeps. Run takes the messages out of it: what is finished of them is to leave memory, and what nobody takes.
 	Claim *statestore.Claim
 	// Machine holds the bounds, and the incarnation's number. Its Function, Egresses, Ingresses and OnDeadLetter are set from the
 	// fields below.
@@ -176,7 +177,9 @@ func (d *Dispatcher) newMachine(now time.Time) *machine.Machine {
 		f, ok := d.cfg.Function(t)
 		return f.Function, ok
 	}
-	return machine.New(cfg, d.cfg.Claim, now.UnixMilli())
+	m := machine.New(cfg, d.cfg.Claim, now.UnixMilli())
+	d.cfg.Claim.Packs, d.cfg.Claim.Finished = nil, nil
+	return m
 }
 
 // fail ends the incarnation.

@@ -71,9 +71,11 @@ type answeredMailbox struct {
 	Front    *answeredFront
 }
 
-func (m *answeredMailbox) text() string {
+func (m *answeredMailbox) text(standby bool) string {
 	switch {
-	case m.Messages == nil: // of a standby
+	case m.Messages == nil && !standby:
+		return fmt.Sprintf("%d that are stored by address; whether others wait is not known: the function is not declared, and has too many addresses", m.Stored)
+	case m.Messages == nil:
 		return fmt.Sprintf("%d that are stored by address; those that wait in memory, and are stored too, the gateway that works can tell", m.Stored)
 	case m.Stored == 0:
 		return decimal(*m.Messages)
@@ -137,8 +139,8 @@ func (f *answeredFailure) text(now time.Time) string {
 
 // nothing: an address that nothing was ever sent to looks so, and one whose name is mistyped.
 func (v *answeredView) nothing() bool {
-	empty := v.Mailbox.Stored == 0 && (v.Mailbox.Messages == nil || *v.Mailbox.Messages == 0)
-	return empty && v.Role != "standby" && len(v.State) == 0 && len(v.Timers) == 0 && v.Call == nil && v.Failure == nil && v.Mailbox.Front == nil
+	empty := v.Mailbox.Stored == 0 && v.Mailbox.Messages != nil && *v.Mailbox.Messages == 0 // of a standby it is not known
+	return empty && len(v.State) == 0 && len(v.Timers) == 0 && v.Call == nil && v.Failure == nil && v.Mailbox.Front == nil
 }
 
 // pausedText says which command ends the pause of its function, since that of an address does not.
@@ -155,7 +157,7 @@ func (v *answeredView) write(out io.Writer, now time.Time) error {
 	if !v.Declared {
 		pairs = append(pairs, [2]string{"declared", "no: the module says of no endpoint that serves the function"})
 	}
-	pairs = append(pairs, [2]string{"phase", table.Text(v.Phase)}, [2]string{"messages", v.Mailbox.text()})
+	pairs = append(pairs, [2]string{"phase", table.Text(v.Phase)}, [2]string{"messages", v.Mailbox.text(v.Role == "standby")})
 	if v.Mailbox.Front != nil {
 		pairs = append(pairs, [2]string{"front", v.Mailbox.Front.text()})
 	}

@@ -157,6 +157,10 @@ func TestOperatorAddress(t *testing.T) {
 	_, stdout, _ = call(t, "addresses", "show", "shop/cart", "..")
 	sameLines(t, stdout, []string{"address shop/cart ..", "declared no: the module says of no endpoint that serves the function", "messages 2 that are stored by address; those that wait in memory, and are stored too, the gateway that works can tell", "shard 0",
 		"role standby: what waits in memory is known to the gateway that works"})
+	f.says("GET /v1/addresses/shop/cart/late", `{"address":{"namespace":"shop","name":"cart","id":"late"},"role":"active","declared":false,"state":[],"mailbox":{"messages":null,"stored":0}}`)
+	_, stdout, _ = call(t, "addresses", "show", "shop/cart", "late")
+	sameLines(t, stdout, []string{"address shop/cart late", "declared no: the module says of no endpoint that serves the function",
+		"messages 0 that are stored by address; whether others wait is not known: the function is not declared, and has too many addresses", "shard 0"})
 	f.says("GET /v1/addresses/shop/cart/none", `{"address":{"namespace":"shop","name":"cart","id":"none"},"role":"active","declared":true,"state":[],"mailbox":{"messages":0,"stored":0,"front":null}}`)
 	_, stdout, _ = call(t, "addresses", "show", "shop/cart", "none")
 	sameLines(t, stdout, []string{"address shop/cart none", "messages 0", "shard 0", "known nothing: it has no state, no message and no timer, now"})

@@ -69,7 +69,7 @@ func (m *Machine) GoOnAddresses(l *AddressLook) (done bool) {
 			l.strangers = nil
 			break
 		}
-		a := l.strangers.Value().Interface().(*stranger).address
+		a := api.Address{Type: l.fn.name, ID: l.strangers.Key().String()}
 		if c := m.cells[a]; c == nil || !m.holds(c) {
 			left -= l.see(a)
 		}

@@ -25,8 +25,9 @@ type function struct {
 	stored    int64 // messages that are only in the store
 	storedBy  int64 // the same in bytes
 
-	strangers    map[api.Address]*stranger // of a function that the module does not declare; as they were claimed
-	strange      int64                     // messages that wait for them in packs
+	strangers    map[string]*stranger // of a function that the module does not declare, by id; as they were claimed
+	unlisted     int64                // addresses beside them, of which no more is known
+	strange      int64                // messages that wait in packs for all of them
 	strangeBytes int64
 
 	stateMean  int // what the states of an address weigh that is loaded, about

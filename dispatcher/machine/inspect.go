@@ -16,6 +16,7 @@ type View struct {
 	Mailbox      int64 // messages that wait or are in the call
 	Spilled      int64 // of them, only in the store
 	Strange      int64 // beside them: in the store, for a function that the module does not declare
+	Unlisted     bool  // there may be such messages, and nobody knows: more addresses of the function have some than are remembered
 	Attempts     int
 	CallSince    int64 // Unix milliseconds; 0: no call is out
 	NextAttempt  int64 // Unix milliseconds; 0: none is planned
@@ -43,17 +44,14 @@ type Front struct {
 func (m *Machine) View(a api.Address) View {
 	paused := m.pauseOver(a)
 	c := m.cells[a]
-	var strange stranger
-	if f := m.functions[a.Type]; f != nil && f.strangers[a] != nil {
-		strange = *f.strangers[a]
-	}
+	strange, unlisted := m.strangerOf(a)
 	if c == nil {
-		return View{Paused: paused, Strange: strange.messages, Front: strange.front}
+		return View{Paused: paused, Strange: strange.messages, Unlisted: unlisted, Front: strange.front}
 	}
 	v := View{
 		InMemory: true, Phase: c.phase.String(), Mailbox: c.mailLen(), Spilled: c.spill.count, Attempts: c.attempts,
 		FailingSince: c.failedSince, Stuck: m.stuck(c), LastError: c.lastError, Paused: paused,
-		Strange: strange.messages, Front: strange.front,
+		Strange: strange.messages, Unlisted: unlisted, Front: strange.front,
 	}
 	if c.phase == calling {
 		v.CallSince = c.callSince

@@ -211,23 +211,25 @@ func (m *Machine) claimLanes(claim *statestore.Claim) {
 const noOutbox = -1
 
 // claimPacks puts kept messages back into their mailboxes, in the order of their numbers. Messages for functions that the
-// module does not declare any more stay where they are.
+// module does not declare any more stay where they are, and only there.
 func (m *Machine) claimPacks(claim *statestore.Claim) {
-	var all []*message
+	var all, strange []*message
 	for _, kept := range claim.Packs {
 		finished := claim.Finished[kept.Number]
 		p := &pack{number: kept.Number, total: len(kept.Messages) + len(finished), finished: finished}
 		for i := range kept.Messages {
 			msg := &message{Message: kept.Messages[i].Message, number: kept.Messages[i].Number, pack: p, arrived: m.now}
 			msg.size = msg.Size()
-			p.messages = append(p.messages, msg)
-			if f := m.function(msg.Target.Type); f.declared {
+			if m.function(msg.Target.Type).declared {
+				p.messages = append(p.messages, msg)
 				all = append(all, msg)
 			} else {
-				f.addStranger(msg)
+				p.strange++
+				strange = append(strange, msg)
 			}
 		}
 	}
+	m.claimStrangers(strange)
 	sortByNumber(all)
 	for _, msg := range all {
 		m.deliver(msg)

@@ -10,13 +10,14 @@ import (
 type pack struct {
 	number   uint64
 	total    int
-	messages []*message // those that are not finished, and some that are
+	strange  int        // of them, those that stay in the store alone: nothing but their number is known
+	messages []*message // of the others, those that are not finished, and some that are
 	finished []uint64   // sorted
 	dirty    bool
 }
 
 // repackBelow is the part of a pack's messages, one in so many, that is written anew with the next cut so that the old row can
-// go; smaller packs are left alone.
+// go; smaller packs are left alone, and so are those with messages that are not at hand.
 const (
 	repackBelow = 4
 	repackFrom  = 16
@@ -43,7 +44,7 @@ func (m *Machine) cutPacks(c *statestore.Commit) {
 	for _, p := range m.dirtyPacks {
 		p.dirty = false
 		live := p.total - len(p.finished)
-		if p.total >= repackFrom && live*repackBelow <= p.total {
+		if p.strange == 0 && p.total >= repackFrom && live*repackBelow <= p.total {
 			for _, msg := range p.messages {
 				if !msg.finished && msg.pack == p {
 					msg.pack = nil

@@ -355,10 +355,11 @@ func (m *Machine) stuckBounds() (out []Stuck) {
 func (m *Machine) stuckStrangers() (out []Stuck) {
 	for _, f := range m.functionList {
 		if n := f.stored + f.strange; !f.declared && n > 0 {
-			out = append(out, Stuck{
-				Cause: StuckUndeclared, Since: m.began, Kind: OnFunction, Name: f.name.String(), Count: n,
-				Text: fmt.Sprintf("%s for a function that the module does not declare, %d bytes, for as long as this gateway has worked, or longer", counted(n, "message waits", "messages wait"), f.storedBy+f.strangeBytes),
-			})
+			text := fmt.Sprintf("%s for a function that the module does not declare, %d bytes, for as long as this gateway has worked, or longer", counted(n, "message waits", "messages wait"), f.storedBy+f.strangeBytes)
+			if f.unlisted > 0 {
+				text += fmt.Sprintf("; of their addresses the oldest %d are listed, and %d more are not", len(f.strangers), f.unlisted)
+			}
+			out = append(out, Stuck{Cause: StuckUndeclared, Since: m.began, Kind: OnFunction, Name: f.name.String(), Count: n, Text: text})
 		}
 	}
 	return out

@@ -52,7 +52,7 @@ type jsonView struct {
 }
 
 type jsonMailbox struct {
-	Messages *int64     `json:"messages" about:"that wait or are in the call; null on a standby"`
+	Messages *int64     `json:"messages" about:"that wait or are in the call; null on a standby, and where a function that the module does not declare has too many addresses to know"`
 	Stored   int64      `json:"stored" about:"of them, only in the store; on a standby: those that are stored by address. What waits in the memory of the one that works is stored too, and a standby does not see it"`
 	Front    *jsonFront `json:"front" about:"the next one, or the first of the call; null: none, or not known"`
 }
@@ -219,7 +219,9 @@ func viewOf(a api.Address, found *report.Address, show *showing) jsonView {
 	}
 	if found.Active {
 		messages, stored := mailboxOf(v, found.Stored.Spilled)
-		out.Mailbox.Messages, out.Mailbox.Stored = &messages, stored
+		if out.Mailbox.Stored = stored; !v.Unlisted {
+			out.Mailbox.Messages = &messages
+		}
 	}
 	if f := &v.Front; f.Number != 0 {
 		out.Mailbox.Front = &jsonFront{f.Number, addressOf(f.Caller), f.TypeName, f.Bytes, timestamp(f.ArrivedMS)}

@@ -17,7 +17,7 @@ type jsonListedAddress struct {
 	Shard     int          `json:"shard" about:"0 to 1439, by the id alone"`
 	InMemory  bool         `json:"inMemory" about:"whether the member that answers has it in memory; false on a standby"`
 	Phase     string       `json:"phase" about:"\"\": it is not in memory"`
-	Messages  *int64       `json:"messages" about:"that wait or are in the call; null on a standby"`
+	Messages  *int64       `json:"messages" about:"that wait or are in the call; null on a standby, and where a function that the module does not declare has too many addresses to know"`
 	Stored    int64        `json:"stored" about:"of them, only in the store; on a standby: those that are stored by address, there may be others"`
 	Failing   bool         `json:"failing" about:"the last attempt failed"`
 	Attempts  int          `json:"attempts" about:"of the call at hand, with one that is out; 0: none"`
@@ -128,7 +128,9 @@ func listedAddress(a api.Address, v *machine.View, stored int64) jsonListedAddre
 	}
 	out.InMemory, out.Phase, out.Failing, out.Attempts, out.LastError, out.Paused = v.InMemory, v.Phase, v.FailingSince != 0, v.Attempts, v.LastError, v.Paused != nil
 	messages, stored := mailboxOf(v, stored)
-	out.Messages, out.Stored = &messages, stored
+	if out.Stored = stored; !v.Unlisted {
+		out.Messages = &messages
+	}
 	return out
 }
 

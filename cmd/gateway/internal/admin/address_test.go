@@ -154,6 +154,8 @@ func TestAddress(t *testing.T) {
 			`"mailbox":{"messages":0,"stored":0,"front":null},"call":null,"failure":null,"lastError":null,"timers":[],"timersComplete":true}`},
 		{"at rest", report.Address{Active: true, Stored: statestore.Loaded{Spilled: 4}}, `{"address":{"namespace":"shop","name":"cart","id":"bob"},"shard":SHARD,"role":"active","declared":false,` +
 			`"inMemory":false,"paused":null,"state":[],"mailbox":{"messages":4,"stored":4,"front":null},"call":null,"failure":null,"lastError":null,"timers":[],"timersComplete":true}`},
+		{"of too many", report.Address{Active: true, Stored: statestore.Loaded{Spilled: 4}, View: machine.View{Unlisted: true}}, `{"address":{"namespace":"shop","name":"cart","id":"bob"},"shard":SHARD,"role":"active","declared":false,` +
+			`"inMemory":false,"paused":null,"state":[],"mailbox":{"messages":null,"stored":4,"front":null},"call":null,"failure":null,"lastError":null,"timers":[],"timersComplete":true}`},
 		{"standby", report.Address{Declared: true, Stored: statestore.Loaded{Spilled: 4}}, `{"address":{"namespace":"shop","name":"cart","id":"bob"},"shard":SHARD,"role":"standby","declared":true,` +
 			`"inMemory":false,"paused":null,"state":[],"mailbox":{"messages":null,"stored":4,"front":null},"call":null,"failure":null,"lastError":null,"timers":[],"timersComplete":true}`},
 		{"standby, of which one has expired", report.Address{NowMS: noon, Specs: specs, Stored: statestore.Loaded{Values: values[1:3]}}, `{"address":{"namespace":"shop","name":"cart","id":"bob"},"shard":SHARD,"role":"standby","declared":false,"inMemory":false,"paused":null,` +

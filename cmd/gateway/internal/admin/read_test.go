@@ -290,10 +290,12 @@ func TestAddressPages(t *testing.T) {
 	if a := get(t, f, addressesPath+"?function=shop/cart&prefix=a%25/&limit=1000"); a.body["next"] == nil || len(a.text) > 3*answerBytesMax {
 		t.Errorf("large ids: next %v, %d bytes", a.body["next"], len(a.text))
 	}
-	f.views = func([]api.Address) ([]machine.View, error) { return nil, nil } // a standby
-	a := get(t, f, addressesPath+"?function=shop/cart&prefix=a%25/&limit=1")
-	if item := a.body["items"].([]any)[0].(map[string]any); item["messages"] != nil || item["stored"] != float64(3) {
-		t.Errorf("on a standby: %v", item)
+	for name, views := range map[string][]machine.View{"on a standby": nil, "of too many": {{Unlisted: true}}} {
+		f.views = func([]api.Address) ([]machine.View, error) { return views, nil }
+		a := get(t, f, addressesPath+"?function=shop/cart&prefix=a%25/&limit=1")
+		if item := a.body["items"].([]any)[0].(map[string]any); item["messages"] != nil || item["stored"] != float64(3) {
+			t.Errorf("%s: %v", name, item)
+		}
 	}
 }
 
