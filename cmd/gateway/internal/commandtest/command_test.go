@@ -61,7 +61,7 @@ func seeAll(t *testing.T, g *gateway) {
 	g.does("shop/cart", "functions")
 	g.does("items io.statefun.types/int", "functions shop/cart")
 	g.refuses(1, "declares no such function", "functions no/ne")
-	if said := g.does("ada", "addresses shop/cart"); !strings.Contains(said, `" b/\x1b"`) || strings.Contains(said, "\x1b") || strings.Count(said, "\n") != 4 {
+	if said := g.does("ada", "addresses shop/cart"); !strings.Contains(said, `$' b/\033'`) || strings.Contains(said, "\x1b") || strings.Count(said, "\n") != 4 {
 		t.Errorf("got %q", said)
 	}
 	if said := g.does("ada", "addresses shop/cart --prefix a"); strings.Count(said, "\n") != 2 {
@@ -71,7 +71,7 @@ func seeAll(t *testing.T, g *gateway) {
 		t.Errorf("got %q", said)
 	}
 	g.does("address", "addresses show shop/cart ..")
-	if s := g.call("addresses", "show", "shop/cart", " b/\x1b"); s.code != 0 || !strings.Contains(s.stdout, `" b/\x1b"`) || strings.Contains(s.stdout, "\x1b") {
+	if s := g.call("addresses", "show", "shop/cart", " b/\x1b"); s.code != 0 || !strings.Contains(s.stdout, `$' b/\033'`) || strings.Contains(s.stdout, "\x1b") {
 		t.Errorf("%+v", s)
 	}
 	g.does("token of ada", "timers --function shop/cart")
@@ -210,6 +210,9 @@ func skipOne(t *testing.T, g *gateway) {
 	command, _, _ = strings.Cut(command, "\n")
 	if !strings.HasPrefix(command, "addresses skip shop/cart bob --message ") {
 		t.Fatalf("to do is %q in\n%s", command, said)
+	}
+	if failing := g.does("bob", "addresses shop/cart --failing"); strings.Count(failing, "\n") != 2 {
+		t.Errorf("those that fail: %q", failing)
 	}
 	g.refuses(1, "", "addresses skip shop/cart bob --message 999999")
 	g.until("is tried now", "addresses retry shop/cart bob") // neither is done while a call is out
