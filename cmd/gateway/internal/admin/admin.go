@@ -26,6 +26,7 @@ type Config struct {
 type handler struct {
 	Config
 	asked   chan struct{} // a token for each /v1 request whose answer is looked for
+	walks   chan struct{} // and for each of these that goes through all addresses
 	replies chan struct{} // and for each large answer that is being read
 	mended  chan struct{} // and for each request that changes something: it may wait for long, and others look meanwhile
 	large   chan struct{} // and for each of these whose body may be large
@@ -34,6 +35,9 @@ type handler struct {
 // requestsMax bounds the /v1 requests whose answers are looked for at a time: each may hold some megabytes. Probes and metrics are
 // not among them.
 const requestsMax = 16
+
+// walksMax bounds how many of them go through all addresses in memory. Such take turns, and each may take long: the others' places stay free.
+const walksMax = 4
 
 // An answer beyond replySmall does not fit into what the system keeps of a connection: repliesMax bounds how many such are read at a time.
 const (
@@ -46,7 +50,7 @@ func New(cfg Config) http.Handler {
 	if cfg.Log == nil {
 		cfg.Log = slog.Default()
 	}
-	h := &handler{Config: cfg, asked: make(chan struct{}, requestsMax), replies: make(chan struct{}, repliesMax), mended: make(chan struct{}, mendsMax), large: make(chan struct{}, largeBodies)}
+	h := &handler{Config: cfg, asked: make(chan struct{}, requestsMax), walks: make(chan struct{}, walksMax), replies: make(chan struct{}, repliesMax), mended: make(chan struct{}, mendsMax), large: make(chan struct{}, largeBodies)}
 	return http.MaxBytesHandler(cfg.Access.Protect(escaped(h.router())), bodyBytesMax)
 }
 

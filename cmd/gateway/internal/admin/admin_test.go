@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/stategate/stategate/api"
@@ -195,6 +196,49 @@ func TestTooMany(t *testing.T) {
 	}
 	go func() { <-entered }()
 	if w := ask("/v1/addresses/a/b/c"); w.Code != 200 {
+		t.Errorf("afterwards: got %d", w.Code)
+	}
+}
+
+// TestTooManyWalks: lists of addresses, which take turns, hold a few of the places at most, and all else is answered meanwhile.
+func TestTooManyWalks(t *testing.T) {
+	entered, leave := make(chan struct{}), make(chan struct{})
+	var walks atomic.Int32
+	h := handlerOf(&fake{turning: true, addresses: func(api.FunctionType, string, []byte, int) ([]api.Address, []byte, error) {
+		if walks.Add(1) <= walksMax {
+			entered <- struct{}{}
+			<-leave
+		}
+		return nil, nil, nil
+	}})
+	ask := func(path string) *httptest.ResponseRecorder {
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, httptest.NewRequest("GET", path, nil))
+		return w
+	}
+	const walk = "/v1/addresses?function=a/b"
+	done := make(chan int, walksMax)
+	for range walksMax {
+		go func() { done <- ask(walk).Code }()
+		<-entered
+	}
+	for range requestsMax {
+		if w := ask(walk); w.Code != 503 || w.Header().Get("Retry-After") == "" || !strings.Contains(w.Body.String(), "lists of addresses") {
+			t.Fatalf("one more: got %d, %s", w.Code, w.Body)
+		}
+	}
+	for _, path := range []string{stuckPath, functionsPath, "/v1/addresses/a/b/c", deadLettersPath} {
+		if w := ask(path); w.Code != 200 {
+			t.Errorf("%s meanwhile: got %d", path, w.Code)
+		}
+	}
+	close(leave)
+	for range walksMax {
+		if code := <-done; code != 200 {
+			t.Errorf("got %d", code)
+		}
+	}
+	if w := ask(walk); w.Code != 200 {
 		t.Errorf("afterwards: got %d", w.Code)
 	}
 }

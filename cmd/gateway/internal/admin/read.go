@@ -10,10 +10,21 @@ import (
 // answered at a time, and for how long one may be looked for. Whoever reads slowly keeps nobody from being answered: only large answers,
 // which stay in memory meanwhile, wait for each other.
 func (h *handler) ask(f func(ctx context.Context, app Application, r *http.Request) (any, error)) http.HandlerFunc {
+	return h.askWithin(h.bounded, f)
+}
+
+// walk is ask of what goes through all addresses in memory.
+func (h *handler) walk(f func(ctx context.Context, app Application, r *http.Request) (any, error)) http.HandlerFunc {
+	return h.askWithin(func(next http.HandlerFunc) http.HandlerFunc {
+		return within(h.walks, "too many lists of addresses are being made", h.bounded(next))
+	}, f)
+}
+
+func (h *handler) askWithin(bound func(http.HandlerFunc) http.HandlerFunc, f func(ctx context.Context, app Application, r *http.Request) (any, error)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		var found []byte
 		var tag string
-		h.bounded(func(w http.ResponseWriter, r *http.Request) { found, tag = h.find(w, r, f) })(w, r)
+		bound(func(w http.ResponseWriter, r *http.Request) { found, tag = h.find(w, r, f) })(w, r)
 		reply := func(w http.ResponseWriter, _ *http.Request) {
 			if tag != "" {
 				w.Header().Set("ETag", `"`+tag+`"`)
@@ -72,7 +83,7 @@ func (h *handler) reads() []route {
 		get(stuckPath, "what waits longer than it should and why, the oldest first, with the command to type", list[jsonStuck]{}, h.ask(askStuck)),
 		get(functionsPath, "functions: how they are called, and what waits for them", list[jsonFunction]{}, h.ask(askFunctions), after, limit),
 		get(functionPath, "one of them", jsonFunction{}, h.ask(askFunction)),
-		get(addressesPath, "addresses of a function that have states or messages, by id; a standby tells those that the store keeps by address", list[jsonListedAddress]{}, h.ask(askAddresses), parameter{Name: "function", About: "namespace/name", Needed: true},
+		get(addressesPath, "addresses of a function that have states or messages, by id; a standby tells those that the store keeps by address", list[jsonListedAddress]{}, h.walk(askAddresses), parameter{Name: "function", About: "namespace/name", Needed: true},
 			parameter{Name: "prefix", About: "of the ids"}, parameter{Name: "failing", About: "only those whose last attempt failed; a page may be short, or empty, and go on", Flag: true}, after, limit),
 		get(addressPath, "state, mailbox, call in flight, last error and timers of one address; / in an id is written %2F", jsonView{}, h.ask(askAddress), raw),
 		get(addressByID, "the same with ?id=, for ids such as '', '.' and '..'", jsonView{}, h.ask(askAddress), id, raw),
