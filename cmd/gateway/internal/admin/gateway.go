@@ -36,7 +36,7 @@ type Stored interface {
 	// DeadLetters are those with a number above after, in order, at most limit.
 	DeadLetters(ctx context.Context, after uint64, limit int) ([]api.DeadLetter, error)
 	// Addresses are those of a function that have states or messages, in the store's order (dispatcher.Dispatcher.Addresses); on a standby
-	// those that the store keeps by address (statestore.Reader.Addresses).
+	// those that the store keeps by address (statestore.Reader.Addresses). It is report.ErrStandby of one that ceases to work meanwhile.
 	Addresses(ctx context.Context, function api.FunctionType, prefix string, cursor []byte, limit int) ([]api.Address, []byte, error)
 	// Mailboxes counts the messages of addresses that are only in the store, one for each (statestore.Reader.Mailboxes).
 	Mailboxes(ctx context.Context, addresses []api.Address) ([]statestore.Loaded, error)

@@ -19,12 +19,14 @@ import (
 // What every member can tell, for it is committed.
 
 // Addresses are those of a function that have states or messages, in the store's order; on a standby those that the store keeps by address.
+// An incarnation that ends meanwhile is as with all that only it can tell: a page without what it had in memory would pass over that.
 func (a *App) Addresses(ctx context.Context, function api.FunctionType, prefix string, cursor []byte, limit int) ([]api.Address, []byte, error) {
 	if d := a.life.Load(); d != nil {
 		found, next, err := d.Addresses(ctx, function, prefix, cursor, limit)
-		if err == nil || ctx.Err() != nil || errors.Is(err, statestore.ErrUnavailable) {
-			return found, next, err
-		} // it ends right now, or the store says the same once more
+		if err != nil && ctx.Err() == nil && !errors.Is(err, statestore.ErrUnavailable) && d.Ping(ctx) != nil {
+			return nil, nil, a.waits(ctx)
+		}
+		return found, next, err
 	}
 	return a.cfg.Store.Addresses(ctx, function, prefix, cursor, limit)
 }
