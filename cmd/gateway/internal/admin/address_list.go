@@ -49,8 +49,8 @@ func askAddresses(ctx context.Context, app Application, r *http.Request) (any, e
 	narrow := false
 	for left, looks := answerBytesMax, 0; len(answer.Items) < limit && left > 0 && (!failing || looks < looksMax); looks++ {
 		room, before := limit-len(answer.Items), len(answer.Items)
-		if failing && !narrow { // most do not
-			room = max(room, addressesAtOnce)
+		if failing && !narrow { // most do not, and a look costs the same however few it is for
+			room = pageMax
 		}
 		found, next, err := app.Addresses(ctx, function, query["prefix"], cursor, room)
 		if err != nil {
@@ -78,7 +78,7 @@ func askAddresses(ctx context.Context, app Application, r *http.Request) (any, e
 // ends: of a million that do not fail, nobody waits for all.
 const (
 	addressesAtOnce = 100
-	looksMax        = 20
+	looksMax        = 5
 )
 
 // listAddresses tells of addresses, or of those of them that fail, what memory and the store know of them, and answers how many bytes their
