@@ -95,7 +95,7 @@ func TestListenForDev(t *testing.T) {
 }
 
 func TestInitRefuses(t *testing.T) {
-	for _, args := range [][]string{{"init", "pyton"}, {"init", "go", "a", "b"}} {
+	for _, args := range [][]string{{"init", "pyton"}, {"init", "go", "a", "b"}, {"init", "go", ""}} {
 		if code, stdout, stderr := call(t, args...); code != exitUsage || stdout != "" || stderr == "" {
 			t.Errorf("%q: exit %d, stdout %q, stderr %q", args, code, stdout, stderr)
 		}

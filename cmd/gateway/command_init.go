@@ -49,6 +49,9 @@ is not empty is refused.`,
 			if len(args) > 0 && !slices.Contains(languages, args[0]) {
 				return usage("init: unknown language: %s", nearest.Guess(args[0], languages))
 			}
+			if len(args) > 1 && args[1] == "" { // as of a variable that is not set
+				return usage("init: the name of the folder is empty; without one it is the current folder")
+			}
 			return nil
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {

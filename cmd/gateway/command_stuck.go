@@ -102,6 +102,11 @@ func stuck(ctx context.Context, a *asking, c *client.Client, out, stderr io.Writ
 		if s.Remedy == "" {
 			return nil
 		}
+		if s.Look != "" && s.Cause == "poisoned" { // else what a slip in the code fails on is soon set aside, too
+			if err := w.Note("          mend its function first: it is tried again by itself; set aside only what can never succeed"); err != nil {
+				return err
+			}
+		}
 		return w.Note("       -> " + table.Text(s.Remedy))
 	})
 	if err == nil {

@@ -24,7 +24,7 @@ var operatorReads = map[string]struct {
 		[]string{
 			`FOR CAUSE ON COUNT WHY`,
 			`3m12s endpoint_down http://cart:8000 42 refuses connections; the oldest is shop/cart 'a b': connection refused`, `-> mend it`,
-			`1m1s poisoned shop/cart $'bo\033b' 1 answers 500: 500\n\x1b[2J`, `gateway addresses show shop/cart 'bo'`, `-> gateway addresses skip shop/cart 'bo' --message 17`,
+			`1m1s poisoned shop/cart $'bo\033b' 1 answers 500: 500\n\x1b[2J`, `gateway addresses show shop/cart 'bo'`, "mend its function first: it is tried again by itself; set aside only what can never succeed", `-> gateway addresses skip shop/cart 'bo' --message 17`,
 			`2.5s store_slow store 1 t`,
 		}, ""},
 	"nothing": {[]string{"stuck"}, "GET /v1/stuck", `{"items":[],"next":null}`, nil, "nothing is stuck\n"},

@@ -81,11 +81,13 @@ func outcome(ctx context.Context, err error) *problem {
 		return &problem{status: nethttp.StatusServiceUnavailable, detail: err.Error() + "; nothing has happened", remedy: "send it again; the gateway's /readyz says what it waits for"}
 	case errors.Is(err, ingress.ErrFailing) && late:
 		return &problem{status: status, detail: "the event is durable, and its function fails on what waits for this address",
-			remedy: "the gateway's admin side says why, under /v1/addresses/NAMESPACE/NAME/ID; once the function is mended the event takes effect, once; sent again it takes effect once more"}
+			remedy: "the gateway's admin side says why, under /v1/addresses/NAMESPACE/NAME/ID; once the function is mended the event takes effect, once, unless it is set aside as a dead letter; sent again it takes effect once more"}
 	case errors.Is(err, ingress.ErrNoReply) && late:
-		return &problem{status: status, detail: "the event is durable and takes effect once, and its reply has not come in time", remedy: "ask the function what came of it, or raise the timeout of the ingress; sent again it takes effect once more"}
+		return &problem{status: status, detail: "the event is durable, and its reply has not come in time",
+			remedy: "ask the function what came of it, or raise the timeout of the ingress; the event takes effect once, unless it is set aside as a dead letter; sent again it takes effect once more"}
 	case errors.Is(err, ingress.ErrNoReply), errors.Is(err, ingress.ErrReplyLost):
-		return &problem{status: status, detail: "the event is durable and takes effect once, and its reply is lost, for the gateway stops", remedy: "ask the function what came of it; sent again it takes effect once more"}
+		return &problem{status: status, detail: "the event is durable, and its reply is lost, for the gateway stops",
+			remedy: "ask the function what came of it; the event takes effect once, unless it is set aside as a dead letter; sent again it takes effect once more"}
 	}
 	return &problem{status: status, detail: "it is not known whether the event was taken", remedy: "ask the function what came of it; sent again it may take effect twice"}
 }

@@ -110,7 +110,7 @@ func (w *world) load() error {
 	for range 2 {
 		m, complaints := module.LoadAll(w.Module, lookup)
 		if complaints.HasErrors() {
-			return fmt.Errorf("load %s:\n%s", strings.Join(w.Module, ", "), complaints.Errors())
+			return fmt.Errorf("load %s:\n%s", strings.Join(w.Module, ", "), strings.TrimSuffix(complaints.Errors().String(), "\n"))
 		}
 		w.module = m
 		for i := range m.Processes {
