@@ -21,7 +21,7 @@ func TestForget(t *testing.T) {
 	l := begin(t, store, f, declares)
 	l.arrive(0, "a", "b", "c")
 	p := statestore.Pause{Kind: statestore.PauseIngress, Ingress: "test/in", By: "ada"}
-	if err := l.Pause(t.Context(), p); err != nil {
+	if _, err := l.Pause(t.Context(), p); err != nil {
 		t.Fatal(err)
 	}
 	l.finished(3)

@@ -26,15 +26,22 @@ func (d *Dispatcher) Skip(ctx context.Context, a api.Address, message uint64, by
 }
 
 // Pause begins a pause of an address, a function or an ingress, or ends it (Ended). It returns when that is durable, and counts from
-// the moment that it is asked for. Asked again it changes nothing.
-func (d *Dispatcher) Pause(ctx context.Context, p statestore.Pause) error {
-	return d.mend(ctx, func(m *machine.Machine, token uint64, said func(*machine.Denial)) {
+// the moment that it is asked for. It reports whether anything has changed: what is paused already is not paused again, and what is not
+// cannot be resumed.
+func (d *Dispatcher) Pause(ctx context.Context, p statestore.Pause) (changed bool, err error) {
+	var was bool // of the loop until the answer
+	err = d.mend(ctx, func(m *machine.Machine, token uint64, said func(*machine.Denial)) {
+		was = m.InForce(p)
 		denial := m.Pause(p, token)
 		if denial == nil && p.Kind == statestore.PauseIngress {
 			d.stops.pauseIngress(p.Ingress, p.Ended)
 		}
 		said(denial)
 	})
+	if err != nil {
+		return false, err
+	}
+	return was == p.Ended, nil
 }
 
 // Paused lists what is paused, sorted by kind and by what it is of.

@@ -33,8 +33,27 @@ var (
 
 func (l *life) pauseIt(p statestore.Pause) {
 	l.t.Helper()
-	if err := l.Pause(l.t.Context(), p); err != nil {
+	if _, err := l.Pause(l.t.Context(), p); err != nil {
 		l.t.Fatal(err)
+	}
+}
+
+// TestPauseTellsWhetherItChanges: of two that pause or resume the same thing one is told that it has done so.
+func TestPauseTellsWhetherItChanges(t *testing.T) {
+	l := begin(t, memory.New(memory.Config{}), serveFunction(t))
+	for _, p := range []statestore.Pause{functionPause, ingressPause, pauseOf("ada")} {
+		for i, c := range []struct {
+			p    statestore.Pause
+			want bool
+		}{{ended(p), false}, {p, true}, {p, false}, {ended(p), true}, {ended(p), false}} {
+			if changed, err := l.Pause(t.Context(), c.p); err != nil || changed != c.want {
+				t.Errorf("step %d, %+v: changed %v, %v", i, c.p, changed, err)
+			}
+		}
+	}
+	l.pauseIt(functionPause) // is no pause of its addresses
+	if changed, err := l.Pause(t.Context(), ended(pauseOf("ada"))); err != nil || changed {
+		t.Errorf("an address whose function is paused: changed %v, %v", changed, err)
 	}
 }
 
@@ -158,7 +177,7 @@ func TestPauseDenied(t *testing.T) {
 		{Kind: statestore.PauseAddress, Address: api.Address{Type: counter, ID: strings.Repeat("i", api.IDBytesMax+1)}},
 	} {
 		var objection *Objection
-		if err := l.Pause(t.Context(), p); !errors.As(err, &objection) || objection.Detail == "" || objection.Remedy == "" {
+		if _, err := l.Pause(t.Context(), p); !errors.As(err, &objection) || objection.Detail == "" || objection.Remedy == "" {
 			t.Errorf("pause of %+v: %v", p, err)
 		}
 	}
@@ -265,18 +284,18 @@ func TestMendGoneAsker(t *testing.T) {
 	go func() { over <- d.Run(run) }()
 	soon, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
-	if err := d.Pause(soon, ingressPause); !errors.Is(err, context.DeadlineExceeded) {
+	if _, err := d.Pause(soon, ingressPause); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("paused with %v while the store is away", err)
 	}
 	close(held.held)
-	if err := d.Pause(t.Context(), ingressPause); err != nil { // the same: it is durable then
+	if _, err := d.Pause(t.Context(), ingressPause); err != nil { // the same: it is durable then
 		t.Error(err)
 	}
 	stop()
 	if err := <-over; err != nil {
 		t.Error(err)
 	}
-	if err := d.Pause(t.Context(), ended(ingressPause)); !errors.Is(err, errStopped) {
+	if _, err := d.Pause(t.Context(), ended(ingressPause)); !errors.Is(err, errStopped) {
 		t.Errorf("resumed by an incarnation that is over: %v", err)
 	}
 	next, err := store.Acquire(t.Context(), statestore.Member{ID: "b"}, nil)

@@ -16,7 +16,7 @@ import (
 func TestStuck(t *testing.T) {
 	l := begin(t, memory.New(memory.Config{}), serveFunction(t))
 	bob := api.Address{Type: counter, ID: "bob"}
-	if err := l.Pause(t.Context(), statestore.Pause{Kind: statestore.PauseAddress, Address: bob, By: "ada"}); err != nil {
+	if _, err := l.Pause(t.Context(), statestore.Pause{Kind: statestore.PauseAddress, Address: bob, By: "ada"}); err != nil {
 		t.Fatal(err)
 	}
 	type told struct {
@@ -51,7 +51,8 @@ func TestPace(t *testing.T) {
 	l := begin(t, store, serveFunction(t))
 	done := make(chan error, 1)
 	go func() {
-		done <- l.Pause(t.Context(), statestore.Pause{Kind: statestore.PauseIngress, Ingress: "test/in", By: "ada"})
+		_, err := l.Pause(t.Context(), statestore.Pause{Kind: statestore.PauseIngress, Ingress: "test/in", By: "ada"})
+		done <- err
 	}()
 	<-store.began
 	if out, _ := l.Pace(); out <= 0 {

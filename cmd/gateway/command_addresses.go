@@ -58,10 +58,10 @@ the memory of the one that works. The verbs are for one address, which is named 
 	}
 	cmd.AddCommand(
 		newAddressesShow(),
-		newAddressesVerb("retry", "Try now what waits for the time of its next attempt", "is tried now", nil),
+		newAddressesVerb("retry", "Try now what waits for the time of its next attempt", "is tried now", itIsDone),
 		newAddressesSkip(),
-		newAddressesVerb("pause", "Start no more calls to an address: its messages wait", "is paused", nil),
-		newAddressesVerb("resume", "Call an address again", "is resumed", staysPaused),
+		newAddressesVerb("pause", "Start no more calls to an address: its messages wait", "is paused", itIsDone),
+		newAddressesVerb("resume", "Call an address again", "is resumed", resumed),
 	)
 	return cmd
 }
@@ -97,8 +97,8 @@ func addressList(query url.Values, failing bool) listing[answeredListedAddress] 
 	}
 }
 
-// newAddressesVerb is a verb for one address. but is what is to be said beside that it is done, by what was answered; nil: nothing.
-func newAddressesVerb(verb, short, done string, but func(a api.Address, answer client.Answer) string) *cobra.Command {
+// newAddressesVerb is a verb for one address. say tells what came of it, which is what was wanted, by what was answered.
+func newAddressesVerb(verb, short, wanted string, say func(a api.Address, wanted string, answer client.Answer) string) *cobra.Command {
 	var a asking
 	cmd := &cobra.Command{
 		Use: verb + " NAMESPACE/NAME ID", Short: short, Example: "  gateway addresses " + verb + " shop/cart ada",
@@ -116,24 +116,41 @@ func newAddressesVerb(verb, short, done string, but func(a api.Address, answer c
 			if err != nil {
 				return resumeFirst(err, address)
 			}
-			text := addressText(address) + " " + done
-			if but != nil {
-				text += but(address, answer)
-			}
-			_, err = fmt.Fprintln(out, text)
+			_, err = fmt.Fprintln(out, say(address, wanted, answer))
 			return err
 		})
 	}
 	return cmd
 }
 
-// staysPaused says that an address whose pause has ended is not called all the same.
-func staysPaused(a api.Address, answer client.Answer) string {
-	var said struct{ Paused json.RawMessage }
-	if len(answer.Body) == 0 || answer.Into(&said) != nil || paused(said.Paused) == nil {
-		return ""
+// itIsDone says no more than that.
+func itIsDone(a api.Address, wanted string, _ client.Answer) string {
+	return addressText(a) + " " + wanted
+}
+
+// resumed says that there was no pause to end, and that an address whose pause has ended is not called all the same.
+func resumed(a api.Address, wanted string, answer client.Answer) string {
+	var said struct {
+		answeredResume
+		Near   *answeredAddress
+		Paused json.RawMessage
 	}
-	return ", but its function is paused: gateway functions resume " + table.Word(a.Type.String())
+	if answer.Into(&said) != nil {
+		return addressText(a) + " " + wanted
+	}
+	ofFunction := paused(said.Paused) != nil
+	command := ": gateway functions resume " + table.Word(a.Type.String())
+	switch {
+	case said.nothing() && ofFunction:
+		return addressText(a) + " is not paused itself, but its function is" + command
+	case said.nothing() && said.Near != nil:
+		return addressText(a) + nothingToResume + "; did you mean " + said.Near.text() + "?"
+	case said.nothing():
+		return addressText(a) + nothingToResume
+	case ofFunction:
+		return addressText(a) + " " + wanted + ", but its function is paused" + command
+	}
+	return addressText(a) + " " + wanted
 }
 
 // resumeFirst says which command resumes what cannot be tried while it is paused.

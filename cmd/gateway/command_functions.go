@@ -177,10 +177,35 @@ func newPauseOf(verb, noun, what, short, path string) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return a.change(cmd, client.Request{Method: http.MethodPost, Path: client.Path("v1", noun, f.Namespace, f.Name, verb)}, what+" "+table.Word(f.String())+" is "+verb+"d")
+		return a.run(cmd, func(ctx context.Context, c *client.Client, out io.Writer) error {
+			answer, err := c.Do(ctx, client.Request{Method: http.MethodPost, Path: client.Path("v1", noun, f.Namespace, f.Name, verb)})
+			if err != nil {
+				return err
+			}
+			text := what + " " + table.Word(f.String()) + " is " + verb + "d"
+			var said struct {
+				answeredResume
+				Near string
+			}
+			if verb == "resume" && answer.Into(&said) == nil && said.nothing() {
+				text = what + " " + table.Word(f.String()) + nothingToResume
+				if said.Near != "" {
+					text += "; did you mean " + table.Word(said.Near) + "?"
+				}
+			}
+			_, err = fmt.Fprintln(out, text)
+			return err
+		})
 	}
 	return cmd
 }
+
+// answeredResume says whether there was a pause to end.
+type answeredResume struct{ Changed *bool }
+
+func (r answeredResume) nothing() bool { return r.Changed != nil && !*r.Changed }
+
+const nothingToResume = " is not paused; there is nothing to resume"
 
 // change asks for a change and says that it is made.
 func (a *asking) change(cmd *cobra.Command, r client.Request, done string) error {

@@ -60,6 +60,8 @@ func TestOperatorOfAPausedFunction(t *testing.T) {
 			t.Errorf("%s: exit %d, %q, %q", answer, code, stdout, stderr)
 		}
 	}
+	f.says("POST /v1/addresses/shop/cart/ada/resume", `{"changed":false,"near":{"namespace":"shop","name":"cart","id":"adda"},"paused":{"of":"function","since":"x","by":"ann"},"remedy":"x"}`)
+	must(t, "shop/cart ada is not paused itself, but its function is: gateway functions resume shop/cart\n", "", "addresses", "resume", "shop/cart", "ada")
 	f.says("GET /v1/addresses/shop/cart/ada", `{"address":{"namespace":"shop","name":"cart","id":"ada"},"declared":true,"paused":{"of":"function","since":"2026-01-02T03:04:05.000Z","by":"ann"},"mailbox":{"messages":1}}`)
 	code, stdout, _ := call(t, "addresses", "show", "shop/cart", "ada")
 	if code != exitDone || !strings.Contains(stdout, "since 2026-01-02T03:04:05Z by ann, with its function: gateway functions resume shop/cart\n") {
@@ -74,6 +76,32 @@ func TestOperatorOfAPausedFunction(t *testing.T) {
 		code, stdout, stderr := call(t, "addresses", "retry", "shop/cart", "--", c.id)
 		if code != exitFailed || stdout != "" || stderr != "gateway: "+c.detail+"\ngateway: "+c.want+"\n" {
 			t.Errorf("%s: exit %d, %q, %q", c.id, code, stdout, stderr)
+		}
+	}
+}
+
+// What is not paused cannot be resumed: that is no failure, but nobody is told that it was done.
+func TestOperatorResumesWhatIsNotPaused(t *testing.T) {
+	const nothing = " is not paused; there is nothing to resume"
+	for _, c := range []struct{ path, args, of, near, meant string }{
+		{"functions/app/visit", "functions resume app/visit", "function app/visit", `"app/visits"`, "app/visits"},
+		{"ingresses/app/inn", "ingresses resume app/inn", "ingress app/inn", `"a\u001bpp/i\nn"`, `$'a\033pp/i\012n'`},
+		{"addresses/app/visits/adda", "addresses resume app/visits adda", "app/visits adda", `{"namespace":"app","name":"visits","id":"a da"}`, "app/visits 'a da'"},
+	} {
+		f := newFakeAdmin(t)
+		for answer, want := range map[string]string{
+			`{"changed":true,"near":null}`:               c.of + " is resumed\n",
+			`{"changed":false,"near":null}`:              c.of + nothing + "\n",
+			`{"changed":false,"near":` + c.near + `}`:    c.of + nothing + "; did you mean " + c.meant + "?\n",
+			`{"changed":"no"}`:                           c.of + " is resumed\n", // is not what a gateway says
+			`null`:                                       c.of + " is resumed\n",
+			`{"changed":false,"near":[],"paused":false}`: c.of + " is resumed\n",
+		} {
+			f.says("POST /v1/"+c.path+"/resume", answer)
+			code, stdout, stderr := call(t, strings.Fields(c.args)...)
+			if code != exitDone || stdout != want || stderr != "" {
+				t.Errorf("%s: exit %d, %q, %q", answer, code, stdout, stderr)
+			}
 		}
 	}
 }

@@ -169,6 +169,12 @@ func (m *Machine) denyFunction(t api.FunctionType) *Denial {
 	return nil
 }
 
+// InForce reports whether there is such a pause, whoever began it.
+func (m *Machine) InForce(p statestore.Pause) bool {
+	_, there := m.pauses.find(p)
+	return there
+}
+
 func pausedText(p statestore.Pause) string {
 	switch p.Kind {
 	case statestore.PauseAddress:

@@ -26,7 +26,7 @@ type Mender interface {
 	Retry(ctx context.Context, a api.Address, by string) error
 	Skip(ctx context.Context, a api.Address, message uint64, by string) error
 	// Pause pauses, or resumes when it is ended; who wants it is in it.
-	Pause(ctx context.Context, p statestore.Pause) error
+	Pause(ctx context.Context, p statestore.Pause) (report.PauseDone, error)
 	ReplayOne(ctx context.Context, number uint64, to *api.Address, by string) error
 	DiscardOne(ctx context.Context, number uint64, by string) error
 	// LastDeadLetter is the highest number of a dead letter that there is now; 0: there are none. Asking changes nothing.

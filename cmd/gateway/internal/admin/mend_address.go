@@ -8,6 +8,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/stategate/stategate/api"
+	"github.com/stategate/stategate/cmd/gateway/internal/report"
 	"github.com/stategate/stategate/statestore"
 )
 
@@ -21,8 +22,10 @@ const (
 )
 
 type jsonResumed struct {
-	Paused *jsonPaused `json:"paused" about:"null: it is called again; else the pause of its function, with which it stays paused"`
-	Remedy *string     `json:"remedy" about:"what ends the pause of the function; null: it has none"`
+	Changed bool         `json:"changed" about:"false: it was not paused itself, and nothing has happened"`
+	Near    *jsonAddress `json:"near" about:"when nothing has happened: the address that is paused and was probably meant; null: none"`
+	Paused  *jsonPaused  `json:"paused" about:"null: it is called again; else the pause of its function, with which it stays paused"`
+	Remedy  *string      `json:"remedy" about:"what ends the pause of the function; null: it has none"`
 }
 
 // addressMend changes something of one address; it answers nil where nothing is to be said but that it is done.
@@ -82,25 +85,30 @@ func skip(ctx context.Context, app Application, a api.Address, r *http.Request, 
 }
 
 func pauseAddress(ctx context.Context, app Application, a api.Address, r *http.Request, by string) (any, error) {
-	return nil, pause(ctx, app, a, r, by, false)
+	_, err := pause(ctx, app, a, r, by, false)
+	return nil, err
 }
 
-// resumeAddress says, too, when the address stays paused all the same. That it could not be looked at is no failure: its pause has ended.
+// resumeAddress says whether there was a pause to end, and when the address stays paused all the same. That it could not be looked at is no failure: its pause has ended.
 func resumeAddress(ctx context.Context, app Application, a api.Address, r *http.Request, by string) (any, error) {
-	if err := pause(ctx, app, a, r, by, true); err != nil {
+	done, err := pause(ctx, app, a, r, by, true)
+	if err != nil {
 		return nil, err
 	}
-	var answer jsonResumed
+	answer := jsonResumed{Changed: done.Changed}
+	if done.Near != nil {
+		answer.Near = addressOf(done.Near.Address)
+	}
 	if views, err := app.Views(ctx, []api.Address{a}); err == nil && len(views) == 1 && views[0].Paused != nil && views[0].Paused.Kind == statestore.PauseFunction {
 		remedy := "POST /v1/functions/" + url.PathEscape(a.Type.Namespace) + "/" + url.PathEscape(a.Type.Name) + "/resume"
-		answer = jsonResumed{pausedOf(views[0].Paused), &remedy}
+		answer.Paused, answer.Remedy = pausedOf(views[0].Paused), &remedy
 	}
 	return answer, nil
 }
 
-func pause(ctx context.Context, app Application, a api.Address, r *http.Request, by string, ended bool) error {
+func pause(ctx context.Context, app Application, a api.Address, r *http.Request, by string, ended bool) (report.PauseDone, error) {
 	if _, err := askedBody(r, mendBytesMax, noBodyWant); err != nil {
-		return err
+		return report.PauseDone{}, err
 	}
 	return app.Pause(ctx, statestore.Pause{Kind: statestore.PauseAddress, Address: a, By: by, Ended: ended})
 }

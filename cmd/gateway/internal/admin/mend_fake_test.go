@@ -15,6 +15,7 @@ import (
 type fakeMender struct {
 	outcome func(what string) error // nil: all is done
 	batch   dispatcher.Batch
+	paused  report.PauseDone
 	version string
 	next    uint64
 	last    uint64
@@ -44,8 +45,8 @@ func (f *fakeMender) Skip(_ context.Context, a api.Address, message uint64, by s
 	return f.note(by, "skip %v %d", a, message)
 }
 
-func (f *fakeMender) Pause(_ context.Context, p statestore.Pause) error {
-	return f.note(p.By, "pause %d %v %q ended %v", p.Kind, p.Address, p.Ingress, p.Ended)
+func (f *fakeMender) Pause(_ context.Context, p statestore.Pause) (report.PauseDone, error) {
+	return f.paused, f.note(p.By, "pause %d %v %q ended %v", p.Kind, p.Address, p.Ingress, p.Ended)
 }
 
 func (f *fakeMender) ReplayOne(_ context.Context, number uint64, to *api.Address, by string) error {

@@ -99,16 +99,47 @@ func TestResumeOfPausedFunction(t *testing.T) {
 		err  error
 		want string
 	}{
-		"its function is paused": {machine.View{Paused: pause}, nil, `{"paused":{"of":"function","since":"2023-11-14T22:13:20.000Z","by":"ann"},"remedy":"POST /v1/functions/shop/a%20cart/resume"}`},
-		"nothing is":             {machine.View{}, nil, `{"paused":null,"remedy":null}`},
-		"it was paused again":    {machine.View{Paused: &statestore.Pause{Kind: statestore.PauseAddress}}, nil, `{"paused":null,"remedy":null}`},
-		"nobody can look":        {machine.View{Paused: pause}, statestore.ErrUnavailable, `{"paused":null,"remedy":null}`},
+		"its function is paused": {machine.View{Paused: pause}, nil, `{"changed":true,"near":null,"paused":{"of":"function","since":"2023-11-14T22:13:20.000Z","by":"ann"},"remedy":"POST /v1/functions/shop/a%20cart/resume"}`},
+		"nothing is":             {machine.View{}, nil, `{"changed":true,"near":null,"paused":null,"remedy":null}`},
+		"it was paused again":    {machine.View{Paused: &statestore.Pause{Kind: statestore.PauseAddress}}, nil, `{"changed":true,"near":null,"paused":null,"remedy":null}`},
+		"nobody can look":        {machine.View{Paused: pause}, statestore.ErrUnavailable, `{"changed":true,"near":null,"paused":null,"remedy":null}`},
 	} {
-		f := &fake{views: func([]api.Address) ([]machine.View, error) { return []machine.View{c.view}, c.err }}
-		a := change(t, handlerOf(f), "POST", "/v1/addresses/shop/a%20cart/bob/resume", "")
-		var got bytes.Buffer
-		if err := json.Compact(&got, []byte(a.text)); a.status != 200 || err != nil || got.String() != c.want {
-			t.Errorf("%s: %d %s, want %s", name, a.status, a.text, c.want)
+		f := &fake{fakeMender: fakeMender{paused: report.PauseDone{Changed: true}}, views: func([]api.Address) ([]machine.View, error) { return []machine.View{c.view}, c.err }}
+		wantCompact(t, name, change(t, handlerOf(f), "POST", "/v1/addresses/shop/a%20cart/bob/resume", ""), c.want)
+	}
+}
+
+func wantCompact(t *testing.T, what string, a answer, want string) {
+	t.Helper()
+	var got bytes.Buffer
+	if err := json.Compact(&got, []byte(a.text)); a.status != 200 || err != nil || got.String() != want {
+		t.Errorf("%s: %d %s, want %s", what, a.status, a.text, want)
+	}
+}
+
+// TestResumeOfWhatIsNotPaused: whoever resumes is told whether there was a pause to end, and which one he probably meant.
+func TestResumeOfWhatIsNotPaused(t *testing.T) {
+	visits := api.FunctionType{Namespace: "app", Name: "visits"}
+	for _, c := range []struct {
+		path string
+		near statestore.Pause
+		want string
+	}{
+		{"functions/app/visit", statestore.Pause{Kind: statestore.PauseFunction, Address: api.Address{Type: visits}}, `"app/visits"`},
+		{"ingresses/app/inn", statestore.Pause{Kind: statestore.PauseIngress, Ingress: "app/in"}, `"app/in"`},
+		{"addresses/app/visits/adda", statestore.Pause{Kind: statestore.PauseAddress, Address: api.Address{Type: visits, ID: "a/\"da"}}, `{"namespace":"app","name":"visits","id":"a/\"da"}`},
+	} {
+		rest := "}"
+		if strings.HasPrefix(c.path, "addresses") {
+			rest = `,"paused":null,"remedy":null}`
+		}
+		for _, done := range []report.PauseDone{{Changed: true}, {}, {Near: &c.near}} {
+			near := "null"
+			if done.Near != nil {
+				near = c.want
+			}
+			f := &fake{fakeMender: fakeMender{paused: done}}
+			wantCompact(t, c.path, change(t, handlerOf(f), "POST", "/v1/"+c.path+"/resume", ""), fmt.Sprintf(`{"changed":%v,"near":%s%s`, done.Changed, near, rest))
 		}
 	}
 }

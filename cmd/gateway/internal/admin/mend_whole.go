@@ -25,24 +25,29 @@ const (
 	egressMendPath   = "/v1/egresses/{namespace}/{name}/"
 )
 
-// nameMend changes something of a function, an ingress or an egress.
-type nameMend func(ctx context.Context, app Application, name api.FunctionType, by string) error
+type jsonWholeResumed struct {
+	Changed bool    `json:"changed" about:"false: it was not paused, and nothing has happened"`
+	Near    *string `json:"near" about:"when nothing has happened: NAMESPACE/NAME of the one that is paused and was probably meant; null: none"`
+}
+
+// nameMend changes something of a function, an ingress or an egress; it answers nil where nothing is to be said but that it is done.
+type nameMend func(ctx context.Context, app Application, name api.FunctionType, by string) (answer any, err error)
 
 // wholeMends are the routes that change something of a whole function, ingress or egress.
 func (h *handler) wholeMends() []route {
-	row := func(path, about string, f nameMend) route {
-		return route{Method: http.MethodPost, Path: path, About: about, Serve: h.mend(named(f))}
+	row := func(path, about string, said any, f nameMend) route {
+		return route{Method: http.MethodPost, Path: path, About: about, Answer: said, Serve: h.mend(named(f))}
 	}
 	return []route{
-		row(functionMendPath+"pause", "starts no call to any address of the function until it is resumed; messages wait", pauseFunction(false)),
-		row(functionMendPath+"resume", "ends the pause", pauseFunction(true)),
-		row(ingressMendPath+"pause", "takes nothing more from the ingress until it is resumed", pauseIngress(false)),
-		row(ingressMendPath+"resume", "ends the pause", pauseIngress(true)),
-		row(ingressMendPath+"forget", "forgets how far an ingress was read that the module does not declare any more", func(ctx context.Context, app Application, name api.FunctionType, by string) error {
-			return app.ForgetIngress(ctx, name.String(), by)
+		row(functionMendPath+"pause", "starts no call to any address of the function until it is resumed; messages wait", nil, pauseFunction),
+		row(functionMendPath+"resume", "ends the pause, and says whether there was one", jsonWholeResumed{}, resumeFunction),
+		row(ingressMendPath+"pause", "takes nothing more from the ingress until it is resumed", nil, pauseIngress),
+		row(ingressMendPath+"resume", "ends the pause, and says whether there was one", jsonWholeResumed{}, resumeIngress),
+		row(ingressMendPath+"forget", "forgets how far an ingress was read that the module does not declare any more", nil, func(ctx context.Context, app Application, name api.FunctionType, by string) (any, error) {
+			return nil, app.ForgetIngress(ctx, name.String(), by)
 		}),
-		row(egressMendPath+"forget", "drops the outputs that wait for an egress that the module does not declare any more", func(ctx context.Context, app Application, name api.FunctionType, by string) error {
-			return app.ForgetEgress(ctx, name.String(), by)
+		row(egressMendPath+"forget", "drops the outputs that wait for an egress that the module does not declare any more", nil, func(ctx context.Context, app Application, name api.FunctionType, by string) (any, error) {
+			return nil, app.ForgetEgress(ctx, name.String(), by)
 		}),
 		{
 			Method: http.MethodPost, Path: egressMendPath + "lanes/{slot}/decide", About: "lets a lane go on that stands still, and says which of its outputs are delivered",
@@ -61,7 +66,8 @@ func named(f nameMend) func(context.Context, Application, *http.Request, string)
 		if err != nil {
 			return mended{}, err
 		}
-		return mended{}, f(ctx, app, name, by)
+		answer, err := f(ctx, app, name, by)
+		return mended{answer: answer}, err
 	}
 }
 
@@ -86,16 +92,48 @@ func askedName(r *http.Request) (name api.FunctionType, err error) {
 	return name, nil
 }
 
-func pauseFunction(ended bool) nameMend {
-	return func(ctx context.Context, app Application, name api.FunctionType, by string) error {
-		return app.Pause(ctx, statestore.Pause{Kind: statestore.PauseFunction, Address: api.Address{Type: name}, By: by, Ended: ended})
-	}
+func functionPause(name api.FunctionType, by string) statestore.Pause {
+	return statestore.Pause{Kind: statestore.PauseFunction, Address: api.Address{Type: name}, By: by}
 }
 
-func pauseIngress(ended bool) nameMend {
-	return func(ctx context.Context, app Application, name api.FunctionType, by string) error {
-		return app.Pause(ctx, statestore.Pause{Kind: statestore.PauseIngress, Ingress: name.String(), By: by, Ended: ended})
+func ingressPause(name api.FunctionType, by string) statestore.Pause {
+	return statestore.Pause{Kind: statestore.PauseIngress, Ingress: name.String(), By: by}
+}
+
+func pauseFunction(ctx context.Context, app Application, name api.FunctionType, by string) (any, error) {
+	_, err := app.Pause(ctx, functionPause(name, by))
+	return nil, err
+}
+
+func resumeFunction(ctx context.Context, app Application, name api.FunctionType, by string) (any, error) {
+	return resumeWhole(ctx, app, functionPause(name, by))
+}
+
+func pauseIngress(ctx context.Context, app Application, name api.FunctionType, by string) (any, error) {
+	_, err := app.Pause(ctx, ingressPause(name, by))
+	return nil, err
+}
+
+func resumeIngress(ctx context.Context, app Application, name api.FunctionType, by string) (any, error) {
+	return resumeWhole(ctx, app, ingressPause(name, by))
+}
+
+// resumeWhole says whether there was a pause to end, and which one was probably meant where there was none.
+func resumeWhole(ctx context.Context, app Application, p statestore.Pause) (any, error) {
+	p.Ended = true
+	done, err := app.Pause(ctx, p)
+	if err != nil {
+		return nil, err
 	}
+	answer := jsonWholeResumed{Changed: done.Changed}
+	if near := done.Near; near != nil {
+		name := near.Ingress
+		if near.Kind == statestore.PauseFunction {
+			name = near.Address.Type.String()
+		}
+		answer.Near = &name
+	}
+	return answer, nil
 }
 
 const decideWant = `send {"deliver":"stored"} (all that is stored; some may be there twice then), {"deliver":"new"} (none of them; some may be missing), or {"deliver":NUMBER} (from that output on)`

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/stategate/stategate/api"
+	"github.com/stategate/stategate/cmd/gateway/internal/nearest"
 	"github.com/stategate/stategate/cmd/gateway/internal/report"
 	"github.com/stategate/stategate/dispatcher"
 	"github.com/stategate/stategate/egress"
@@ -59,23 +60,54 @@ func (a *App) Skip(ctx context.Context, address api.Address, message uint64, by 
 }
 
 // Pause pauses an address, a function or an ingress, or ends that.
-func (a *App) Pause(ctx context.Context, p statestore.Pause) error {
-	what, on := "pause", p.Ingress
+func (a *App) Pause(ctx context.Context, p statestore.Pause) (done report.PauseDone, err error) {
+	what, on := "pause", pauseOn(p)
 	switch {
 	case p.Kind == statestore.PauseIngress && !p.Ended && !slices.Contains(a.ingressIDs(), p.Ingress):
-		return fmt.Errorf("%w: the module declares no ingress %s", dispatcher.ErrNothing, p.Ingress)
-	case p.Kind == statestore.PauseAddress:
-		on = p.Address.String()
-	case p.Kind == statestore.PauseFunction:
-		on = p.Address.Type.String()
-		if !p.Ended && strings.HasSuffix(on, "*") {
-			return &dispatcher.Objection{Detail: on + " stands for many functions, and is none", Remedy: "pause them one by one: gateway functions lists those that have been called"}
-		}
-	}
-	if p.Ended {
+		return done, fmt.Errorf("%w: the module declares no ingress %s", dispatcher.ErrNothing, p.Ingress)
+	case p.Kind == statestore.PauseFunction && !p.Ended && strings.HasSuffix(on, "*"):
+		return done, &dispatcher.Objection{Detail: on + " stands for many functions, and is none", Remedy: "pause them one by one: gateway functions lists those that have been called"}
+	case p.Ended:
 		what = "resume"
 	}
-	return a.acts(ctx, what, on, p.By, func(d *dispatcher.Dispatcher) error { return d.Pause(ctx, p) })
+	l, err := a.works(ctx)
+	if err == nil {
+		done.Changed, err = l.dispatcher.Pause(ctx, p)
+	}
+	switch {
+	case err != nil:
+	case done.Changed:
+		a.log.Info("an operator acts", "what", what, "on", logged(on), "by", p.By)
+	case p.Ended:
+		if inForce, err := l.dispatcher.Paused(ctx); err == nil { // else nothing is proposed
+			done.Near = nearPause(p, inForce)
+		}
+	}
+	return done, err
+}
+
+// pauseOn is what a pause is of.
+func pauseOn(p statestore.Pause) string {
+	switch p.Kind {
+	case statestore.PauseAddress:
+		return p.Address.String()
+	case statestore.PauseFunction:
+		return p.Address.Type.String()
+	}
+	return p.Ingress
+}
+
+// nearPause is the one among those in force that was probably meant by one that is not; nil: none is alike.
+func nearPause(p statestore.Pause, inForce []statestore.Pause) *statestore.Pause {
+	const bytesMax = 256 // longer ids are no words that somebody types
+	found := map[string]*statestore.Pause{}
+	var known []string
+	for i := range inForce {
+		if on := pauseOn(inForce[i]); inForce[i].Kind == p.Kind && len(on) <= bytesMax {
+			found[on], known = &inForce[i], append(known, on)
+		}
+	}
+	return found[nearest.Word(pauseOn(p), known)]
 }
 
 // ReplayOne lets a dead letter take effect after all. to is where a record goes that has no address.

@@ -58,6 +58,12 @@ func done(t *testing.T, a *App) (all []string) {
 	return all
 }
 
+// pauses asks for a pause, or for the end of one.
+func pauses(t *testing.T, a *App, p statestore.Pause) error {
+	_, err := a.Pause(t.Context(), p)
+	return err
+}
+
 // TestPausedThroughARestart: what an operator has paused is paused for the next gateway, too, from its first moment; one that waits says
 // who works.
 func TestPausedThroughARestart(t *testing.T) {
@@ -65,22 +71,22 @@ func TestPausedThroughARestart(t *testing.T) {
 	a, stop := w.gateway("exactly-once")
 	until(t, a, "working", works)
 	pause := statestore.Pause{Kind: statestore.PauseIngress, Ingress: "test/in", By: "ada"}
-	if err := a.Pause(t.Context(), pause); err != nil {
+	if _, err := a.Pause(t.Context(), pause); err != nil {
 		t.Fatal(err)
 	}
 	for _, wrong := range []string{"test/none", httpSources, ""} {
-		if err := a.Pause(t.Context(), statestore.Pause{Kind: statestore.PauseIngress, Ingress: wrong, By: "ada"}); !errors.Is(err, dispatcher.ErrNothing) {
+		if _, err := a.Pause(t.Context(), statestore.Pause{Kind: statestore.PauseIngress, Ingress: wrong, By: "ada"}); !errors.Is(err, dispatcher.ErrNothing) {
 			t.Errorf("paused %q: %v", wrong, err)
 		}
 	}
 	pattern := statestore.Pause{Kind: statestore.PauseFunction, Address: api.Address{Type: api.FunctionType{Namespace: "test", Name: "*"}}, By: "ada"}
-	if err := a.Pause(t.Context(), pattern); !errors.As(err, new(*dispatcher.Objection)) { // its functions would be called all the same
+	if _, err := a.Pause(t.Context(), pattern); !errors.As(err, new(*dispatcher.Objection)) { // its functions would be called all the same
 		t.Errorf("paused a pattern: %v", err)
 	}
 	second, stopSecond := w.gateway("exactly-once")
 	ada := api.Address{Type: api.FunctionType{Namespace: "test", Name: "count"}, ID: "ada"}
 	for what, err := range map[string]error{
-		"retry": second.Retry(t.Context(), ada, "ada"), "skip": second.Skip(t.Context(), ada, 1, "ada"), "pause": second.Pause(t.Context(), pause), "discard": second.DiscardOne(t.Context(), 1, "ada"),
+		"retry": second.Retry(t.Context(), ada, "ada"), "skip": second.Skip(t.Context(), ada, 1, "ada"), "pause": pauses(t, second, pause), "discard": second.DiscardOne(t.Context(), 1, "ada"),
 		"replay": second.ReplayOne(t.Context(), 1, nil, "ada"), "forget": second.ForgetEgress(t.Context(), "test/out", "ada"),
 	} {
 		if !errors.Is(err, report.ErrStandby) {
@@ -102,7 +108,7 @@ func TestPausedThroughARestart(t *testing.T) {
 		t.Errorf("%d calls though the only ingress is paused", n)
 	}
 	pause.Ended = true
-	if err := second.Pause(t.Context(), pause); err != nil {
+	if _, err := second.Pause(t.Context(), pause); err != nil {
 		t.Fatal(err)
 	}
 	counted(t, w.results("counts", 10), map[string]int{"ada": 10})

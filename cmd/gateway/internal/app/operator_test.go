@@ -147,7 +147,7 @@ func TestSlowStoreIsTold(t *testing.T) {
 	store.hold <- free
 	paused := make(chan error, 1)
 	go func() {
-		paused <- a.Pause(t.Context(), statestore.Pause{Kind: statestore.PauseFunction, Address: api.Address{Type: api.FunctionType{Namespace: "shop", Name: "cart"}}, By: "ada"})
+		paused <- pauses(t, a, statestore.Pause{Kind: statestore.PauseFunction, Address: api.Address{Type: api.FunctionType{Namespace: "shop", Name: "cart"}}, By: "ada"})
 	}()
 	until(t, a, "told to be slow", func(report.Status) bool {
 		found, err := a.Stuck(ctx, 10)

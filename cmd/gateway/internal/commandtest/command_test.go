@@ -188,8 +188,12 @@ func pauseAll(t *testing.T, g *gateway, s *shop) {
 		} else if s := g.call("status"); !strings.Contains(s.stdout, "paused") {
 			t.Errorf("a status of a paused ingress:\n%s", s.stdout)
 		}
+		mistyped := g.does("is not paused; there is nothing to resume; did you mean ", what.resume+"e")
+		if !strings.HasSuffix(mistyped, strings.TrimPrefix(what.resume, strings.Join(strings.Fields(what.resume)[:2], " ")+" ")+"?\n") {
+			t.Errorf("%s with a letter too many: %s", what.resume, mistyped)
+		}
 		g.does("is resumed", what.resume)
-		g.does("is resumed", what.resume)
+		g.does("is not paused; there is nothing to resume\n", what.resume)
 		testgateway.Poll(t, "the call of what has waited", func() (bool, string) {
 			now := s.calls.Load()
 			return !waiting || now > calls, fmt.Sprint(now-calls, " calls")

@@ -49,6 +49,12 @@ type About struct {
 	Active  bool // this member works; otherwise it waits
 }
 
+// PauseDone is what came of a pause, or of the end of one.
+type PauseDone struct {
+	Changed bool              // false: it was so already, and nothing has happened
+	Near    *statestore.Pause // where there was no pause to end: the one that is in force and was probably meant; nil: none
+}
+
 // Address is what is known of one address.
 type Address struct {
 	Active   bool                   // this member works; otherwise only what is stored is known
