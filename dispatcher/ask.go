@@ -19,17 +19,24 @@ var (
 	ErrNoReply = errors.New("the message is taken, and its reply has not come")
 	// ErrReplyLost says that the message is durable and takes effect, and that nobody will ever be handed its reply.
 	ErrReplyLost = errors.New("the message is taken, and its reply is lost")
+	// ErrSetAside says that the message is a dead letter, for good: it has had no effect, and has one only if somebody replays it. Its reason
+	// is behind it.
+	ErrSetAside = errors.New("the message is set aside")
 )
 
 // ReplyType is the function type of the address that a function is called by when somebody outside waits for its reply.
 var ReplyType = machine.ReplyType
 
 // Ask is Send for a message whose sender waits for a reply, and answers it: what is first sent to the message's caller, an address that
-// nobody can guess, once a commit holds it. The error is one of Send's, ErrNoReply when ctx ends first, or ErrReplyLost.
+// nobody can guess, once a commit holds it. The error is one of Send's, ErrNoReply when ctx ends first, ErrReplyLost, or
+// ErrSetAside.
 func (d *Dispatcher) Ask(ctx context.Context, msg api.Message) (api.TypedValue, error) {
 	id := newReplyID()
 	a, err := d.ask(ctx, msg.Target.Type, func(m *machine.Machine, token uint64) *Refusal { return m.Ask(msg, id, token) },
 		func(m *machine.Machine) { m.Forget(id) })
+	if err == nil && a.Outcome == machine.DeadLettered {
+		err = fmt.Errorf("%w: %s", ErrSetAside, a.Reason)
+	}
 	return a.Value, err
 }
 

@@ -233,3 +233,23 @@ func TestOnceSilent(t *testing.T) {
 		t.Errorf("beyond the bound: %+v, %v", got, err)
 	}
 }
+
+// TestAskForWhatIsSetAside: whoever waits for the reply of a message that becomes a dead letter is told so when that is durable.
+func TestAskForWhatIsSetAside(t *testing.T) {
+	f := serveFunction(t)
+	failing(f)
+	store := newStore(nil)
+	l := begin(t, store, f, func(c *Config) { c.Machine.BackoffMin, c.Machine.BackoffMax = 3_600_000, 3_600_000 })
+	asked := make(chan error, 1)
+	go func() { _, err := l.Ask(t.Context(), eventTo("a")); asked <- err }()
+	l.until("a call that fails", func() bool { return l.failed == 1 })
+	if err := l.Skip(t.Context(), eventTo("a").Target, l.view("a").Front.Number, "bob"); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-asked; !errors.Is(err, ErrSetAside) || !strings.Contains(err.Error(), "skipped by an operator") {
+		t.Errorf("it is told %v", err)
+	}
+	if letters, err := store.DeadLetters(t.Context(), 0, 10); err != nil || len(letters) != 1 || letters[0].Caller.Type != ReplyType {
+		t.Errorf("dead letters %+v, %v", letters, err)
+	}
+}

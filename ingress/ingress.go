@@ -40,7 +40,7 @@ type Sender interface {
 type Asker interface {
 	Sender
 	// Ask is Send for a message whose sender waits for a reply, and answers it once a commit holds it. Beside Send's errors there are
-	// ErrNoReply and ErrReplyLost.
+	// ErrNoReply, ErrReplyLost and ErrSetAside.
 	Ask(ctx context.Context, message api.Message) (api.TypedValue, error)
 	// Once is Ask, or Send when no reply is wanted, for a message that has a key: what is sent to one address under one key takes effect
 	// once within a day, and all are answered with the same. Beside their errors there is ErrKeyUsed; after any error the same may be
@@ -61,12 +61,14 @@ var (
 	ErrNotTaken = errors.New("message was not taken")
 	// ErrMaybeTaken: nobody knows whether it was taken. Whoever sends it again may have it take effect twice.
 	ErrMaybeTaken = errors.New("it is not known whether the message was taken")
-	// ErrNoReply: the message takes effect, once, and its reply has not come in time.
+	// ErrNoReply: the message takes effect, once, unless it is set aside, and its reply has not come in time.
 	ErrNoReply = errors.New("message was taken, and its reply has not come")
 	// ErrKeyUsed: the key was used for another message. Nothing has happened; use another key.
 	ErrKeyUsed = errors.New("key was used for another message")
-	// ErrReplyLost: the message takes effect, once, and nobody will be handed its reply.
+	// ErrReplyLost: the message takes effect, once, unless it is set aside, and nobody will be handed its reply.
 	ErrReplyLost = errors.New("message was taken, and its reply is lost")
+	// ErrSetAside: the message is a dead letter. It has had no effect, and has one only if somebody replays it.
+	ErrSetAside = errors.New("message is set aside")
 	// ErrFailing, beside ErrNoReply: the function fails on what waits for the address.
 	ErrFailing = errors.New("the function fails on what waits for the address")
 )

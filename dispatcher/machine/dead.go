@@ -52,6 +52,7 @@ func (m *Machine) setAside(d api.DeadLetter, of *deadTotal) {
 	of.letters++
 	of.bytes += int64(d.Size())
 	m.deadLetters = append(m.deadLetters, d)
+	m.unanswered(&d)
 	m.stats.DeadLetters++
 	m.effect(true)
 	m.effectBytes += d.Size()

@@ -37,10 +37,11 @@ const (
 type Outcome uint8
 
 const (
-	Replied  Outcome = iota // with a reply
-	Accepted                // the event is durable: whoever sends it does not want a reply
-	Conflict                // the key was used for something else; nothing has happened
-	Crowded                 // too many keys are kept; nothing has happened
+	Replied      Outcome = iota // with a reply
+	Accepted                    // the event is durable: whoever sends it does not want a reply
+	Conflict                    // the key was used for something else; nothing has happened
+	Crowded                     // too many keys are kept; nothing has happened
+	DeadLettered                // of an event without a key: it is a dead letter, and takes effect only when that is replayed
 )
 
 const (

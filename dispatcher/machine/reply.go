@@ -10,7 +10,8 @@ var ReplyType = api.FunctionType{Namespace: "io.stategate", Name: "reply"}
 type Answer struct {
 	Token   uint64
 	Value   api.TypedValue
-	Outcome Outcome // of an event under a key; else Replied
+	Outcome Outcome // of an event under a key; else Replied or DeadLettered
+	Reason  string  // of DeadLettered
 }
 
 // replies are who waits outside, and what the next cut holds for them. Who waits is known to this memory alone: when it is dropped,
@@ -30,6 +31,18 @@ func (m *Machine) Ask(msg api.Message, id string, token uint64) *Refusal {
 	}
 	m.replies.waiting[id] = token
 	return nil
+}
+
+// unanswered tells whoever waits outside that the message is set aside: nobody will answer it. A key's record waits on, for the letter may
+// be replayed.
+func (m *Machine) unanswered(d *api.DeadLetter) {
+	if d.Kind != api.DeadMessage || d.Caller.Type != ReplyType {
+		return
+	}
+	if token, ok := m.replies.waiting[d.Caller.ID]; ok {
+		delete(m.replies.waiting, d.Caller.ID)
+		m.replies.answers = append(m.replies.answers, Answer{Token: token, Outcome: DeadLettered, Reason: d.Reason})
+	}
 }
 
 // Forget tells that nobody waits for the reply any more. One that comes later is dropped.

@@ -21,7 +21,7 @@ func (s *stage) tell(out *strings.Builder, w *machine.Work) {
 	}
 	for _, a := range w.Answers {
 		if a.Outcome != machine.Replied {
-			line("answer %d: %s", a.Token, [...]string{"", "accepted", "conflict", "crowded"}[a.Outcome])
+			line("answer %d: %s", a.Token, [...]string{"", "accepted", "conflict", "crowded", "set aside: " + a.Reason}[a.Outcome])
 			continue
 		}
 		line("answer %d: %s", a.Token, a.Value.Value)

@@ -8,8 +8,8 @@ import (
 )
 
 // Some events have a client that wants a reply: the first message that the call of the event sends to its caller. It may be handed over
-// when a commit holds what the call has done, not before; and it must be handed over then, once, if the incarnation lives. The client
-// waits for it beside everything else that it does.
+// when a commit holds what the call has done, not before; and it must be handed over then, once, if the incarnation lives. Where the event
+// is set aside the client is told that instead, with the commit that holds the dead letter. It waits beside everything else that it does.
 
 // asker waits for the reply to one event.
 type asker struct {
@@ -64,6 +64,10 @@ func (inc *incarnation) takeAnswers(w *machine.Work) {
 		}
 		delete(inc.askers, a.Token)
 		n := k.node
+		if a.Outcome == machine.DeadLettered {
+			inc.takeAside(&a, k)
+			continue
+		}
 		inc.tell("%v: the client of event %s is handed %s", inc, n.eventText(), a.Value.Value)
 		inc.seen.replies++
 		if string(a.Value.Value) != n.eventText() {
@@ -83,6 +87,21 @@ func (inc *incarnation) takeAnswers(w *machine.Work) {
 		if !k.gone && inc.durable.ran(k.node) {
 			inc.failf("reply", "%v: what the call of event %s has done is confirmed, and its client is not handed the reply", inc, k.node.eventText())
 		}
+		if !k.gone && inc.durable.unheard[k.id] {
+			inc.failf("reply", "%v: event %s is set aside for good, and its client is not told", inc, k.node.eventText())
+		}
+	}
+}
+
+// takeAside judges that a client is told that its event is set aside.
+func (inc *incarnation) takeAside(a *machine.Answer, k asker) {
+	inc.tell("%v: the client of event %s is told that it is set aside: %s", inc, k.node.eventText(), a.Reason)
+	inc.seen.unheard++
+	if inc.owner == inc && !inc.durable.unheard[k.id] || a.Reason == "" {
+		inc.failf("release", "%v tells the client of event %s that it is set aside (%q), and the store has no such dead letter", inc, k.node.eventText(), a.Reason)
+	}
+	if inc.tokens[a.Token] != nil {
+		inc.failf("release", "%v tells what became of event %s before it says that the event is durable", inc, k.node.eventText())
 	}
 }
 

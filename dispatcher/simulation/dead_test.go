@@ -7,6 +7,7 @@ import (
 	"strconv"
 
 	"github.com/stategate/stategate/api"
+	"github.com/stategate/stategate/dispatcher/machine"
 	"github.com/stategate/stategate/statestore"
 )
 
@@ -32,6 +33,9 @@ func (inc *incarnation) takeDead(c *statestore.Commit) {
 		}
 		b.countDead(d, 1)
 		inc.shadow.letters[d.Number] = *d
+		if d.Kind == api.DeadMessage && d.Caller.Type == machine.ReplyType {
+			inc.shadow.unheard[d.Caller.ID] = true
+		}
 		if n := inc.deadNode(d); n != nil && n.wrong {
 			inc.tell("%v: message %s is set aside: %s", inc, d.Value, d.Detail)
 			if d.Reason == "function keeps failing" {

@@ -72,7 +72,7 @@ type life struct {
 type coverage struct {
 	table                                                                  table
 	takeovers, spills, skipped, timers, cancels, kept, trimmed, dead, bare int
-	acknowledged, withdrawn, unknown, resent, replies                      int // events from outside
+	acknowledged, withdrawn, unknown, resent, replies, unheard             int // events from outside
 	paused, resumed, retried, skips, decided, replays, edits, editsWaited  int // by operators
 	editsBehind, forgotten                                                 int
 }
@@ -105,6 +105,7 @@ func (c *coverage) add(o *coverage) {
 	c.unknown += o.unknown
 	c.resent += o.resent
 	c.replies += o.replies
+	c.unheard += o.unheard
 	c.paused += o.paused
 	c.resumed += o.resumed
 	c.retried += o.retried

@@ -193,7 +193,7 @@ func (r *run) judge(t *testing.T, b backend) {
 	for name, n := range map[string]int{
 		"takeovers": r.sum.takeovers, "spilled chunks": r.sum.spills, "outputs skipped by the cursor": r.sum.skipped, "timers": r.sum.timers,
 		"cancellations": r.sum.cancels, "kept messages": r.sum.kept, "trims": r.sum.trimmed, "dead letters": r.sum.dead, "fenced commits without outputs": r.sum.bare,
-		"acknowledged events": r.sum.acknowledged, "events taken back": r.sum.withdrawn, "events of which nobody knows": r.sum.unknown, "events sent again": r.sum.resent, "replies": r.sum.replies,
+		"acknowledged events": r.sum.acknowledged, "events taken back": r.sum.withdrawn, "events of which nobody knows": r.sum.unknown, "events sent again": r.sum.resent, "replies": r.sum.replies, "clients of what is set aside": r.sum.unheard,
 		"pauses": r.sum.paused, "ends of pauses": r.sum.resumed, "addresses tried at once": r.sum.retried, "skipped messages": r.sum.skips, "decisions about lanes": r.sum.decided,
 		"replayed letters": r.sum.replays, "edited states": r.sum.edits, "edits that waited": r.sum.editsWaited, "edits behind a commit": r.sum.editsBehind, "forgotten ingresses": r.sum.forgotten,
 	} {

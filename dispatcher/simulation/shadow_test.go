@@ -18,6 +18,7 @@ type shadow struct {
 	kept      map[int]bool              // nodes that a commit has kept as messages: no source need bring them
 	aside     map[int]bool              // nodes for a function that the module of who got them did not declare
 	letters   map[uint64]api.DeadLetter // that were set aside
+	unheard   map[string]bool           // clients whose message was set aside, by the id of their address
 	discarded map[uint64]bool           // dead letters that are gone; false: they were replayed
 	paused    map[statestore.Pause]bool // by what they are of
 	skipped   map[int]bool              // nodes that an operator has set aside
@@ -49,12 +50,12 @@ type application struct {
 }
 
 func newShadow() *shadow {
-	return &shadow{addresses: map[api.Address]shadowAddress{}, applied: map[int]application{}, kept: map[int]bool{}, aside: map[int]bool{}, discarded: map[uint64]bool{}, letters: map[uint64]api.DeadLetter{},
+	return &shadow{addresses: map[api.Address]shadowAddress{}, applied: map[int]application{}, kept: map[int]bool{}, aside: map[int]bool{}, discarded: map[uint64]bool{}, letters: map[uint64]api.DeadLetter{}, unheard: map[string]bool{},
 		paused: map[statestore.Pause]bool{}, skipped: map[int]bool{}, numbers: map[uint64]int{}, revived: map[int]bool{}, anew: map[string]bool{}, acts: 1}
 }
 
 func (s *shadow) clone() *shadow {
-	return &shadow{addresses: maps.Clone(s.addresses), applied: maps.Clone(s.applied), kept: maps.Clone(s.kept), aside: maps.Clone(s.aside), discarded: maps.Clone(s.discarded), letters: maps.Clone(s.letters),
+	return &shadow{addresses: maps.Clone(s.addresses), applied: maps.Clone(s.applied), kept: maps.Clone(s.kept), aside: maps.Clone(s.aside), discarded: maps.Clone(s.discarded), letters: maps.Clone(s.letters), unheard: maps.Clone(s.unheard),
 		paused: maps.Clone(s.paused), skipped: maps.Clone(s.skipped), numbers: maps.Clone(s.numbers), revived: maps.Clone(s.revived), anew: maps.Clone(s.anew), acts: s.acts, old: s.old, highest: s.highest}
 }
 

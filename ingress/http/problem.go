@@ -79,6 +79,9 @@ func outcome(ctx context.Context, err error) *problem {
 		return &problem{status: nethttp.StatusUnprocessableEntity, detail: "the " + keyHeader + " was used at this address for another body, type or path; nothing has happened", remedy: "use another key for another thing"}
 	case errors.Is(err, ingress.ErrNotTaken):
 		return &problem{status: nethttp.StatusServiceUnavailable, detail: err.Error() + "; nothing has happened", remedy: "send it again; the gateway's /readyz says what it waits for"}
+	case errors.Is(err, ingress.ErrSetAside):
+		return &problem{status: nethttp.StatusBadGateway, detail: err.Error() + ": it has had no effect",
+			remedy: "it is kept as a dead letter, which operators replay or discard; sent again it takes effect beside a replay"}
 	case errors.Is(err, ingress.ErrFailing) && late:
 		return &problem{status: status, detail: "the event is durable, and its function fails on what waits for this address",
 			remedy: "the gateway's admin side says why, under /v1/addresses/NAMESPACE/NAME/ID; once the function is mended the event takes effect, once, unless it is set aside as a dead letter; sent again it takes effect once more"}

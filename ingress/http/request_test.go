@@ -285,6 +285,7 @@ func TestOutcomes(t *testing.T) {
 		{fmt.Errorf("%w: no room", ingress.ErrNotTaken), 503, "nothing has happened"},
 		{fmt.Errorf("%w: the store is away", ingress.ErrMaybeTaken), 502, "twice"},
 		{fmt.Errorf("%w: taken over", ingress.ErrReplyLost), 502, "takes effect once"},
+		{fmt.Errorf("%w: skipped by an operator", ingress.ErrSetAside), 502, "no effect"},
 		{fmt.Errorf("%w: another body", ingress.ErrKeyUsed), 422, "nothing has happened"},
 		{errors.New("something else"), 502, "twice"},
 	} {

@@ -113,6 +113,8 @@ func outcome(err error) error {
 		return &told{ingress.ErrNoReply, err}
 	case errors.Is(err, dispatcher.ErrReplyLost):
 		return &told{ingress.ErrReplyLost, err}
+	case errors.Is(err, dispatcher.ErrSetAside):
+		return &told{ingress.ErrSetAside, err}
 	}
 	return fmt.Errorf("%w: %w", ingress.ErrMaybeTaken, err)
 }
