@@ -57,6 +57,20 @@ func TestRequests(t *testing.T) {
 	g.Stop()
 }
 
+// TestSetAside: whoever waits for the reply of an event that is set aside is told so, long before the time is over.
+func TestSetAside(t *testing.T) {
+	w := newWorld(t)
+	g := w.newGateway("gateway").active(t)
+	got := g.post("/v1/call/strict/fail/a", "x")
+	if got.code != 502 || !strings.Contains(got.body, "set aside") || !strings.Contains(got.body, "no effect") {
+		t.Errorf("answered %d %s", got.code, got.body)
+	}
+	if got := g.Samples().Sum("stategate_dead_letters", nil); got != 1 {
+		t.Errorf("%v dead letters", got)
+	}
+	g.Stop()
+}
+
 // TestDelays: an event comes when it is due, also after a stop; one that was cancelled does not, nor one that another one has replaced.
 func TestDelays(t *testing.T) {
 	w := newWorld(t)

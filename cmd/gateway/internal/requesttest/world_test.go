@@ -149,7 +149,14 @@ func newWorld(t *testing.T) *world {
 	text := fmt.Sprintf(`kind: io.statefun.endpoints.v2/http
 spec:
   functions: shop/*
-  urlPathTemplate: %s/statefun
+  urlPathTemplate: %[1]s/statefun
+---
+kind: io.statefun.endpoints.v2/http
+spec:
+  functions: strict/*
+  urlPathTemplate: %[1]s/statefun
+  onFailure: deadLetter
+  transport: {type: io.statefun.transports.v1/async, timeouts: {call: 200ms}}
 ---
 kind: io.stategate.http.v1/ingress
 spec:
@@ -165,6 +172,9 @@ spec:
 ---
 kind: io.stategate.http.v1/ingress
 spec: {id: shop/impatient, functions: [shop/answer, shop/*], timeout: 3s}
+---
+kind: io.stategate.http.v1/ingress
+spec: {id: shop/patient, functions: [strict/*], timeout: 1m}
 `, w.url)
 	if err := os.WriteFile(w.module, []byte(text), 0o644); err != nil {
 		t.Fatal(err)
