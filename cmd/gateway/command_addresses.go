@@ -70,14 +70,15 @@ const addressesPath = "/v1/addresses"
 
 // answeredListedAddress is an address in the list.
 type answeredListedAddress struct {
-	Address          answeredAddress
-	InMemory         bool
-	Phase            string
-	Messages, Stored int64
-	Failing          bool
-	Attempts         int64
-	LastError        string
-	Paused           json.RawMessage
+	Address   answeredAddress
+	InMemory  bool
+	Phase     string
+	Messages  *int64 // nil: not known
+	Stored    int64
+	Failing   bool
+	Attempts  int64
+	LastError string
+	Paused    json.RawMessage
 }
 
 func addressList(query url.Values, failing bool) listing[answeredListedAddress] {
@@ -88,11 +89,14 @@ func addressList(query url.Values, failing bool) listing[answeredListedAddress] 
 	return listing[answeredListedAddress]{
 		path: addressesPath, query: query, head: []string{"ID", "MESSAGES", "STORED", "PHASE", "FAILING", "PAUSED", "LAST ERROR"}, none: none,
 		row: func(x answeredListedAddress) []string {
-			failing := table.None
+			failing, messages := table.None, "?" // of a standby, and of too many to know
 			if x.Failing {
 				failing = plural(x.Attempts, "attempt", "attempts")
 			}
-			return []string{table.Word(x.Address.ID), table.Count(x.Messages), table.Count(x.Stored), orNone(table.Text(x.Phase)), failing, pausedText(x.Paused, false), orNone(table.Short(x.LastError, 200))}
+			if x.Messages != nil {
+				messages = table.Count(*x.Messages)
+			}
+			return []string{table.Word(x.Address.ID), messages, table.Count(x.Stored), orNone(table.Text(x.Phase)), failing, pausedText(x.Paused, false), orNone(table.Short(x.LastError, 200))}
 		},
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"os/signal"
 	"sync"
 	"syscall"
+	"time"
 )
 
 // tellOfEnd waits beside a gateway for the second signal, which ends it before its stop has: the log says so, and the process ends by that
@@ -35,11 +36,19 @@ func tellOfEnd(log *slog.Logger) (end func()) {
 	}
 }
 
-// endBy ends the process by a signal that somebody has sent, or as it would have.
+// endBy ends the process by a signal that somebody has sent; where that does nothing to it, as an interrupt to what a script has put into the
+// background, which begins with it ignored, as it would have.
 func endBy(s os.Signal) {
 	signal.Reset(s)
 	if self, err := os.FindProcess(os.Getpid()); err == nil && self.Signal(s) == nil {
-		select {} // it comes
+		time.Sleep(endMax) // it comes
 	}
-	os.Exit(exitFailed)
+	code := exitFailed
+	if n, ok := s.(syscall.Signal); ok {
+		code = 128 + int(n) // as shells say that a signal ended it
+	}
+	os.Exit(code)
 }
+
+// endMax is how long the signal may take to come.
+const endMax = 100 * time.Millisecond

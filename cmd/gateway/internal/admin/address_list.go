@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"slices"
+	"time"
 
 	"github.com/stategate/stategate/api"
 	"github.com/stategate/stategate/dispatcher/machine"
@@ -46,15 +47,20 @@ func askAddresses(ctx context.Context, app Application, r *http.Request) (any, e
 		return nil, problem{http.StatusBadRequest, err.Error(), pageRemedy}
 	}
 	answer := list[jsonListedAddress]{Items: []jsonListedAddress{}}
-	narrow := false
-	for left, looks := answerBytesMax, 0; len(answer.Items) < limit && left > 0 && (!failing || looks < looksMax); looks++ {
-		room, before := limit-len(answer.Items), len(answer.Items)
+	narrow, began := false, time.Now()
+	for left, looks := answerBytesMax, 0; len(answer.Items) < limit && left > 0 && (!failing || narrow || looks < looksMax && time.Since(began) < looksTime); looks++ {
+		room, before, had := limit-len(answer.Items), len(answer.Items), left
 		if failing && !narrow { // most do not, and a look costs the same however few it is for
 			room = pageMax
 		}
 		found, next, err := app.Addresses(ctx, function, query["prefix"], cursor, room)
 		if err != nil {
 			return nil, err
+		}
+		if failing && len(found) == 0 { // nobody is looked at; it may be that nobody can be
+			if _, err := listAddresses(ctx, app, nil, failing, &answer.Items); err != nil {
+				return nil, err
+			}
 		}
 		for some := range slices.Chunk(found, addressesAtOnce) {
 			took, err := listAddresses(ctx, app, some, failing, &answer.Items)
@@ -64,7 +70,7 @@ func askAddresses(ctx context.Context, app Application, r *http.Request) (any, e
 			left -= took
 		}
 		if narrow = len(answer.Items) > limit; narrow { // more of these fail than there is room for: fewer are looked at
-			answer.Items = answer.Items[:before]
+			answer.Items, left = answer.Items[:before], had
 			continue
 		}
 		if cursor, answer.Next = next, nextCursor(next); next == nil {
@@ -74,11 +80,13 @@ func askAddresses(ctx context.Context, app Application, r *http.Request) (any, e
 	return answer, nil
 }
 
-// addressesAtOnce is how many are looked at, in memory and in the store, at a time, and looksMax how often some are looked for before a page
-// ends: of a million that do not fail, nobody waits for all.
+// addressesAtOnce is how many are looked at, in memory and in the store, at a time, looksMax how often some are looked for before a page
+// ends, and looksTime for how long: of a million that do not fail nobody waits for all, and where a look takes seconds a page has an answer in
+// time all the same.
 const (
 	addressesAtOnce = 100
 	looksMax        = 5
+	looksTime       = answerMax / 3
 )
 
 // listAddresses tells of addresses, or of those of them that fail, what memory and the store know of them, and answers how many bytes their

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/stategate/stategate/api"
 	"github.com/stategate/stategate/cmd/gateway/internal/report"
@@ -417,6 +419,41 @@ func TestFailingAddresses(t *testing.T) {
 	wantProblem(t, get(t, f, addressesPath+"?function=shop/cart&failing=true"), 409)
 	if a := get(t, f, addressesPath+"?function=shop/cart&failing=false&limit=5"); a.status != 200 || len(a.body["items"].([]any)) != 5 {
 		t.Errorf("all of a standby: %d %s", a.status, a.text)
+	}
+	f.addresses = nil // it knows of none: those that fail may be in the memory of the one that works alone
+	wantProblem(t, get(t, f, addressesPath+"?function=shop/cart&failing=true"), 409)
+	f.views = nil
+	if a := get(t, f, addressesPath+"?function=shop/cart&failing=true"); a.status != 200 || a.body["next"] != nil || len(a.body["items"].([]any)) > 0 {
+		t.Errorf("none that has anything: %d %s", a.status, a.text)
+	}
+}
+
+// TestFailingWhileLooksTakeLong: where there are so many addresses that a look takes seconds, pages are shorter, and each comes in time.
+func TestFailingWhileLooksTakeLong(t *testing.T) {
+	for _, fail := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			f := &fake{addresses: func(function api.FunctionType, _ string, _ []byte, limit int) (out []api.Address, next []byte, err error) {
+				time.Sleep(4 * time.Second)
+				for i := range limit {
+					out = append(out, api.Address{Type: function, ID: fmt.Sprint(i)})
+				}
+				return out, []byte{0xff}, nil
+			}, views: func(addresses []api.Address) ([]machine.View, error) {
+				out := make([]machine.View, len(addresses))
+				for i := range out {
+					if fail {
+						out[i].FailingSince = 1
+					}
+				}
+				return out, nil
+			}}
+			began := time.Now()
+			found, err := askAddresses(t.Context(), f, httptest.NewRequest(http.MethodGet, addressesPath+"?function=shop/cart&failing=true&limit=7", nil))
+			page, _ := found.(list[jsonListedAddress])
+			if took := time.Since(began); err != nil || took >= answerMax || page.Next == nil || fail && len(page.Items) != 7 {
+				t.Errorf("after %v: %d of them, next %v, %v", took, len(page.Items), page.Next, err)
+			}
+		})
 	}
 }
 
