@@ -185,9 +185,16 @@ func newPauseOf(verb, noun, what, short, path string) *cobra.Command {
 			text := what + " " + table.Word(f.String()) + " is " + verb + "d"
 			var said struct {
 				answeredResume
-				Near string
+				Known *bool
+				Near  string
 			}
-			if verb == "resume" && answer.Into(&said) == nil && said.nothing() {
+			if err := answer.Into(&said); err != nil {
+				said.Known, said.Changed = nil, nil // it is done, whatever else was to be said
+			}
+			if said.Known != nil && !*said.Known {
+				fmt.Fprintf(cmd.ErrOrStderr(), "no message has come for %s %s since the gateway began to work, and nothing is kept for it: is the name right?\n", what, table.Word(f.String()))
+			}
+			if said.nothing() {
 				text = what + " " + table.Word(f.String()) + nothingToResume
 				if said.Near != "" {
 					text += "; did you mean " + table.Word(said.Near) + "?"

@@ -106,6 +106,21 @@ func TestOperatorResumesWhatIsNotPaused(t *testing.T) {
 	}
 }
 
+// A function of which nothing is known is paused, and whoever has mistyped its name is told.
+func TestOperatorPausesWhatNobodyKnows(t *testing.T) {
+	f := newFakeAdmin(t)
+	for answer, want := range map[string]string{
+		`{"known":false}`: "no message has come for function app/nope since the gateway began to work, and nothing is kept for it: is the name right?\n",
+		`{"known":true}`:  "", "": "", "[]": "", `{"known":"no"}`: "",
+	} {
+		f.says("POST /v1/functions/app/nope/pause", answer)
+		code, stdout, stderr := call(t, "functions", "pause", "app/nope")
+		if code != exitDone || stdout != "function app/nope is paused\n" || stderr != want {
+			t.Errorf("%s: exit %d, %q, %q", answer, code, stdout, stderr)
+		}
+	}
+}
+
 // Whoever asks is named, and has the token that was given.
 func TestOperatorWho(t *testing.T) {
 	f := newFakeAdmin(t)

@@ -25,6 +25,10 @@ const (
 	egressMendPath   = "/v1/egresses/{namespace}/{name}/"
 )
 
+type jsonFunctionPaused struct {
+	Known bool `json:"known" about:"false: no message has come for it since the gateway began to work, and nothing is kept for it, so its name may be mistyped; it is paused all the same"`
+}
+
 type jsonWholeResumed struct {
 	Changed bool    `json:"changed" about:"false: it was not paused, and nothing has happened"`
 	Near    *string `json:"near" about:"when nothing has happened: NAMESPACE/NAME of the one that is paused and was probably meant; null: none"`
@@ -39,7 +43,7 @@ func (h *handler) wholeMends() []route {
 		return route{Method: http.MethodPost, Path: path, About: about, Answer: said, Serve: h.mend(named(f))}
 	}
 	return []route{
-		row(functionMendPath+"pause", "starts no call to any address of the function until it is resumed; messages wait", nil, pauseFunction),
+		row(functionMendPath+"pause", "starts no call to any address of the function until it is resumed; messages wait", jsonFunctionPaused{}, pauseFunction),
 		row(functionMendPath+"resume", "ends the pause, and says whether there was one", jsonWholeResumed{}, resumeFunction),
 		row(ingressMendPath+"pause", "takes nothing more from the ingress until it is resumed", nil, pauseIngress),
 		row(ingressMendPath+"resume", "ends the pause, and says whether there was one", jsonWholeResumed{}, resumeIngress),
@@ -101,8 +105,8 @@ func ingressPause(name api.FunctionType, by string) statestore.Pause {
 }
 
 func pauseFunction(ctx context.Context, app Application, name api.FunctionType, by string) (any, error) {
-	_, err := app.Pause(ctx, functionPause(name, by))
-	return nil, err
+	done, err := app.Pause(ctx, functionPause(name, by))
+	return jsonFunctionPaused{Known: !done.Unheard}, err
 }
 
 func resumeFunction(ctx context.Context, app Application, name api.FunctionType, by string) (any, error) {

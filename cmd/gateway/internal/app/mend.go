@@ -12,6 +12,7 @@ import (
 	"github.com/stategate/stategate/cmd/gateway/internal/nearest"
 	"github.com/stategate/stategate/cmd/gateway/internal/report"
 	"github.com/stategate/stategate/dispatcher"
+	"github.com/stategate/stategate/dispatcher/machine"
 	"github.com/stategate/stategate/egress"
 	"github.com/stategate/stategate/statestore"
 )
@@ -71,6 +72,9 @@ func (a *App) Pause(ctx context.Context, p statestore.Pause) (done report.PauseD
 		what = "resume"
 	}
 	l, err := a.works(ctx)
+	if err == nil && p.Kind == statestore.PauseFunction && !p.Ended {
+		done.Unheard, err = a.unheard(ctx, l.dispatcher, p.Address.Type)
+	}
 	if err == nil {
 		done.Changed, err = l.dispatcher.Pause(ctx, p)
 	}
@@ -84,6 +88,15 @@ func (a *App) Pause(ctx context.Context, p statestore.Pause) (done report.PauseD
 		}
 	}
 	return done, err
+}
+
+// unheard reports whether nothing is known of a function but that its name fits a pattern, as a mistyped name does.
+func (a *App) unheard(ctx context.Context, d *dispatcher.Dispatcher, t api.FunctionType) (bool, error) {
+	if e, declared := a.cfg.Module.Endpoint(t); !declared || !e.Functions.All {
+		return false, nil
+	}
+	known, err := d.Functions(ctx)
+	return err == nil && !slices.ContainsFunc(known, func(f machine.FunctionState) bool { return f.Name == t }), err
 }
 
 // pauseOn is what a pause is of.

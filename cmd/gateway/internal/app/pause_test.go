@@ -13,14 +13,28 @@ import (
 	"github.com/stategate/stategate/statestore/memory"
 )
 
-// worksAlone runs a gateway of stuckModule on a new store. The log is whole once it has stopped.
-func worksAlone(t *testing.T, log *bytes.Buffer) (a *App, stop func()) {
+// worksAlone runs a gateway of stuckModule and more on a store that knows one function. The log is whole once it has stopped.
+func worksAlone(t *testing.T, log *bytes.Buffer, known, more string) (a *App, stop func()) {
 	t.Helper()
-	m, complaints := module.Parse("module.yaml", []byte(stuckModule), func(string) (string, bool) { return "", false })
+	m, complaints := module.Parse("module.yaml", []byte(stuckModule+more), func(string) (string, bool) { return "", false })
 	if complaints.HasErrors() {
 		t.Fatal(complaints)
 	}
-	a, err := New(Config{Module: m, Store: memory.New(memory.Config{}), Log: slog.New(slog.NewTextHandler(log, nil))})
+	store := memory.New(memory.Config{})
+	claim, err := store.Acquire(t.Context(), statestore.Member{ID: "before"}, nil)
+	if err == nil {
+		err = store.Commit(t.Context(), &statestore.Commit{
+			Fence: claim.Fence, Number: claim.Commit + 1, NextNumber: claim.NextNumber,
+			Functions: []statestore.FunctionSpec{{Function: api.FunctionType{Namespace: "shop", Name: known}, States: []statestore.StateSpec{{Name: "seen", TypeName: "t"}}}},
+		})
+	}
+	if err == nil {
+		err = store.Release(t.Context(), claim.Fence)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, err = New(Config{Module: m, Store: store, Log: slog.New(slog.NewTextHandler(log, nil))})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -53,7 +67,7 @@ func TestResumeOfWhatIsNotPaused(t *testing.T) {
 		return statestore.Pause{Kind: statestore.PauseIngress, Ingress: id, By: "ada"}
 	}
 	var log bytes.Buffer
-	a, stop := worksAlone(t, &log)
+	a, stop := worksAlone(t, &log, "visits", "")
 	for _, p := range []statestore.Pause{function("visits"), address("ada"), ingress("shop/api"), address(strings.Repeat("x", 300))} {
 		for i := range 2 {
 			if done, err := a.Pause(t.Context(), p); err != nil || done.Changed != (i == 0) || done.Near != nil {
@@ -95,5 +109,31 @@ func TestResumeOfWhatIsNotPaused(t *testing.T) {
 	stop()
 	if n := strings.Count(log.String(), "an operator acts"); n != 5 {
 		t.Errorf("%d acts in the log, want four pauses and a resume:\n%s", n, log.String())
+	}
+}
+
+// TestPauseOfAFunctionNobodyKnows: a name that only a pattern fits may be mistyped. It is paused before its first message all the same.
+func TestPauseOfAFunctionNobodyKnows(t *testing.T) {
+	pause := func(name string) statestore.Pause {
+		return statestore.Pause{Kind: statestore.PauseFunction, Address: api.Address{Type: api.FunctionType{Namespace: "shop", Name: name}}, By: "ada"}
+	}
+	var log bytes.Buffer
+	a, stop := worksAlone(t, &log, "known", `
+---
+kind: io.statefun.endpoints.v2/http
+spec: {functions: shop/named, urlPathTemplate: "http://localhost:8000/"}
+`)
+	defer stop()
+	for i := range 2 { // asked again it is not known either
+		for name, unheard := range map[string]bool{"nope": true, "named": false, "known": false} {
+			if done, err := a.Pause(t.Context(), pause(name)); err != nil || done.Unheard != unheard || done.Changed != (i == 0) {
+				t.Errorf("pause %d of %s: %+v, %v", i, name, done, err)
+			}
+		}
+	}
+	resume := pause("nope")
+	resume.Ended = true
+	if done, err := a.Pause(t.Context(), resume); err != nil || done.Unheard || !done.Changed {
+		t.Errorf("a resume: %+v, %v", done, err)
 	}
 }

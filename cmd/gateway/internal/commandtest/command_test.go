@@ -38,7 +38,7 @@ func TestCommands(t *testing.T) {
 			did = append(did, a.What)
 		}
 	}
-	want := []string{"set state", "set state", "set state", "delete state", "set state", "set state", "set state", "discard", "replay", "replay",
+	want := []string{"set state", "set state", "set state", "delete state", "set state", "set state", "set state", "discard", "pause", "resume", "replay", "replay",
 		"pause", "resume", "pause", "resume", "pause", "resume", "retry", "skip"}
 	got := slices.Compact(slices.Clone(did))
 	if !slices.Equal(got, slices.Compact(want)) {
@@ -158,6 +158,10 @@ func mendLetters(t *testing.T, g *gateway, s *shop, functions string) {
 	if said := g.does("endpoint shop/", "module --changes"); !strings.Contains(said, "(all of it)") {
 		t.Errorf("got %s", said)
 	}
+	if said := g.call("functions", "pause", "shop/nope"); said.stdout != "function shop/nope is paused\n" || !strings.Contains(said.stderr, "no message has come for function shop/nope since the gateway began to work, and nothing is kept for it: is the name right?") {
+		t.Errorf("a pause of what nobody knows: %q, %q", said.stdout, said.stderr)
+	}
+	g.does("is resumed", "functions resume shop/nope")
 	g.does("is replayed", fmt.Sprintf("deadletters replay %d", letters[1].Number))
 	g.does("replayed 1 dead letter in", "deadletters replay --yes "+of)
 	g.does("replayed 0 dead letters in", "deadletters replay --yes "+of)

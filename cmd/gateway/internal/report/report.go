@@ -52,6 +52,7 @@ type About struct {
 // PauseDone is what came of a pause, or of the end of one.
 type PauseDone struct {
 	Changed bool              // false: it was so already, and nothing has happened
+	Unheard bool              // of a function that only a pattern of the module names: no message has come for it since this member works, and nothing is kept for it
 	Near    *statestore.Pause // where there was no pause to end: the one that is in force and was probably meant; nil: none
 }
 
