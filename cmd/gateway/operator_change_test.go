@@ -158,6 +158,7 @@ func TestOperatorUsage(t *testing.T) {
 		{"check -o json", "check has no -o"},
 		{"stuck -x", "flags begin with two dashes"},
 		{"stuck --ulr x", "unknown flag --ulr: did you mean --url?"},
+		{"statu", "unknown command statu: did you mean status?"},
 		{"functions puase shop/cart", "unknown command functions puase: did you mean pause?"},
 		{"stuck --watch 1s", "flag --watch: want its value as in --watch=5s"},
 		{"stuck --watch=x", "flag --watch: want a time such as 2s or 1m"},

@@ -13,7 +13,8 @@ const (
 )
 
 // Word is the one among known that was probably meant by given, or "" when none is close: at most one edit in a short word,
-// four in a long one, not counting case; or what goes on where given ends.
+// four in a long one, not counting case; or what goes on where given ends. Of those that are equally close it is one that given begins, for
+// the last letter is forgotten more often than mistaken.
 func Word(given string, known []string) string {
 	if len(given) > wordBytesMax || len(known) > knownMax {
 		return ""
@@ -21,7 +22,8 @@ func Word(given string, known []string) string {
 	best, bestDistance := "", math.MaxInt
 	for _, k := range known {
 		edits := min(max(1, len(given)/2), max(2, max(len(given), len(k))/3), 4)
-		if d := distance(strings.ToLower(given), strings.ToLower(k)); d <= edits && d < bestDistance {
+		d := distance(strings.ToLower(given), strings.ToLower(k))
+		if d <= edits && (d < bestDistance || d == bestDistance && begins(given, k) && !begins(given, best)) {
 			best, bestDistance = k, d
 		}
 	}
@@ -31,6 +33,11 @@ func Word(given string, known []string) string {
 		}
 	}
 	return best
+}
+
+// begins reports whether given is how word begins, not counting case.
+func begins(given, word string) bool {
+	return len(given) <= len(word) && strings.EqualFold(given, word[:len(given)])
 }
 
 // beginning is the one among known that goes on behind given with another word, where there is one only.
