@@ -9,10 +9,14 @@ import (
 	"github.com/stategate/stategate/cmd/gateway/internal/nearest"
 )
 
-// typeName is a name of two parts, as functions, ingresses and egresses have them.
+// typeName is a name of two parts, as functions, ingresses and egresses have them. The namespace may be empty, as it may in a module.
 func typeName(text string) (api.FunctionType, error) {
 	f, err := api.ParseFunctionType(text)
-	if err != nil || f.Name == "" {
+	namespace, slashes := strings.TrimRight(text, "/"), strings.HasSuffix(text, "/")
+	switch {
+	case slashes && !strings.Contains(namespace, "/"):
+		return f, usage("want a name as NAMESPACE/NAME: behind the slash the name is missing")
+	case err != nil || f.Name == "":
 		return f, usage("want a name as NAMESPACE/NAME")
 	}
 	return f, nil

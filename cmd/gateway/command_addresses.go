@@ -53,7 +53,11 @@ the memory of the one that works. The verbs are for one address, which is named 
 			query.Set("failing", "true")
 		}
 		return a.run(cmd, func(ctx context.Context, c *client.Client, out io.Writer) error {
-			return list(ctx, &a, c, out, cmd.ErrOrStderr(), addressList(query, failing))
+			l := addressList(query, failing)
+			if f.Namespace == "" {
+				l.none += "\nbefore the slash of " + table.Word(f.String()) + " the namespace is missing: is that meant?"
+			}
+			return list(ctx, &a, c, out, cmd.ErrOrStderr(), l)
 		})
 	}
 	cmd.AddCommand(

@@ -121,6 +121,20 @@ func TestOperatorPausesWhatNobodyKnows(t *testing.T) {
 	}
 }
 
+// A function may have an empty namespace; most often it was forgotten, and where nothing is found that is said.
+func TestOperatorOfAnEmptyNamespace(t *testing.T) {
+	f := newFakeAdmin(t)
+	f.says("GET /v1/addresses?function=%2Fvisits&limit=200", `{"items":[],"next":null}`)
+	code, stdout, stderr := call(t, "addresses", "/visits")
+	if code != exitDone || strings.Contains(stdout, "visits") || !strings.HasSuffix(stderr, "\nbefore the slash of /visits the namespace is missing: is that meant?\n") {
+		t.Errorf("exit %d, %q, %q", code, stdout, stderr)
+	}
+	f.says("GET /v1/addresses?function=%2Fvisits&limit=200", `{"items":[{"address":{"namespace":"","name":"visits","id":"ada"},"messages":1}],"next":null}`)
+	if code, stdout, stderr := call(t, "addresses", "/visits/"); code != exitDone || !strings.Contains(stdout, "ada") || stderr != "" {
+		t.Errorf("exit %d, %q, %q", code, stdout, stderr)
+	}
+}
+
 // Whoever asks is named, and has the token that was given.
 func TestOperatorWho(t *testing.T) {
 	f := newFakeAdmin(t)
@@ -167,6 +181,9 @@ func TestOperatorUsage(t *testing.T) {
 		{"functions shop", "unknown command functions shop: want a name as NAMESPACE/NAME, or one of pause, resume"},
 		{"functions a/b c/d", "functions wants at most one name, as NAMESPACE/NAME; got 2 arguments"},
 		{"functions a/b/c", "want a name as NAMESPACE/NAME"},
+		{"addresses app/", "want a name as NAMESPACE/NAME: behind the slash the name is missing"},
+		{"addresses /", "want a name as NAMESPACE/NAME: behind the slash the name is missing"},
+		{"functions pause app//", "want a name as NAMESPACE/NAME: behind the slash the name is missing"},
 		{"functions pause", "functions pause wants the name of one function, as NAMESPACE/NAME; got 0 arguments"},
 		{"functions pause cart", "want a name as NAMESPACE/NAME"},
 		{"addresses", "addresses wants the name of a function"},
