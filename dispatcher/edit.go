@@ -70,9 +70,9 @@ func judged(done *machine.Edited) (version string, err error) {
 	case machine.EditNothing:
 		return "", ErrNothing
 	case machine.EditCrowded:
-		return "", &Objection{Detail: "too many edits wait for calls to end, or for states to be loaded", Remedy: "try again when some of them have had their turn"}
+		return "", &Objection{Detail: "too many edits wait for calls to end, or for states to be loaded; nothing has happened", Remedy: "try again when some of them have had their turn"}
 	case machine.EditRefused:
-		return "", &Objection{Detail: done.Detail, Remedy: "look at the states that the function has declared, and at their types"}
+		return "", &Objection{Detail: done.Detail + "; nothing has happened", Remedy: "look at the states that the function has declared, and at their types"}
 	}
 	return done.Version, nil
 }

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 
@@ -302,15 +303,44 @@ func (g *givenValue) body(typeName string, value []byte) (map[string]any, error)
 		body["value"] = string(value)
 	case is && (builtin == "float" || builtin == "double") && (text == "NaN" || text == "Infinity" || text == "-Infinity"):
 		body["value"] = text
-	case is && builtin == "bool" && (text == "true" || text == "false"),
-		is && (builtin == "int" || builtin == "long" || builtin == "float" || builtin == "double") && isNumber(text):
+	case is && builtin == "bool" && (text == "true" || text == "false"):
+		body["value"] = json.RawMessage(text)
+	case is && (builtin == "int" || builtin == "long" || builtin == "float" || builtin == "double") && isNumber(text):
+		if err := holds(builtin, text); err != nil {
+			return nil, err
+		}
 		body["value"] = json.RawMessage(text)
 	case is && (builtin == "bool" || builtin == "int" || builtin == "long" || builtin == "float" || builtin == "double"):
-		return nil, usage("the value is no %s", builtin)
+		return nil, isNone(builtin)
 	default:
 		body["encoding"], body["value"] = encodingBase64, base64.StdEncoding.EncodeToString(value)
 	}
 	return body, nil
+}
+
+func isNone(builtin string) error {
+	return usage("the value is no %s; nothing has happened", builtin)
+}
+
+// holds says why a number is none of this type, as the gateway would.
+func holds(builtin, text string) (err error) {
+	switch builtin {
+	case "int":
+		_, err = strconv.ParseInt(text, 10, 32)
+	case "long":
+		_, err = strconv.ParseInt(text, 10, 64)
+	case "float":
+		_, err = strconv.ParseFloat(text, 32)
+	case "double":
+		_, err = strconv.ParseFloat(text, 64)
+	}
+	switch {
+	case errors.Is(err, strconv.ErrRange):
+		return usage("the value is outside of what the type %s holds; nothing has happened", builtin)
+	case err != nil:
+		return isNone(builtin)
+	}
+	return nil
 }
 
 // isNumber: JSON writes it so.

@@ -75,8 +75,14 @@ func TestOperatorStateSetRefuses(t *testing.T) {
 	} {
 		refused(t, exitUsage, want, append([]string{"state", "set", "shop/cart", "ada", "items"}, args...)...)
 	}
-	for _, number := range []string{"", "1 2", "+1", "[1]", "\"1\"", "0x1", "null"} {
-		refused(t, exitUsage, "the value is no int", "state", "set", "shop/cart", "ada", "items", number)
+	for want, args := range map[string][]string{
+		"the value is no long": {"1.0", "--type", "io.statefun.types/long"}, "outside of what the type int holds": {"2147483648"}, "outside of what the type long holds": {"9223372036854775808", "--type", "io.statefun.types/long"},
+		"the value is outside of what the type int holds": {strings.Repeat("1", 5000)}, "outside of what the type float holds": {"1e39", "--type", "io.statefun.types/float"}, "outside of what the type double holds": {"1e999", "--type", "io.statefun.types/double"},
+	} {
+		refused(t, exitUsage, want+"; nothing has happened", append([]string{"state", "set", "shop/cart", "ada", "items"}, args...)...)
+	}
+	for _, number := range []string{"seven", "1.5", "1.0", "1e2", "", "1 2", "+1", "[1]", "\"1\"", "0x1", "null", "1_000"} {
+		refused(t, exitUsage, "the value is no int; nothing has happened", "state", "set", "shop/cart", "ada", "items", number)
 	}
 	refused(t, exitFailed, "no such file", "state", "set", "shop/cart", "ada", "items", "@/none/x")
 	f.refuses("PUT "+statePath, http.StatusPreconditionFailed, "the state has changed meanwhile", "look at it again")
