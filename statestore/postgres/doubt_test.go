@@ -92,7 +92,16 @@ func (c *counts) untilMore(t *testing.T) {
 func (c *counts) check(t *testing.T) {
 	t.Helper()
 	for _, id := range []string{"a", "b", "c"} {
-		if got := string(loaded(t, c.store, id).Values[0].Value); got != fmt.Sprint(c.done) {
+		var found []statestore.Loaded
+		until(t, "the store tells states", func() bool { // a connection may have been idle since before the server's end
+			var err error
+			found, err = c.store.States(t.Context(), []api.Address{addr(id)})
+			if err != nil && !errors.Is(err, statestore.ErrUnavailable) {
+				t.Fatal(err)
+			}
+			return err == nil
+		})
+		if got := string(found[0].Values[0].Value); got != fmt.Sprint(c.done) {
 			t.Errorf("%s is %s, want %d", id, got, c.done)
 		}
 	}
