@@ -73,7 +73,7 @@ func (a *App) Pause(ctx context.Context, p statestore.Pause) (done report.PauseD
 	}
 	l, err := a.works(ctx)
 	if err == nil && p.Kind == statestore.PauseFunction && !p.Ended {
-		done.Unheard, err = a.unheard(ctx, l.dispatcher, p.Address.Type)
+		done.Unheard = a.unheard(ctx, l.dispatcher, p.Address.Type)
 	}
 	if err == nil {
 		done.Changed, err = l.dispatcher.Pause(ctx, p)
@@ -90,13 +90,14 @@ func (a *App) Pause(ctx context.Context, p statestore.Pause) (done report.PauseD
 	return done, err
 }
 
-// unheard reports whether nothing is known of a function but that its name fits a pattern, as a mistyped name does.
-func (a *App) unheard(ctx context.Context, d *dispatcher.Dispatcher, t api.FunctionType) (bool, error) {
+// unheard reports whether nothing is known of a function but that its name fits a pattern, as a mistyped name does. That it cannot be told
+// now is no reason not to pause.
+func (a *App) unheard(ctx context.Context, d *dispatcher.Dispatcher, t api.FunctionType) bool {
 	if e, declared := a.cfg.Module.Endpoint(t); !declared || !e.Functions.All {
-		return false, nil
+		return false
 	}
 	known, err := d.Functions(ctx)
-	return err == nil && !slices.ContainsFunc(known, func(f machine.FunctionState) bool { return f.Name == t }), err
+	return err == nil && !slices.ContainsFunc(known, func(f machine.FunctionState) bool { return f.Name == t })
 }
 
 // pauseOn is what a pause is of.
